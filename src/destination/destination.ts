@@ -1,0 +1,76 @@
+/**
+ * What the forwarder asks of a destination. A destination sends one batch and says what became of it; it never
+ * retries on its own, never drops, and keeps no record after `send` has resolved. The forwarder alone decides
+ * what `retry` means.
+ */
+
+import type { StoredRecord } from '../event/record.ts'
+
+/** Records of one batch, in spool order; never empty. `bytes` is the sum of their sizes. */
+export interface Batch {
+  readonly records: readonly StoredRecord[]
+  readonly bytes: number
+}
+
+/**
+ * What became of a batch. `delivered`: every record is durable there, as far as the destination can know.
+ * `retry`: nothing is known to be wrong with the records; `afterMs` is the peer's own wish (Retry-After).
+ * `rejected`: the peer refuses the batch as it is; `indexes` names the refused records when it said which.
+ */
+export type Delivery =
+  | { readonly status: 'delivered' }
+  | { readonly status: 'retry'; readonly reason: string; readonly afterMs?: number | undefined }
+  | { readonly status: 'rejected'; readonly reason: string; readonly indexes?: readonly number[] | undefined }
+
+export interface Destination {
+  /** Durable name: the cursor file carries it. */
+  readonly name: string
+  /** Sends one batch. Resolves for every remote failure; rejects only for a defect of ours. */
+  send(batch: Batch, signal: AbortSignal): Promise<Delivery>
+  /** Releases connections and files. Sends nothing. */
+  close(): Promise<void>
+}
+
+interface CommonOptions {
+  /** Durable name, default the type; two destinations of one type must be named. */
+  readonly name?: string | undefined
+  /** How long records wait for company before they are sent, in milliseconds. `flush()` ignores it. */
+  readonly flushIntervalMs?: number | undefined
+  readonly batchRecordsMax?: number | undefined
+  readonly batchBytesMax?: number | undefined
+}
+
+/** An OTLP/HTTP endpoint, in general the sidecar collector. */
+export interface OtlpDestinationOptions extends CommonOptions {
+  readonly type: 'otlp'
+  /** Base URL (`/v1/logs` is added). Default: the `OTEL_EXPORTER_OTLP_*` variables, else `http://127.0.0.1:4318`. */
+  readonly endpoint?: string | undefined
+  readonly protocol?: 'http/protobuf' | 'http/json' | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly compression?: 'gzip' | 'none' | undefined
+  readonly timeoutMs?: number | undefined
+}
+
+/** A PostgreSQL database with our schema (`otel-audit migrate up`). */
+export interface PostgresDestinationOptions extends CommonOptions {
+  readonly type: 'postgres'
+  readonly url: string
+}
+
+/** An NDJSON file, one record a line, mode 0600, synced before it counts as delivered. */
+export interface FileDestinationOptions extends CommonOptions {
+  readonly type: 'file'
+  readonly path: string
+}
+
+/** Standard output, NDJSON. It cannot confirm durability: written counts as delivered. */
+export interface StdoutDestinationOptions extends CommonOptions {
+  readonly type: 'stdout'
+}
+
+/** Plain data, because delivery runs in another thread or process. */
+export type DestinationOptions =
+  | OtlpDestinationOptions
+  | PostgresDestinationOptions
+  | FileDestinationOptions
+  | StdoutDestinationOptions

@@ -1,0 +1,42 @@
+/**
+ * Every limit of the product, in one place. Formats depend on the first group: those values are frozen
+ * with record version 1 (docs/formats.md). The others may change with a measurement.
+ */
+
+/** Longest canonical record, in bytes; an entry of a standard tile archive holds 65,535. */
+export const recordBytesMax = 49_152
+/** Deepest nesting of an event; deeper values become `{"truncated":"depth"}`. */
+export const depthMax = 32
+/** Most keys kept of one container; the rest is counted under `…`. */
+export const containerKeysMax = 1_000
+/** Longest identifier (`actor.id`, `target.id`, `tenant`, `action`, `correlation_id`, …), in bytes. */
+export const identifierBytesMax = 512
+/** Longest user agent, in bytes. */
+export const userAgentBytesMax = 1_024
+/** Longest error message or reason, in bytes. */
+export const messageBytesMax = 4_096
+/** Longest binary value kept whole as base64, in bytes. */
+export const binaryBytesMax = 256
+/** How far a checkpoint may lie behind the record that carries it. */
+export const checkpointLagMax = 65_536
+/** How far the clock may step back before a new stream starts, in milliseconds. */
+export const clockBackMsMax = 60_000
+
+/** A checkpoint is made after this many uncovered records … */
+export const checkpointRecords = 256
+/** … or after this time, in milliseconds, whichever comes first. */
+export const checkpointIntervalMs = 1_000
+/** Most signatures read from one note (C2SP signed-note). */
+export const noteSignaturesMax = 100
+
+/** Where a segment is full and the next one is taken, in bytes. */
+export const segmentBytesMax = 64 * 2 ** 20
+/** The unit that a power cut may damage whole, in bytes. */
+export const sectorBytes = 512
+
+/** Largest request body sent to a destination, in bytes (a collector refuses 20 MiB with 400). */
+export const batchBytesMax = 4 * 2 ** 20
+/** Most records sent in one batch unless a destination says otherwise. */
+export const batchRecordsMax = 500
+/** Longest pause between two tries of a failing destination, in milliseconds. */
+export const retryDelayMsMax = 60_000
