@@ -1,0 +1,118 @@
+/**
+ * The real OpenTelemetry Collector: built once by the project's own builder from `collector-config/builder.yaml`
+ * (about two minutes), found in the cache afterwards, started on free loopback ports.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { closeSync, copyFileSync, cpSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { MissingToolError, runStep } from './build.ts'
+import { installOnce, partDirectory } from './cache.ts'
+import { freePort, hasEnded, killOwned, startOwned, stopOwned } from './process.ts'
+
+const version = '0.161.0'
+const binaryName = 'otelcol-audit'
+const readyMsMax = 20_000
+
+/** The configurations that ship with the package. */
+export const collectorConfigDirectory = join(import.meta.dirname, '../../collector-config')
+const manifest = join(collectorConfigDirectory, 'builder.yaml')
+
+function collectorDirectory(): string {
+  return partDirectory('collector', version, readFileSync(manifest, 'utf8'))
+}
+
+/** Path of the collector's binary, or `undefined` where `npm run parts` has not built it. */
+export function collectorBinary(): string | undefined {
+  const binary = join(collectorDirectory(), binaryName)
+  return existsSync(binary) ? binary : undefined
+}
+
+/** Why a test that needs the collector is skipped where the part is absent. */
+export const collectorAbsent = 'the collector is not built: npm run parts -- collector'
+
+/** Builds the collector unless the cache holds it, and returns its path. Throws MissingToolError without Go. */
+export async function buildCollector(options: { onProgress?: (line: string) => void } = {}): Promise<string> {
+  const onProgress = options.onProgress ?? (() => {})
+  await installOnce(collectorDirectory(), async (workshop) => {
+    requireGo()
+    // No C compiler is needed, and the same sources give the same binary everywhere.
+    const env = { ...process.env, GOBIN: join(workshop, 'bin'), CGO_ENABLED: '0' }
+    onProgress('installing the builder (30 s)')
+    await runStep('go', ['install', `go.opentelemetry.io/collector/cmd/builder@v${version}`], {
+      cwd: workshop,
+      env,
+      onProgress,
+    })
+    onProgress('building the collector (100 s)')
+    cpSync(manifest, join(workshop, 'builder.yaml'))
+    await runStep(join(workshop, 'bin/builder'), ['--config', 'builder.yaml'], { cwd: workshop, env, onProgress })
+    copyFileSync(join(workshop, 'collector', binaryName), join(workshop, binaryName))
+    for (const leftover of ['bin', 'collector']) rmSync(join(workshop, leftover), { recursive: true, force: true })
+  })
+  return join(collectorDirectory(), binaryName)
+}
+
+function requireGo(): void {
+  try {
+    execFileSync('go', ['version'], { stdio: 'ignore' })
+  } catch (thrown) {
+    throw new MissingToolError('go', 'the collector: its tests and the collector of the demo', { cause: thrown })
+  }
+}
+
+export interface CollectorOptions {
+  /** Path of a configuration, or the name of one in `collector-config/`. */
+  readonly config: string
+  /** Variables for the configuration. Ports are chosen unless AUDIT_COLLECTOR_LISTEN and _HEALTH are given. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Where its log goes: `collector.log`. */
+  readonly dir: string
+}
+
+export interface RunningCollector {
+  /** OTLP/HTTP base URL. */
+  readonly url: string
+  readonly pid: number
+  /** Ends it in order: buffers are written, connections closed. */
+  stop(): Promise<void>
+  /** SIGKILL. */
+  kill(): Promise<void>
+}
+
+/** Starts the collector and resolves when its health check answers; throws with the end of its log otherwise. */
+export async function startCollector(options: CollectorOptions): Promise<RunningCollector> {
+  const binary = collectorBinary()
+  if (binary === undefined) throw new Error(collectorAbsent)
+  const listen = options.env?.AUDIT_COLLECTOR_LISTEN ?? `127.0.0.1:${await freePort()}`
+  const health = options.env?.AUDIT_COLLECTOR_HEALTH ?? `127.0.0.1:${await freePort()}`
+  const config = existsSync(options.config) ? options.config : join(collectorConfigDirectory, options.config)
+  const log = join(options.dir, 'collector.log')
+  const logFile = openSync(log, 'a')
+  const child = startOwned(binary, ['--config', config], {
+    cwd: options.dir,
+    env: { ...process.env, ...options.env, AUDIT_COLLECTOR_LISTEN: listen, AUDIT_COLLECTOR_HEALTH: health },
+    stdio: ['ignore', logFile, logFile],
+  })
+  closeSync(logFile)
+  const ready = await becomesReady(`http://${health}/`, () => hasEnded(child))
+  if (!ready || child.pid === undefined) {
+    await killOwned(child)
+    throw new Error(`the collector did not start; the end of its log:\n${readFileSync(log, 'utf8').slice(-2_000)}`)
+  }
+  return { url: `http://${listen}`, pid: child.pid, stop: () => stopOwned(child), kill: () => killOwned(child) }
+}
+
+async function becomesReady(health: string, hasFailed: () => boolean): Promise<boolean> {
+  const deadline = AbortSignal.timeout(readyMsMax)
+  while (!deadline.aborted && !hasFailed()) {
+    const ready = await fetch(health, { signal: deadline }).then(
+      (answer) => answer.ok,
+      () => false,
+    )
+    if (ready) return true
+    await delay(25)
+  }
+  return false
+}
