@@ -1,0 +1,20 @@
+/** From options to a destination. The only place that knows every type; what a type needs is loaded with it. */
+
+import type { Destination, DestinationOptions } from './destination.ts'
+
+/**
+ * Creates the destination that `options` describe. Nothing is connected or opened yet. Rejects with AuditError for
+ * settings that cannot be meant.
+ */
+export async function createDestination(options: DestinationOptions): Promise<Destination> {
+  switch (options.type) {
+    case 'otlp':
+      return (await import('./otlp.ts')).createOtlpDestination(options)
+    case 'postgres':
+      return (await import('./postgres.ts')).createPostgresDestination(options)
+    case 'file':
+      return (await import('./file.ts')).createFileDestination(options)
+    case 'stdout':
+      return (await import('./stdout.ts')).createStdoutDestination(options)
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Delivery to a local NDJSON file: one record a line, verbatim. Always holds: `delivered` means synced to disk, the
+ * directory entry included; a reader never meets half a record between two whole ones. What a kill leaves half
+ * written is cut back when the file is next opened: it was never confirmed, so it comes again. Records that were
+ * whole but not confirmed come twice. One process writes a file; a second one needs a path of its own.
+ */
+
+import fs from 'node:fs'
+import { dirname } from 'node:path'
+import { AuditError, errorCode, errorText } from '../errors.ts'
+import { recordBytesMax } from '../limits.ts'
+import type { Batch, Delivery, Destination, FileDestinationOptions } from './destination.ts'
+
+const newline = 0x0a
+/** What every record's text begins with: `action` sorts first and is always there. */
+const recordStart = Buffer.from('{"action":"')
+const { O_APPEND, O_CREAT, O_RDWR } = fs.constants
+
+/** A destination that appends to `path` and syncs before it confirms. The file is opened by the first batch. */
+export function createFileDestination(options: FileDestinationOptions): Destination {
+  const { path } = options
+  let file: number | undefined
+  const release = () => {
+    if (file !== undefined) fs.closeSync(file)
+    file = undefined
+  }
+  return {
+    name: options.name ?? 'file',
+    async send(batch): Promise<Delivery> {
+      try {
+        file ??= openForAppend(path)
+        appendDurably(file, encodeLines(batch))
+        return { status: 'delivered' }
+      } catch (thrown) {
+        return { status: 'retry', reason: `${path}: ${errorText(thrown)}${abandon(release)}` }
+      }
+    },
+    async close() {
+      release()
+    },
+  }
+}
+
+/** Throws AuditError FILE_NOT_WRITABLE when `path` cannot be opened for appending; creates it when it is absent. */
+export function checkFileWritable(path: string): void {
+  try {
+    fs.closeSync(openOrCreate(path))
+  } catch (thrown) {
+    throw new AuditError('FILE_NOT_WRITABLE', `cannot append to ${path}: ${errorText(thrown)}`, {
+      setting: 'destinations.file.path',
+      hint: hintFor(path, errorCode(thrown)),
+      cause: thrown,
+    })
+  }
+}
+
+function hintFor(path: string, code: string | undefined): string {
+  if (code === 'ENOENT') return `Create the directory first: mkdir -p ${dirname(path)}`
+  if (code === 'EACCES' || code === 'EPERM')
+    return `Let the user of this process write ${path}, or choose another path.`
+  return 'Give the path of a regular file on a local disk that this process can write.'
+}
+
+function openForAppend(path: string): number {
+  const file = openOrCreate(path)
+  try {
+    mendLastLine(file)
+    return file
+  } catch (thrown) {
+    fs.closeSync(file)
+    throw thrown
+  }
+}
+
+function openOrCreate(path: string): number {
+  const existing = fs.statSync(path, { throwIfNoEntry: false })
+  if (existing?.isFile()) return fs.openSync(path, O_RDWR | O_APPEND)
+  if (existing !== undefined) throw new Error('not a regular file')
+  const file = fs.openSync(path, O_RDWR | O_APPEND | O_CREAT, 0o600)
+  fs.fchmodSync(file, 0o600) // a umask may have taken bits away
+  syncDirectory(dirname(path))
+  return file
+}
+
+/** Makes the new file's name survive a power cut; its content is synced by each batch. */
+function syncDirectory(path: string): void {
+  const directory = fs.openSync(path, fs.constants.O_RDONLY)
+  try {
+    fs.fsyncSync(directory)
+  } finally {
+    fs.closeSync(directory)
+  }
+}
+
+/** Cuts back a half-written record at the end. Anything else without a newline is not ours: it is only ended. */
+function mendLastLine(file: number): void {
+  const { size } = fs.fstatSync(file)
+  const tail = readTail(file, size)
+  const torn = tail.subarray(tail.lastIndexOf(newline) + 1)
+  if (torn.length === 0) return
+  const isOurs = torn.length <= recordBytesMax && startsLikeRecord(torn)
+  if (isOurs) fs.ftruncateSync(file, size - torn.length)
+  else writeFully(file, Buffer.of(newline))
+}
+
+/** The last bytes of the file: enough to hold the longest record and the newline before it. */
+function readTail(file: number, size: number): Buffer {
+  const tail = Buffer.alloc(Math.min(size, recordBytesMax + 1))
+  let read = 0
+  while (read < tail.length) {
+    const count = fs.readSync(file, tail, read, tail.length - read, size - tail.length + read)
+    if (count === 0) throw new Error('the file became shorter while it was read')
+    read += count
+  }
+  return tail
+}
+
+function startsLikeRecord(line: Buffer): boolean {
+  const length = Math.min(line.length, recordStart.length)
+  return line.subarray(0, length).equals(recordStart.subarray(0, length))
+}
+
+function encodeLines({ records }: Batch): Buffer {
+  const lines = Buffer.allocUnsafe(records.reduce((bytes, record) => bytes + record.bytes.length + 1, 0))
+  let end = 0
+  for (const { bytes } of records) {
+    end += bytes.copy(lines, end)
+    end = lines.writeUInt8(newline, end)
+  }
+  return lines
+}
+
+/**
+ * Writes and syncs, or takes back what it wrote. After a failed sync the kernel may count pages as clean that never
+ * reached the disk: cut off and written again they are dirty again, and the next sync means them.
+ */
+function appendDurably(file: number, lines: Buffer): void {
+  const { size } = fs.fstatSync(file)
+  try {
+    writeFully(file, lines)
+    fs.fdatasyncSync(file)
+  } catch (thrown) {
+    cutBack(file, size)
+    throw thrown
+  }
+}
+
+/** A short write is a success to the kernel (a full disk ends one so): go on until all is written or it fails. */
+function writeFully(file: number, bytes: Buffer): void {
+  let written = 0
+  while (written < bytes.length) written += fs.writeSync(file, bytes, written)
+}
+
+/** If even this fails, the next opening mends the last line, and whole records come twice. */
+function cutBack(file: number, size: number): void {
+  try {
+    fs.ftruncateSync(file, size)
+  } catch {
+    // The write's own error is the one to report, and it follows.
+  }
+}
+
+/** Closes after a failure, so that the next try looks at the file afresh; returns what there is to add to the reason. */
+function abandon(release: () => void): string {
+  try {
+    release()
+    return ''
+  } catch (thrown) {
+    return `; closing: ${errorText(thrown)}`
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Delivery to an OTLP/HTTP endpoint, in general the sidecar collector. Configuration (`OTEL_EXPORTER_OTLP_*`, TLS,
+ * headers) and encoding are OpenTelemetry's own. Its retrying transport is not used: it repeats by itself, cannot be
+ * stopped, hides status and Retry-After, and calls a partial success a success; here one `send` is one request.
+ */
+
+import { getStringFromEnv } from '@opentelemetry/core'
+import { convertLegacyHttpOptions } from '@opentelemetry/otlp-exporter-base/node-http'
+import { nowMs } from '../clock.ts'
+import { AuditError, errorText } from '../errors.ts'
+import type { Batch, Delivery, Destination, OtlpDestinationOptions } from './destination.ts'
+import { encodeLogsRequest, mediaTypes, type OtlpProtocol, readLogsAnswer, userAgent } from './otlp-request.ts'
+import { type Answer, type PostTarget, parseRetryAfter, post } from './post.ts'
+
+const excerptLengthMax = 300
+
+/**
+ * A destination that sends each batch as one request to `/v1/logs`. Options win over `OTEL_EXPORTER_OTLP_LOGS_*`,
+ * these over `OTEL_EXPORTER_OTLP_*`. Throws AuditError INVALID_OPTION for settings that cannot be meant.
+ */
+export function createOtlpDestination(options: OtlpDestinationOptions): Destination {
+  const protocol = chooseProtocol(options)
+  const configuration = readConfiguration(options, protocol)
+  const url = new URL(configuration.url)
+  let target: Promise<PostTarget> | undefined
+  const connect = async (): Promise<PostTarget> => ({
+    url,
+    headers: { ...(await configuration.headers()), 'User-Agent': userAgent },
+    agent: await configuration.agentFactory(url.protocol),
+    compression: configuration.compression,
+    timeoutMs: configuration.timeoutMillis,
+  })
+  return {
+    name: options.name ?? 'otlp',
+    async send(batch, signal) {
+      const request = encodeLogsRequest(batch.records, protocol)
+      try {
+        target ??= connect()
+        return judgeAnswer(await post(await target, request, signal), batch)
+      } catch (thrown) {
+        return { status: 'retry', reason: signal.aborted ? 'stopped' : `${url.origin}: ${errorText(thrown)}` }
+      }
+    },
+    async close() {
+      const opened = await target
+      opened?.agent.destroy()
+    },
+  }
+}
+
+function chooseProtocol(options: OtlpDestinationOptions): OtlpProtocol {
+  const wanted =
+    options.protocol ??
+    getStringFromEnv('OTEL_EXPORTER_OTLP_LOGS_PROTOCOL') ??
+    getStringFromEnv('OTEL_EXPORTER_OTLP_PROTOCOL') ??
+    'http/protobuf'
+  if (wanted === 'http/protobuf' || wanted === 'http/json') return wanted
+  throw new AuditError('INVALID_OPTION', `OTLP protocol ${wanted} is not supported`, {
+    setting: 'destinations.otlp.protocol',
+    hint: 'Use http/protobuf or http/json, here or in OTEL_EXPORTER_OTLP_LOGS_PROTOCOL, with the HTTP port of the collector (4318).',
+  })
+}
+
+function readConfiguration(options: OtlpDestinationOptions, protocol: OtlpProtocol) {
+  const { endpoint, headers, timeoutMs } = options
+  try {
+    const configuration = convertLegacyHttpOptions(
+      {
+        ...(endpoint !== undefined && { url: logsUrl(endpoint) }),
+        ...(headers !== undefined && { headers: { ...headers } }),
+        ...(timeoutMs !== undefined && { timeoutMillis: timeoutMs }),
+      },
+      'LOGS',
+      'v1/logs',
+      { 'Content-Type': mediaTypes[protocol] },
+    )
+    return { ...configuration, compression: options.compression ?? configuration.compression }
+  } catch (thrown) {
+    throw new AuditError('INVALID_OPTION', `OTLP destination: ${errorText(thrown)}`, {
+      setting: 'destinations.otlp',
+      hint: 'The endpoint is a base URL such as http://127.0.0.1:4318, the timeout a positive number of milliseconds.',
+      cause: thrown,
+    })
+  }
+}
+
+/** The base URL with `/v1/logs`; a URL that already ends so is taken as it is. */
+function logsUrl(endpoint: string): string {
+  const url = new URL(endpoint)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error(`${url.protocol}//… is not HTTP`)
+  if (!url.pathname.endsWith('/v1/logs')) url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/logs`
+  return url.href
+}
+
+/**
+ * 2xx with nothing refused is delivered. Refused records, 400 and 413 are `rejected`; everything else (401, 403, 404
+ * and 500 included) may pass, and is retried.
+ */
+function judgeAnswer(answer: Answer, batch: Batch): Delivery {
+  const { status, headers, body } = answer
+  if (status >= 200 && status < 300) return judgeSuccess(answer, batch)
+  const reason = `HTTP ${status}: ${excerpt(body)}`
+  if (status === 400 || status === 413) return { status: 'rejected', reason }
+  return { status: 'retry', reason, afterMs: parseRetryAfter(headers['retry-after'], nowMs()) }
+}
+
+function judgeSuccess(answer: Answer, batch: Batch): Delivery {
+  const partial = readLogsAnswer(answer)
+  if (partial === undefined) {
+    const mediaType = answer.headers['content-type'] ?? 'no content type'
+    return { status: 'retry', reason: `HTTP ${answer.status} with ${mediaType}, which is no OTLP answer` }
+  }
+  if (partial.rejected === 0) return { status: 'delivered' }
+  return {
+    status: 'rejected',
+    reason: `${partial.rejected} of ${batch.records.length} records refused: ${partial.message}`,
+  }
+}
+
+/** The readable part of an error's body; protobuf leaves its text. */
+function excerpt(body: Buffer): string {
+  const text = body
+    .toString('utf8')
+    .replace(/[\p{C}\uFFFD]+/gu, ' ')
+    .trim()
+  return text.length > excerptLengthMax ? `${text.slice(0, excerptLengthMax)}…` : text
+}

@@ -1,0 +1,18 @@
+/** What the forwarder asks of the place records come from. */
+
+import type { StoredRecord } from '../event/record.ts'
+
+/** A spool read with one destination's cursor, or an array in tests. */
+export interface RecordSource {
+  /**
+   * The records after those it returned last, in order; `[]` when there are none. At least one when there is one,
+   * at most `records`, and no further one once `bytes` is reached. Never what is not durable.
+   */
+  next(limit: { records: number; bytes: number }): Promise<readonly StoredRecord[]> | readonly StoredRecord[]
+  /** Durably notes that everything up to and including this record is confirmed. */
+  confirm(last: StoredRecord): void
+  /** Resolves when there may be more, after a bounded time, or when the signal aborts; does not reject then. */
+  waitForMore(signal: AbortSignal): Promise<void>
+  /** Durable records that are not confirmed, where that is known. */
+  backlog(): number | undefined
+}
