@@ -1,0 +1,141 @@
+/**
+ * The control file: what recovery starts from. Slots 0 and 1 alternate and are synced; slot 2 publishes the durable
+ * position to other processes and is not; slot 3 is kept for suppression counts. The sync thread alone rewrites them
+ * while the spool is open; recovery replaces the whole file by rename, because its newest slot may exist only in
+ * cache and overwriting the other one before a power cut would leave both bad.
+ */
+
+import { join } from 'node:path'
+import { AuditError } from '../errors.ts'
+import type { Files } from './files.ts'
+import type { SpoolPosition } from './format.ts'
+import { type decodeSlot, encodeSlot, newest, readSlot, type Slot, slotBytes } from './slots.ts'
+
+/** A durable place in the spool with all that is needed to go on from there. */
+export interface Watermark extends SpoolPosition {
+  readonly nextSequence: number
+  /** Number of the last frame in `segment` before `offset`. */
+  readonly frameNumber: number
+  /** CRC that the next frame links to. */
+  readonly frameCrc: number
+  /** Leaf hash of the record before `nextSequence`; absent at sequence 1. */
+  readonly hash?: string | undefined
+  /** `recorded` of that record. */
+  readonly recorded?: string | undefined
+}
+
+export interface ControlState {
+  readonly spoolId: string
+  readonly deployment: string
+  readonly stream: string
+  readonly epoch: number
+  readonly bootId: string
+  readonly firstSegment: number
+  readonly watermark: Watermark
+  /** True only when emits had stopped, everything was synced and the stream was closed. */
+  readonly clean: boolean
+}
+
+/** The durable position as it was last told to other processes. */
+export interface Published extends SpoolPosition {
+  readonly epoch: number
+  readonly nextSequence: number
+}
+
+export type ControlReading =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'damaged' }
+  | {
+      readonly kind: 'state'
+      readonly state: ControlState
+      readonly generation: number
+      readonly published: Published | undefined
+    }
+
+export function controlPath(directory: string): string {
+  return join(directory, 'control')
+}
+
+/** Reads the newest state. Throws `SPOOL_VERSION` for a later format, and what the file system throws. */
+export function readControl(files: Files, directory: string): ControlReading {
+  if (!files.list(directory).includes('control')) return { kind: 'absent' }
+  const file = files.open(controlPath(directory), 'read')
+  try {
+    const slots = [0, 1, 2].map((index) => known(readSlot(files, file, index), directory))
+    const state = newest(slots[0], slots[1])
+    if (state === undefined) return { kind: 'damaged' }
+    return {
+      kind: 'state',
+      state: state.members as unknown as ControlState,
+      generation: state.generation,
+      published: slots[2]?.members as unknown as Published | undefined,
+    }
+  } finally {
+    files.close(file)
+  }
+}
+
+function known(slot: ReturnType<typeof decodeSlot>, directory: string): Slot | undefined {
+  if (slot === undefined || !('newer' in slot)) return slot
+  throw new AuditError('SPOOL_VERSION', `spool ${directory} has format version ${slot.newer}`, {
+    setting: 'spool.directory',
+    hint: 'It was written by a newer otel-audit: use that version, or another directory.',
+  })
+}
+
+/** Replaces the control file by one that holds `state` alone; durable on return. */
+export function replaceControl(files: Files, directory: string, state: ControlState): void {
+  const temporary = `${controlPath(directory)}.tmp`
+  const file = files.open(temporary, 'create')
+  try {
+    const published: Published = {
+      ...place(state.watermark),
+      epoch: state.epoch,
+      nextSequence: state.watermark.nextSequence,
+    }
+    files.write(file, encodeSlot({ generation: 1, members: { ...state } }), 0)
+    files.write(file, encodeSlot({ generation: 1, members: { ...published } }), 2 * slotBytes)
+    files.sync(file)
+  } finally {
+    files.close(file)
+  }
+  files.rename(temporary, controlPath(directory))
+  files.syncDirectory(directory)
+}
+
+function place(position: SpoolPosition): SpoolPosition {
+  return { segment: position.segment, offset: position.offset }
+}
+
+/** The open control file of the sync thread. */
+export class ControlFile {
+  readonly #files: Files
+  readonly #file: number
+  #generation = 1
+
+  constructor(files: Files, directory: string) {
+    this.#files = files
+    this.#file = files.open(controlPath(directory), 'write')
+  }
+
+  /** Rewrites the older slot and syncs. After a failed write the same slot is written again, never the other. */
+  save(state: ControlState): void {
+    const slot = encodeSlot({ generation: this.#generation + 1, members: { ...state } })
+    this.#files.write(this.#file, slot, (this.#generation % 2) * slotBytes)
+    this.#files.sync(this.#file)
+    this.#generation += 1
+  }
+
+  /** Tells other processes the durable position; survives the process, not a power cut. */
+  publish(published: Published): void {
+    this.#files.write(
+      this.#file,
+      encodeSlot({ generation: this.#generation, members: { ...published } }),
+      2 * slotBytes,
+    )
+  }
+
+  close(): void {
+    this.#files.close(this.#file)
+  }
+}

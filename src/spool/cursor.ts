@@ -1,0 +1,76 @@
+/**
+ * How far one destination has confirmed: file `cursor-NAME`, two alternating synced slots (`slots.ts`). The truth is
+ * the record (stream, sequence); the position is a hint and is checked before it is believed. `inFlightTo` is synced
+ * before a batch is sent, so that a repeat after a crash has the same bounds.
+ */
+
+import { join } from 'node:path'
+import type { Files } from './files.ts'
+import type { ReadPlace } from './segment.ts'
+import { encodeSlot, newest, readSlot, type Slot, slotBytes } from './slots.ts'
+
+/** A record by its number. */
+export interface RecordNumber {
+  readonly stream: string
+  readonly sequence: number
+}
+
+export interface Cursor {
+  /** The last record that the destination durably has; absent before the first. */
+  readonly confirmed?: RecordNumber | undefined
+  /** Where the next record was expected when this was written. */
+  readonly hint?: ReadPlace | undefined
+  /** Last record of the batch that was about to be sent. */
+  readonly inFlightTo?: RecordNumber | undefined
+}
+
+export class CursorFile {
+  readonly #files: Files
+  readonly #file: number
+  #generation: number
+  #cursor: Cursor
+
+  /** Opens or creates the cursor of a destination; both slots damaged count as no cursor: records are sent again. */
+  constructor(files: Files, directory: string, name: string) {
+    const fileName = cursorFileName(name)
+    const path = join(directory, fileName)
+    const present = files.list(directory).includes(fileName)
+    this.#files = files
+    this.#file = files.open(path, present ? 'write' : 'create')
+    if (!present) files.syncDirectory(directory)
+    const slot = newest(whole(readSlot(files, this.#file, 0)), whole(readSlot(files, this.#file, 1)))
+    this.#generation = slot?.generation ?? 0
+    this.#cursor = (slot?.members ?? {}) as Cursor
+  }
+
+  get cursor(): Cursor {
+    return this.#cursor
+  }
+
+  /** Durable on return. */
+  save(cursor: Cursor): void {
+    const generation = this.#generation + 1
+    this.#files.write(this.#file, encodeSlot({ generation, members: { ...cursor } }), (generation % 2) * slotBytes)
+    this.#files.sync(this.#file)
+    this.#generation = generation
+    this.#cursor = cursor
+  }
+
+  close(): void {
+    this.#files.close(this.#file)
+  }
+}
+
+/** File name of a destination's cursor; characters that file systems dislike are percent-encoded. */
+export function cursorFileName(name: string): string {
+  return `cursor-${encodeURIComponent(name).replaceAll('*', '%2A')}`
+}
+
+/** The destination's name in a cursor's file name, or `undefined` for any other file. */
+export function cursorName(fileName: string): string | undefined {
+  return fileName.startsWith('cursor-') ? decodeURIComponent(fileName.slice('cursor-'.length)) : undefined
+}
+
+function whole(slot: ReturnType<typeof readSlot>): Slot | undefined {
+  return slot === undefined || 'newer' in slot ? undefined : slot
+}

@@ -1,0 +1,96 @@
+/**
+ * The file-system port of the spool: everything the spool asks of a disk, and nothing else. The real disk stands
+ * below; a simulated one implements the same interface, so that both run the same protocol code.
+ * Every call is synchronous: the application thread writes, a thread of its own syncs, and libuv's pool, which
+ * starves under load, is not involved. A short write is success to the kernel, never to us: `write` loops.
+ */
+
+import * as fs from 'node:fs'
+
+export interface Files {
+  /** Opens for reading and writing; `create` demands that the file does not exist yet. */
+  open(path: string, how: 'create' | 'write' | 'read'): number
+  close(file: number): void
+  /** Reads until the range is full or the file ends; returns the bytes read. */
+  read(file: number, into: Uint8Array, position: number): number
+  /** Writes the whole range or throws. */
+  write(file: number, from: Uint8Array, position: number): void
+  size(file: number): number
+  /** fdatasync. */
+  sync(file: number): void
+  /** Makes names in the directory durable: creations, renames and removals. */
+  syncDirectory(directory: string): void
+  rename(from: string, to: string): void
+  unlink(path: string): void
+  list(directory: string): string[]
+}
+
+const flags = { create: fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_RDWR, write: 'r+', read: 'r' }
+
+export const diskFiles: Files = {
+  open: (path, how) => fs.openSync(path, flags[how], 0o600),
+  close: (file) => fs.closeSync(file),
+  size: (file) => fs.fstatSync(file).size,
+  sync: (file) => fs.fdatasyncSync(file),
+  rename: (from, to) => fs.renameSync(from, to),
+  unlink: (path) => fs.unlinkSync(path),
+  list: (directory) => fs.readdirSync(directory),
+
+  read(file, into, position) {
+    let done = 0
+    while (done < into.length) {
+      const count = fs.readSync(file, into, done, into.length - done, position + done)
+      if (count === 0) break
+      done += count
+    }
+    return done
+  },
+
+  write(file, from, position) {
+    let done = fs.writeSync(file, from, 0, from.length, position)
+    while (done < from.length) done += fs.writeSync(file, from, done, from.length - done, position + done)
+  },
+
+  syncDirectory(directory) {
+    const handle = fs.openSync(directory, 'r')
+    try {
+      fs.fsyncSync(handle)
+    } finally {
+      fs.closeSync(handle)
+    }
+  },
+}
+
+/** Creates the directory and those above it, mode 0700. */
+export function ensureDirectory(path: string): void {
+  fs.mkdirSync(path, { recursive: true, mode: 0o700 })
+}
+
+/** File systems that acknowledge writes another host may lose, or that have no reliable locks (statfs magic). */
+const networkFileSystems = new Map([
+  [0x6969, 'NFS'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB2'],
+  [0x517b, 'SMB'],
+  [0x00c36400, 'CephFS'],
+  [0x01021997, '9p'],
+])
+
+/** The name of the network file system below `path`, or `undefined` on a local one. */
+export function networkFileSystem(path: string): string | undefined {
+  return networkFileSystems.get(fs.statfsSync(path).type)
+}
+
+/** Identifies this boot of the machine; empty where the platform has no such thing. */
+export function bootId(): string {
+  try {
+    return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return '' // no Linux: an unclean end then always counts as another boot
+  }
+}
+
+/** Whether the path exists, whatever it is. */
+export function exists(path: string): boolean {
+  return fs.existsSync(path)
+}

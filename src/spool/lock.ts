@@ -1,0 +1,67 @@
+/**
+ * One writer per spool directory: a kernel lock (`flock`) on the file `lock`, held through an open descriptor for as
+ * long as the spool is open. The kernel frees it when the process dies, SIGKILL included; a stopped process keeps it.
+ * Node has no flock, so util-linux `flock` takes it on our inherited descriptor (4 ms). The file is never unlinked:
+ * a new inode would be a second lock. It holds the writer's pid, for the error of the next one only.
+ */
+
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { AuditError, errorCode } from '../errors.ts'
+
+const exclusiveLockFlag = 0x20 // O_EXLOCK of macOS, where flock(1) does not exist
+
+export interface SpoolLock {
+  release(): void
+}
+
+/** Takes the lock or throws `SPOOL_LOCKED`; `waitSeconds` bridges a reader that looked just now. */
+export function lockSpool(directory: string, waitSeconds = 0.2): SpoolLock {
+  const path = join(directory, 'lock')
+  const file = openLock(path)
+  if (!takeLock(file, ['-x', '-w', String(waitSeconds)])) {
+    const holder = fs.readFileSync(path, 'utf8').trim()
+    fs.closeSync(file)
+    throw new AuditError('SPOOL_LOCKED', `spool ${directory} is written by process ${holder || '(unknown)'}`, {
+      setting: 'spool.directory',
+      hint: "One process writes a spool: end the other, or give each its own (spool.directory, or instances: 'slots').",
+    })
+  }
+  fs.ftruncateSync(file)
+  fs.writeSync(file, `${process.pid}\n`, 0)
+  return { release: () => fs.closeSync(file) }
+}
+
+/** Whether a writer holds the lock. Writes nothing. */
+export function isLocked(directory: string): boolean {
+  let file: number
+  try {
+    file = fs.openSync(join(directory, 'lock'), 'r')
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    throw error
+  }
+  try {
+    return !takeLock(file, ['-s', '-n'])
+  } finally {
+    fs.closeSync(file)
+  }
+}
+
+function openLock(path: string): number {
+  const flags = fs.constants.O_RDWR | fs.constants.O_CREAT
+  if (process.platform !== 'darwin') return fs.openSync(path, flags, 0o600)
+  return fs.openSync(path, flags | exclusiveLockFlag | fs.constants.O_NONBLOCK, 0o600)
+}
+
+function takeLock(file: number, mode: readonly string[]): boolean {
+  if (process.platform === 'darwin') return true // taken by open
+  const run = spawnSync('flock', [...mode, '3'], { stdio: ['ignore', 'ignore', 'ignore', file] })
+  if (run.error === undefined) return run.status === 0
+  throw new AuditError('PLATFORM_UNSUPPORTED', 'the spool needs flock(1) to make sure that one process writes it', {
+    setting: 'spool.directory',
+    hint: 'Install util-linux (it holds flock); on platforms without it only verification works.',
+    cause: run.error,
+  })
+}

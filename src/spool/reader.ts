@@ -1,0 +1,165 @@
+/**
+ * Reads records in spool order, up to a limit that no reader may pass: the durable position. What is not durable can
+ * be taken back by a power cut, so nothing outside the process may have seen it. Several readers are independent;
+ * each holds one open segment and one buffer, whatever the backlog.
+ */
+
+import type { StoredRecord } from '../event/record.ts'
+import { readControl } from './control.ts'
+import type { Cursor, RecordNumber } from './cursor.ts'
+import type { Files } from './files.ts'
+import { decodeSegmentFrontier, type SegmentHeader, segmentHeaderBytes } from './format.ts'
+import type { SpoolEnd } from './positions.ts'
+import {
+  damaged,
+  type FramePlace,
+  FrameReader,
+  type PathSegment,
+  type ReadPlace,
+  readPath,
+  readSegmentHeader,
+  segmentPath,
+} from './segment.ts'
+
+interface OpenReader {
+  readonly header: SegmentHeader
+  readonly file: number
+  readonly frames: FrameReader
+}
+
+export class SpoolReader {
+  readonly #files: Files
+  readonly #directory: string
+  readonly #limit: () => SpoolEnd
+  #open: OpenReader | undefined
+  /** The sequence that must come next, once it is known. */
+  #expected: number | undefined
+
+  constructor(files: Files, directory: string, limit: () => SpoolEnd) {
+    this.#files = files
+    this.#directory = directory
+    this.#limit = limit
+  }
+
+  /** Where the next record is looked for. */
+  get place(): ReadPlace | undefined {
+    return this.#open === undefined ? undefined : { ...this.#open.frames.place, segment: this.#open.header.segment }
+  }
+
+  /** Goes to the first record behind the cursor; without a confirmed record, to the oldest retained one. */
+  seek(cursor: Cursor): void {
+    const path = this.#path()
+    const { confirmed, hint } = cursor
+    const hinted = path.find((one) => one.header.segment === hint?.segment)
+    if (confirmed === undefined) {
+      this.#enter(path[0], undefined, undefined)
+      return
+    }
+    if (hint !== undefined && hinted !== undefined && hint.offset <= (hinted.length ?? hint.offset)) {
+      this.#enter(hinted, hint, hinted.header.stream === confirmed.stream ? confirmed.sequence + 1 : undefined)
+    } else {
+      this.#search(path, confirmed)
+    }
+  }
+
+  /** The next records, at most `records` and, but for the first, at most `bytes`; none when the limit is reached. */
+  next(most: { records: number; bytes: number }): StoredRecord[] {
+    const records: StoredRecord[] = []
+    let bytes = 0
+    while (records.length < most.records && bytes < most.bytes) {
+      const record = this.#nextRecord()
+      if (record === undefined) break
+      records.push(record)
+      bytes += record.bytes.length
+    }
+    return records
+  }
+
+  close(): void {
+    if (this.#open !== undefined) this.#files.close(this.#open.file)
+    this.#open = undefined
+  }
+
+  #nextRecord(): StoredRecord | undefined {
+    if (this.#open === undefined) this.seek({})
+    for (;;) {
+      const open = this.#open
+      if (open === undefined) return undefined
+      const limit = this.#limit()
+      const atLimit = open.header.segment === limit.segment
+      const frame = open.frames.next(atLimit ? limit.offset : Number.MAX_SAFE_INTEGER)
+      if (frame !== undefined) {
+        this.#checkSequence(open, frame.sequence)
+        return { stream: open.header.stream, sequence: frame.sequence, bytes: frame.record }
+      }
+      if (atLimit) {
+        if (this.#expected !== undefined && this.#expected !== limit.nextSequence) throw this.#missing(open)
+        return undefined
+      }
+      this.#enterSuccessor(open, limit)
+    }
+  }
+
+  #checkSequence(open: OpenReader, sequence: number): void {
+    if (this.#expected !== undefined && this.#expected !== sequence) throw this.#missing(open)
+    this.#expected = sequence + 1
+  }
+
+  #missing(open: OpenReader) {
+    const { offset } = open.frames.place
+    return damaged(
+      this.#directory,
+      open.header.segment,
+      `sequence ${this.#expected} is damaged or missing at offset ${offset}`,
+    )
+  }
+
+  #enterSuccessor(open: OpenReader, limit: SpoolEnd): void {
+    const { segment, stream } = open.header
+    const path = readPath(this.#files, this.#directory, { first: segment, last: limit.segment })
+    const successor = path[path.findIndex((one) => one.header.segment === segment) + 1]
+    if (successor === undefined || path[0]?.header.segment !== segment)
+      throw damaged(this.#directory, segment, 'no segment follows')
+    const { length } = path[0]
+    if (length !== undefined && open.frames.place.offset < length) throw this.#missing(open)
+    const expected = successor.header.stream === stream ? this.#expected : 1
+    const { frameCrc } = open.frames.place
+    const link = successor.header.kind === 'explicit' ? successor.crc : frameCrc
+    this.#enter(successor, { offset: segmentHeaderBytes, frameNumber: 0, frameCrc: link }, expected)
+  }
+
+  #enter(one: PathSegment | undefined, at: FramePlace | undefined, expected: number | undefined): void {
+    this.close()
+    if (one === undefined) return
+    const { header } = one
+    const place = at ?? { offset: segmentHeaderBytes, frameNumber: 0, frameCrc: this.#firstLink(one) }
+    const file = this.#files.open(segmentPath(this.#directory, header.segment), 'read')
+    this.#open = { header, file, frames: new FrameReader(this.#files, { file, salt: header.salt }, place) }
+    this.#expected = expected
+  }
+
+  #firstLink(one: PathSegment): number {
+    return one.header.kind === 'explicit' ? one.crc : (this.#frontier(one)?.frameCrc ?? 0)
+  }
+
+  #frontier(one: PathSegment) {
+    return decodeSegmentFrontier(readSegmentHeader(this.#files, this.#directory, one.header.segment).bytes)
+  }
+
+  /** Without a usable hint: the segment that holds the record, read up to it. */
+  #search(path: readonly PathSegment[], confirmed: RecordNumber): void {
+    const isBefore = (one: PathSegment) =>
+      one.header.stream === confirmed.stream && (this.#frontier(one)?.base ?? one.header.base) <= confirmed.sequence + 1
+    const at = path.findLastIndex(isBefore)
+    this.#enter(path[Math.max(0, at)], undefined, undefined) // reclaimed, or another spool: from the oldest on
+    while (at >= 0 && (this.#expected === undefined || this.#expected <= confirmed.sequence)) {
+      if (this.#nextRecord()?.stream !== confirmed.stream) break
+    }
+  }
+
+  #path(): PathSegment[] {
+    const control = readControl(this.#files, this.#directory)
+    if (control.kind !== 'state') return []
+    return readPath(this.#files, this.#directory, { first: control.state.firstSegment, last: this.#limit().segment })
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * Reading and making segments: headers, the path that live segments form by their `previous` numbers, and the one
+ * loop that walks frames. What is a frame is decided here for recovery, readers and the sync thread alike; what it
+ * means that there is none is decided by them.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { AuditError } from '../errors.ts'
+import type { Files } from './files.ts'
+import {
+  type DecodedFrame,
+  type DecodedSegmentHeader,
+  decodeFrame,
+  decodeSegmentHeader,
+  encodeFrame,
+  encodeSegmentHeader,
+  frameBytes,
+  frameHeaderBytes,
+  nextSector,
+  type SegmentHeader,
+  type SpoolPosition,
+  segmentHeaderBytes,
+  segmentName,
+  segmentNumber,
+} from './format.ts'
+
+const readBytes = 256 * 1024
+
+/** Where frames go on: behind `frameNumber` frames of this segment, linked to `frameCrc`. */
+export interface FramePlace {
+  readonly offset: number
+  readonly frameNumber: number
+  readonly frameCrc: number
+}
+
+/** A place in the spool to go on reading from. */
+export interface ReadPlace extends FramePlace {
+  readonly segment: number
+}
+
+/** The segment being written. */
+export interface OpenSegment extends FramePlace {
+  readonly segment: number
+  readonly file: number
+  readonly salt: number
+}
+
+export function segmentPath(directory: string, segment: number): string {
+  return join(directory, segmentName(segment))
+}
+
+/** Numbers of all segment files, ascending. */
+export function listSegments(files: Files, directory: string): number[] {
+  const numbers = files.list(directory).map(segmentNumber)
+  return numbers.filter((number) => number !== undefined).sort((a, b) => a - b)
+}
+
+export function readSegmentHeader(
+  files: Files,
+  directory: string,
+  segment: number,
+): DecodedSegmentHeader & { readonly bytes: Buffer } {
+  const file = files.open(segmentPath(directory, segment), 'read')
+  try {
+    const bytes = Buffer.alloc(segmentHeaderBytes)
+    files.read(file, bytes, 0)
+    const decoded = decodeSegmentHeader(bytes)
+    if (!decoded.ok || decoded.header.segment === segment) return { ...decoded, bytes }
+    return { ok: false, reason: `header says segment ${decoded.header.segment}`, bytes }
+  } finally {
+    files.close(file)
+  }
+}
+
+/** One live segment. `length` is where it ends, when an explicit successor says so. */
+export interface PathSegment {
+  readonly header: SegmentHeader
+  readonly crc: number
+  readonly length: number | undefined
+}
+
+/**
+ * The live segments from `first` to `last`, found by walking back from `last`: what no successor names is void.
+ * Throws `SPOOL_CORRUPT` for a bad header or a missing segment, `SPOOL_VERSION` for a later format.
+ */
+export function readPath(files: Files, directory: string, range: { first: number; last: number }): PathSegment[] {
+  const present = new Set(listSegments(files, directory))
+  const path: PathSegment[] = []
+  let length: number | undefined
+  for (let segment = range.last; segment >= range.first && segment > 0; ) {
+    if (!present.has(segment)) throw damaged(directory, segment, 'the file is missing')
+    const decoded = readSegmentHeader(files, directory, segment)
+    if (!decoded.ok)
+      throw decoded.newer ? newerVersion(directory, decoded.reason) : damaged(directory, segment, decoded.reason)
+    path.unshift({ header: decoded.header, crc: decoded.crc, length })
+    length = decoded.header.kind === 'explicit' ? decoded.header.previousLength : undefined
+    segment = decoded.header.previous
+  }
+  return path
+}
+
+function newerVersion(directory: string, reason: string): AuditError {
+  return new AuditError('SPOOL_VERSION', `spool ${directory} has ${reason}`, {
+    setting: 'spool.directory',
+    hint: 'It was written by a newer otel-audit: use that version, or another directory.',
+  })
+}
+
+/** The error for damage that must not be guessed around. */
+export function damaged(directory: string, segment: number, what: string): AuditError {
+  return new AuditError('SPOOL_CORRUPT', `${segmentPath(directory, segment)}: ${what}`, {
+    setting: 'spool.directory',
+    hint: 'Nothing was changed. Look with `otel-audit spool check`, keep a copy of the directory, and start with another one.',
+  })
+}
+
+/** Creates a segment under a temporary name; it gets its real one by `nameSegment`, once what it needs is synced. */
+export function createSegment(files: Files, directory: string, header: SegmentHeader): number {
+  const file = files.open(`${segmentPath(directory, header.segment)}.tmp`, 'create')
+  files.write(file, encodeSegmentHeader(header), 0)
+  return file
+}
+
+/** Gives a synced segment its name; durable on return. */
+export function nameSegment(files: Files, directory: string, segment: number): void {
+  files.rename(`${segmentPath(directory, segment)}.tmp`, segmentPath(directory, segment))
+  files.syncDirectory(directory)
+}
+
+export interface SegmentContents {
+  readonly spoolId: string
+  readonly stream: string
+  readonly epoch: number
+  readonly segment: number
+  readonly previous: SpoolPosition
+  readonly nextSequence: number
+  readonly hash: string | undefined
+  readonly records: readonly { readonly record: Buffer; readonly flags: number }[]
+}
+
+/** Writes, syncs and names an explicit segment; returns it open for writing. */
+export function publishSegment(files: Files, directory: string, contents: SegmentContents): OpenSegment {
+  const salt = randomBytes(4).readUInt32LE()
+  const length = contents.records.reduce((sum, { record }) => sum + frameBytes(record.length), segmentHeaderBytes)
+  const file = createSegment(files, directory, {
+    kind: 'explicit',
+    spoolId: contents.spoolId,
+    stream: contents.stream,
+    segment: contents.segment,
+    salt,
+    epoch: contents.epoch,
+    previous: contents.previous.segment,
+    base: contents.nextSequence,
+    previousLength: contents.previous.offset,
+    publishedLength: length,
+    previousHash: contents.hash,
+  })
+  const header = Buffer.alloc(512)
+  files.read(file, header, 0)
+  let frameCrc = header.readUInt32LE(508)
+  let offset = segmentHeaderBytes
+  contents.records.forEach(({ record, flags }, index) => {
+    const frame = Buffer.alloc(frameBytes(record.length))
+    record.copy(frame, frameHeaderBytes)
+    const place = { flags, salt, number: index + 1, sequence: contents.nextSequence + index, previousCrc: frameCrc }
+    frameCrc = encodeFrame(frame, { ...place, known: contents.previous }, record.length)
+    files.write(file, frame, offset)
+    offset += frame.length
+  })
+  files.sync(file)
+  nameSegment(files, directory, contents.segment)
+  return { segment: contents.segment, file, salt, offset, frameNumber: contents.records.length, frameCrc }
+}
+
+/** Walks the frames of one segment in order, checking number, salt and link of each. */
+export class FrameReader {
+  readonly #files: Files
+  readonly #file: number
+  readonly #salt: number
+  #place: FramePlace
+  #buffer: Buffer = Buffer.alloc(0)
+  #bufferOffset = 0
+
+  constructor(files: Files, segment: { file: number; salt: number }, start: FramePlace) {
+    this.#files = files
+    this.#file = segment.file
+    this.#salt = segment.salt
+    this.#place = start
+  }
+
+  /** Behind the last frame that was returned. */
+  get place(): FramePlace {
+    return this.#place
+  }
+
+  /**
+   * The next frame that ends at or before `limit`, or `undefined` where none follows. The record is a view of a
+   * buffer that no later call overwrites.
+   */
+  next(limit = Number.MAX_SAFE_INTEGER): DecodedFrame | undefined {
+    const { offset } = this.#place
+    return (
+      this.#read(offset, limit) ?? (offset === nextSector(offset) ? undefined : this.#read(nextSector(offset), limit))
+    )
+  }
+
+  #read(offset: number, limit: number): DecodedFrame | undefined {
+    if (offset >= limit) return undefined
+    this.#buffered(offset, frameHeaderBytes, limit)
+    let reading = decodeFrame(this.#buffer, offset - this.#bufferOffset, this.#salt)
+    if (reading.kind === 'partial' && offset + reading.needs <= limit) {
+      this.#buffered(offset, reading.needs, limit)
+      reading = decodeFrame(this.#buffer, offset - this.#bufferOffset, this.#salt)
+    }
+    if (reading.kind !== 'frame') return undefined
+    const { frame } = reading
+    if (frame.number !== this.#place.frameNumber + 1 || frame.previousCrc !== this.#place.frameCrc) return undefined
+    const end = frame.end + this.#bufferOffset
+    if (end > limit) return undefined
+    this.#place = { offset: end, frameNumber: frame.number, frameCrc: frame.crc }
+    return frame
+  }
+
+  /** Sees to it that `length` bytes at `offset` are in the buffer, as far as file and limit go. */
+  #buffered(offset: number, length: number, limit: number): void {
+    const start = offset - this.#bufferOffset
+    if (start >= 0 && start + length <= this.#buffer.length) return
+    const wanted = Math.min(Math.max(length, readBytes), limit - offset)
+    const fresh = Buffer.allocUnsafeSlow(wanted)
+    this.#buffer = fresh.subarray(0, this.#files.read(this.#file, fresh, offset))
+    this.#bufferOffset = offset
+  }
+}
