@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -50,6 +51,16 @@ test('a new key is private, signs, and is the same key when loaded again', () =>
   for (const again of [loadSigner(file, 'prod'), loadOrCreateSigner(file, 'prod')])
     assert.equal(again.verifierKey, signer.verifierKey)
   assert.equal(signerFromPem(readFileSync(file, 'utf8'), 'prod').verifierKey, signer.verifierKey)
+})
+
+test('a key that exists is loaded without writing to its directory, which may be read-only', () => {
+  const directory = freshPath()
+  mkdirSync(directory)
+  const file = join(directory, 'audit.key')
+  createKeyFile(file)
+  utimesSync(directory, 1_000, 1_000)
+  loadOrCreateSigner(file, 'prod')
+  assert.equal(statSync(directory).mtimeMs, 1_000_000)
 })
 
 test('the umask cannot open a new key to others', () => {

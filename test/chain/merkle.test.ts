@@ -194,6 +194,17 @@ test('a consistency proof holds, and no byte of it or of the roots can change', 
   )
 })
 
+test('a proof longer than its tree is refused, also where it folds to the root that is claimed', () => {
+  const [leaf, extra] = [leafOf('a'), leafOf('b')]
+  const root = nodeHash(extra, leaf)
+  assert.ok(!checkInclusion({ index: 0, size: 1, leaf, root, proof: [extra] }))
+  const [root1, middle] = [leaf, nodeHash(leaf, extra)]
+  const [grown, shrunk] = [nodeHash(extra, middle), nodeHash(extra, root1)]
+  assert.ok(checkConsistency({ size1: 1, size2: 2, root1, root2: middle, proof: [extra] }))
+  assert.ok(!checkConsistency({ size1: 1, size2: 2, root1: shrunk, root2: grown, proof: [root1, extra, extra] }))
+  assert.ok(!checkConsistency({ size1: 3, size2: 4, root1: shrunk, root2: shrunk, proof: [leaf, extra, extra, extra] }))
+})
+
 test('consistency from size 0 is refused: it would hold for every tree', () => {
   const root2 = treeHash(leavesOf(3))
   assert.ok(!checkConsistency({ size1: 0, size2: 3, root1: emptyRoot(), root2, proof: [] }))

@@ -1,0 +1,17 @@
+/**
+ * The table of commands. Names and summaries stand here, so that `--help` lists them without loading any;
+ * a test holds them against the commands themselves.
+ */
+
+import type { Command, CommandGroup } from './command.ts'
+
+export interface CommandRow {
+  /** First word of the command. */
+  readonly name: string
+  readonly summary: string
+  load(): Promise<{ readonly command: Command | CommandGroup }>
+}
+
+export const commands: readonly CommandRow[] = [
+  { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
+]
