@@ -11,7 +11,7 @@ export interface RecordSource {
   next(limit: { records: number; bytes: number }): Promise<readonly StoredRecord[]> | readonly StoredRecord[]
   /** Durably notes that everything up to and including this record is confirmed. */
   confirm(last: StoredRecord): void
-  /** Resolves when there may be more, after a bounded time, or when the signal aborts; does not reject then. */
+  /** Resolves when there may be more (at once when there is), after a bounded time, or on abort; does not reject then. */
   waitForMore(signal: AbortSignal): Promise<void>
   /** Durable records that are not confirmed, where that is known. */
   backlog(): number | undefined

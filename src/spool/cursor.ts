@@ -1,7 +1,6 @@
 /**
  * How far one destination has confirmed: file `cursor-NAME`, two alternating synced slots (`slots.ts`). The truth is
- * the record (stream, sequence); the position is a hint and is checked before it is believed. `inFlightTo` is synced
- * before a batch is sent, so that a repeat after a crash has the same bounds.
+ * the record (stream, sequence); the position is a hint and is checked before it is believed.
  */
 
 import { join } from 'node:path'
@@ -20,8 +19,6 @@ export interface Cursor {
   readonly confirmed?: RecordNumber | undefined
   /** Where the next record was expected when this was written. */
   readonly hint?: ReadPlace | undefined
-  /** Last record of the batch that was about to be sent. */
-  readonly inFlightTo?: RecordNumber | undefined
 }
 
 export class CursorFile {

@@ -1,0 +1,38 @@
+/**
+ * Entry of the two worker threads, told apart by `workerData.role`. `sync` makes records durable (`spool/syncer.ts`):
+ * it blocks its thread and loads nothing of the network. `deliver` runs one forwarder per destination. Published as
+ * `otel-audit/worker`, so that a bundler can be pointed at it.
+ */
+
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { loadSigner } from '../chain/keys.ts'
+import { diskFiles } from '../spool/files.ts'
+import { runSyncer, Syncer, type SyncerStart, type SyncMessage } from '../spool/syncer.ts'
+import type { DeliveryStart } from './delivery.ts'
+
+/** What the sync thread is started with. */
+export interface SyncRole {
+  readonly role: 'sync'
+  readonly start: SyncerStart
+  readonly key: { readonly file: string; readonly name: string }
+}
+
+/** What the delivery thread is started with. */
+export interface DeliverRole {
+  readonly role: 'deliver'
+  readonly start: DeliveryStart
+}
+
+export type WorkerRole = SyncRole | DeliverRole
+
+if (!isMainThread && parentPort !== null) {
+  const port = parentPort
+  const role = workerData as WorkerRole
+  if (role.role === 'sync') {
+    const post = (message: SyncMessage) => port.postMessage(message)
+    const make = () => new Syncer(diskFiles, role.start, { signer: loadSigner(role.key.file, role.key.name), post })
+    runSyncer(make, post)
+  } else {
+    void import('./delivery.ts').then(({ runDelivery }) => runDelivery(role.start, port))
+  }
+}
