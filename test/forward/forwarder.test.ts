@@ -1,0 +1,369 @@
+import assert from 'node:assert/strict'
+import { getActiveResourcesInfo } from 'node:process'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import type { Batch, Delivery } from '../../src/destination/destination.ts'
+import { Forwarder, type ForwarderOptions, type ForwarderState } from '../../src/forward/forwarder.ts'
+import { FakePace } from '../support/pace.ts'
+import { ArraySource, delivered, makeRecords, rejected, retry, ScriptedDestination, stream } from './fakes.ts'
+
+interface Setup {
+  source?: ArraySource
+  destination?: ScriptedDestination
+  options?: ForwarderOptions['options']
+}
+
+/** A forwarder that runs until the test ends. */
+function start(
+  t: TestContext,
+  { source = new ArraySource(), destination = new ScriptedDestination(), options }: Setup,
+) {
+  const pace = new FakePace()
+  const states: ForwarderState[] = []
+  const onStateChange = (state: ForwarderState) => states.push(state)
+  const forwarder = new Forwarder({ source, destination, pace, onStateChange, ...(options && { options }) })
+  const stopping = new AbortController()
+  const running = forwarder.run(stopping.signal)
+  const stop = () => {
+    stopping.abort()
+    return running
+  }
+  t.after(stop)
+  return { forwarder, source, destination, pace, states, stop }
+}
+
+test('a full batch goes at once, without the interval', async (t) => {
+  const source = new ArraySource(makeRecords(1, 25))
+  const { destination, pace } = start(t, { source, options: { batchRecordsMax: 10 } })
+  await source.untilConfirmed(20)
+  assert.deepEqual(destination.sent, [range(1, 10), range(11, 20)])
+  assert.equal(await pace.untilAsleep(), 200, 'the rest waits for company')
+})
+
+test('a batch is full when it holds its bytes, and exceeds them by one record at most', async (t) => {
+  const source = new ArraySource(makeRecords(1, 9, 100))
+  const { destination } = start(t, { source, options: { batchBytesMax: 350 } })
+  await source.untilConfirmed(8)
+  assert.deepEqual(destination.sent, [range(1, 4), range(5, 8)])
+})
+
+test('a batch that is not full goes when the interval has passed since its first record', async (t) => {
+  const { source, destination, pace } = start(t, { options: { flushIntervalMs: 100 } })
+  source.append(makeRecords(1, 1))
+  assert.equal(await pace.untilAsleep(), 100)
+  pace.advance(60)
+  await source.untilWaitedFor()
+  source.append(makeRecords(2, 2))
+  await source.untilWaitedFor()
+  pace.advance(39)
+  assert.deepEqual(destination.sent, [])
+  pace.advance(1)
+  await source.untilConfirmed(2)
+  assert.deepEqual(destination.sent, [[1, 2]])
+})
+
+test('flush sends at once and resolves when what was durable is confirmed', async (t) => {
+  const { forwarder, source, destination, pace } = start(t, {})
+  source.append(makeRecords(1, 3))
+  await pace.untilAsleep()
+  await forwarder.flush()
+  assert.deepEqual(source.confirmed, [3])
+  assert.deepEqual(destination.sent, [[1, 2, 3]])
+})
+
+test('flush does not wait for records that came after it', async (t) => {
+  const source = new ArraySource(makeRecords(1, 3))
+  const endless = (batch: Batch): Delivery => {
+    const last = batch.records.at(-1)?.sequence ?? 0
+    source.append(makeRecords(last + 1, last + 3))
+    return delivered
+  }
+  const { forwarder } = start(t, {
+    source,
+    destination: new ScriptedDestination(endless),
+    options: { batchRecordsMax: 3 },
+  })
+  await forwarder.flush()
+  assert.ok((source.confirmed[0] ?? 0) >= 3)
+})
+
+for (const knowsBacklog of [true, false]) {
+  test(`flush resolves on an empty source (backlog ${knowsBacklog ? 'known' : 'unknown'})`, async (t) => {
+    const { forwarder, source } = start(t, {})
+    source.knowsBacklog = knowsBacklog
+    await source.untilWaitedFor()
+    await forwarder.flush()
+  })
+}
+
+test('a flush during the read that finds the source dry has the source read once more', async (t) => {
+  const source = new ArraySource()
+  source.knowsBacklog = false
+  const { forwarder } = start(t, { source })
+  await source.untilWaitedFor()
+  let flushed: Promise<void> | undefined
+  source.onNext = () => {
+    source.onNext = () => {}
+    flushed = forwarder.flush()
+    source.append(makeRecords(1, 1))
+  }
+  await forwarder.flush()
+  await flushed
+  assert.deepEqual(source.confirmed, [1])
+})
+
+test('a flush that the forwarder stops on is rejected as CLOSED', async (t) => {
+  const { forwarder, pace, stop } = start(t, {
+    source: new ArraySource(makeRecords(1, 1)),
+    destination: new ScriptedDestination(retry),
+  })
+  const flushed = assert.rejects(forwarder.flush(), { code: 'CLOSED' })
+  await pace.untilAsleep()
+  await stop()
+  await flushed
+  await assert.rejects(forwarder.flush(), { code: 'CLOSED' })
+})
+
+test('a failed batch is sent again unchanged, after pauses that double up to a minute', async (t) => {
+  const source = new ArraySource(makeRecords(1, 1))
+  const { destination, pace, forwarder } = start(t, {
+    source,
+    destination: new ScriptedDestination(...Array<Delivery>(12).fill(retry), delivered),
+    options: { batchRecordsMax: 1 },
+  })
+  const pauses: number[] = []
+  for (let failure = 0; failure < 12; failure++) {
+    pauses.push(await pace.untilAsleep())
+    pace.advance(pauses.at(-1) ?? 0)
+  }
+  assert.deepEqual(pauses, [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000])
+  await source.untilConfirmed(1)
+  assert.deepEqual(destination.sent, Array(13).fill([1]))
+  assert.deepEqual([forwarder.state().delivered, forwarder.state().failures], [1, 12])
+})
+
+test('Retry-After is waited for, up to a minute, and never shortens the pause', async (t) => {
+  const wish = (afterMs: number): Delivery => ({ status: 'retry', reason: 'HTTP 429', afterMs })
+  const source = new ArraySource(makeRecords(1, 1))
+  const { pace } = start(t, {
+    source,
+    destination: new ScriptedDestination(wish(7_000), wish(3_600_000), wish(0), delivered),
+    options: { batchRecordsMax: 1 },
+  })
+  for (const expected of [7_000, 60_000, 400]) {
+    assert.equal(await pace.untilAsleep(), expected)
+    pace.advance(expected)
+  }
+  await source.untilConfirmed(1)
+})
+
+test('nothing behind a failed batch is sent or confirmed before it', async (t) => {
+  const source = new ArraySource(makeRecords(1, 30))
+  const { destination, pace } = start(t, {
+    source,
+    destination: new ScriptedDestination(delivered, retry, retry, delivered),
+    options: { batchRecordsMax: 10 },
+  })
+  for (const pause of [100, 200]) {
+    assert.equal(await pace.untilAsleep(), pause)
+    assert.deepEqual(source.confirmed, [10])
+    pace.advance(pause)
+  }
+  await source.untilConfirmed(30)
+  assert.deepEqual(destination.sent, [range(1, 10), range(11, 20), range(11, 20), range(11, 20), range(21, 30)])
+})
+
+test('a rejected batch is halved at once until the halves pass', async (t) => {
+  const atMostThree = (batch: Batch) => (batch.records.length > 3 ? rejected : delivered)
+  const source = new ArraySource(makeRecords(1, 10))
+  const { destination, states } = start(t, {
+    source,
+    destination: new ScriptedDestination(atMostThree),
+    options: { batchRecordsMax: 10 },
+  })
+  await source.untilConfirmed(10)
+  assert.deepEqual(destination.sent.slice(0, 3), [range(1, 10), range(1, 5), range(1, 3)])
+  assert.deepEqual(
+    source.confirmed,
+    [...new Set(source.confirmed)].sort((a, b) => a - b),
+  )
+  assert.deepEqual(states, [], 'a peer with a lower limit is no failure')
+})
+
+test('a single refused record is retried for ever, holds up what is behind it, and is named', async (t) => {
+  const poison = (batch: Batch) => (batch.records.some((record) => record.sequence === 4) ? rejected : delivered)
+  const source = new ArraySource(makeRecords(1, 8))
+  const { pace, states, forwarder } = start(t, {
+    source,
+    destination: new ScriptedDestination(poison),
+    options: { batchRecordsMax: 8 },
+  })
+  for (let tries = 0; tries < 20; tries++) pace.advance(await pace.untilAsleep())
+  assert.equal(source.confirmed.at(-1), 3)
+  assert.deepEqual(
+    states.map((state) => state.condition),
+    ['refused'],
+  )
+  assert.match(forwarder.state().lastError ?? '', new RegExp(`record 4 of stream ${stream} is refused.*HTTP 400`))
+})
+
+test('a batch that fails again and again is halved whatever the status, because a sidecar reports 413 as 500', async (t) => {
+  const oversize = (batch: Batch) => (batch.records.length > 3 ? retry : delivered)
+  const source = new ArraySource(makeRecords(1, 8))
+  const { pace, destination } = start(t, {
+    source,
+    destination: new ScriptedDestination(oversize),
+    options: { batchRecordsMax: 8 },
+  })
+  for (let tries = 0; tries < 6; tries++) pace.advance(await pace.untilAsleep())
+  await source.untilConfirmed(8)
+  assert.deepEqual(
+    destination.sent.slice(0, 7).map((batch) => batch.length),
+    [8, 8, 8, 4, 4, 4, 2],
+  )
+})
+
+test('the first failure and the recovery are reported once each', async (t) => {
+  const source = new ArraySource(makeRecords(1, 2))
+  const { pace, states } = start(t, {
+    source,
+    destination: new ScriptedDestination(retry, retry, delivered),
+    options: { batchRecordsMax: 1 },
+  })
+  for (let failure = 0; failure < 2; failure++) pace.advance(await pace.untilAsleep())
+  await source.untilConfirmed(2)
+  assert.deepEqual(
+    states.map(({ condition, lastError, since, confirmed }) => ({ condition, lastError, since, confirmed })),
+    [
+      { condition: 'failing', lastError: 'connection refused', since: 1_700_000_000_000, confirmed: undefined },
+      { condition: 'ok', lastError: undefined, since: undefined, confirmed: { stream, sequence: 1 } },
+    ],
+  )
+})
+
+test('a destination that throws is retried like one that fails', async (t) => {
+  const source = new ArraySource(makeRecords(1, 1))
+  const { pace, states } = start(t, {
+    source,
+    destination: new ScriptedDestination(() => Promise.reject(new TypeError('no such thing')), delivered),
+    options: { batchRecordsMax: 1 },
+  })
+  pace.advance(await pace.untilAsleep())
+  await source.untilConfirmed(1)
+  assert.match(states[0]?.lastError ?? '', /defect in this destination: no such thing/)
+})
+
+test('a source that fails ends the run, because what it holds cannot be told any more', async (t) => {
+  const source = new ArraySource()
+  source.onNext = () => {
+    throw new Error('EIO')
+  }
+  const forwarder = new Forwarder({ source, destination: new ScriptedDestination(), pace: new FakePace() })
+  await assert.rejects(forwarder.run(t.signal), /EIO/)
+})
+
+test('stopping interrupts a sending and confirms nothing of it', async (t) => {
+  const source = new ArraySource(makeRecords(1, 1))
+  const sending = Promise.withResolvers<void>()
+  const hanging = (_: Batch, signal: AbortSignal) =>
+    new Promise<Delivery>((resolve) => {
+      signal.addEventListener('abort', () => resolve(retry))
+      sending.resolve()
+    })
+  const { stop, pace, forwarder } = start(t, {
+    source,
+    destination: new ScriptedDestination(hanging),
+    options: { batchRecordsMax: 1 },
+  })
+  await sending.promise
+  await stop()
+  assert.deepEqual(source.confirmed, [])
+  assert.deepEqual(pace.sleeping, [])
+  assert.equal(forwarder.state().condition, 'ok', 'a stop is no failure of the destination')
+})
+
+test('stopping interrupts the wait for company and leaves no timer', async () => {
+  const timersBefore = timers()
+  const source = new ArraySource(makeRecords(1, 1))
+  const destination = new ScriptedDestination()
+  const forwarder = new Forwarder({ source, destination, options: { flushIntervalMs: 3_600_000 } })
+  const stopping = new AbortController()
+  const running = forwarder.run(stopping.signal)
+  await source.untilWaitedFor()
+  assert.equal(timers(), timersBefore + 1)
+  stopping.abort()
+  await running
+  assert.equal(timers(), timersBefore)
+})
+
+test('stopping interrupts the pause before a retry and leaves no timer', async () => {
+  const timersBefore = timers()
+  const failed = Promise.withResolvers<void>()
+  const busy: Delivery = { status: 'retry', reason: 'HTTP 503', afterMs: 50_000 }
+  const forwarder = new Forwarder({
+    source: new ArraySource(makeRecords(1, 1)),
+    destination: new ScriptedDestination(busy),
+    options: { batchRecordsMax: 1 },
+    onStateChange: () => failed.resolve(),
+  })
+  const stopping = new AbortController()
+  const running = forwarder.run(stopping.signal)
+  await failed.promise
+  assert.equal(timers(), timersBefore + 1)
+  stopping.abort()
+  await running
+  assert.equal(timers(), timersBefore)
+})
+
+test('an endless backlog to a synchronous destination leaves the thread to others', async (t) => {
+  const source = new ArraySource(makeRecords(1, 1))
+  const endless = (batch: Batch): Delivery => {
+    const last = batch.records.at(-1)?.sequence ?? 0
+    if (last < 100_000) source.append(makeRecords(last + 1, last + 1))
+    return delivered
+  }
+  start(t, { source, destination: new ScriptedDestination(endless), options: { batchRecordsMax: 1 } })
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+  assert.ok((source.confirmed.at(-1) ?? 0) < 100_000)
+})
+
+test('whatever a destination answers, every record is confirmed once, in order, and never before it was delivered', async () => {
+  const answer = fc.constantFrom<Delivery>(delivered, delivered, retry, rejected)
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(answer, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 40 }),
+      async (script, batchRecordsMax) => {
+        const source = new ArraySource(makeRecords(1, 100))
+        let reached = 0
+        const faithful = script.map((outcome) => (batch: Batch) => {
+          assert.equal(batch.records[0]?.sequence, reached + 1, 'the front of what is unconfirmed')
+          if (outcome.status === 'delivered') reached = batch.records.at(-1)?.sequence ?? reached
+          return outcome
+        })
+        const destination = new ScriptedDestination(...faithful, () => delivered)
+        const pace = new FakePace()
+        pace.sleep = async (ms) => pace.advance(ms)
+        const forwarder = new Forwarder({ source, destination, pace, options: { batchRecordsMax } })
+        const stopping = new AbortController()
+        const running = forwarder.run(stopping.signal)
+        await source.untilConfirmed(100)
+        stopping.abort()
+        await running
+        assert.deepEqual(
+          source.confirmed,
+          [...new Set(source.confirmed)].sort((a, b) => a - b),
+        )
+        assert.equal(forwarder.state().delivered, 100)
+      },
+    ),
+  )
+})
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+}
+
+function timers(): number {
+  return getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+}
