@@ -25,7 +25,7 @@ export class ArraySource implements RecordSource {
   knowsBacklog = true
   /** Called when the source is asked, before it answers. */
   onNext: () => void = () => {}
-  #waits = 0
+  readonly #waiting = new Set<AbortSignal>()
 
   constructor(records: readonly StoredRecord[] = []) {
     this.#records.push(...records)
@@ -33,6 +33,7 @@ export class ArraySource implements RecordSource {
 
   append(records: readonly StoredRecord[]): void {
     this.#records.push(...records)
+    this.#waiting.clear()
     this.#changes.emit('more')
   }
 
@@ -56,10 +57,10 @@ export class ArraySource implements RecordSource {
 
   async waitForMore(signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.#read < this.#records.length) return
-    this.#waits += 1
+    this.#waiting.add(signal)
     this.#changes.emit('waited')
     await once(this.#changes, 'more', { signal }).catch(() => {})
-    this.#waits -= 1
+    this.#waiting.delete(signal)
   }
 
   backlog(): number | undefined {
@@ -68,7 +69,7 @@ export class ArraySource implements RecordSource {
 
   /** Waits until the forwarder has nothing to read. */
   async untilWaitedFor(): Promise<void> {
-    if (this.#waits === 0) await once(this.#changes, 'waited')
+    if (this.#waiting.size === 0) await once(this.#changes, 'waited')
   }
 
   /** Waits until the record is confirmed. */

@@ -55,6 +55,7 @@ test('a batch that is not full goes when the interval has passed since its first
   await source.untilWaitedFor()
   source.append(makeRecords(2, 2))
   await source.untilWaitedFor()
+  assert.deepEqual(pace.sleeping, [40], 'the interval counts from the first record, and the first wait left no timer')
   pace.advance(39)
   assert.deepEqual(destination.sent, [])
   pace.advance(1)
