@@ -144,7 +144,7 @@ test('a torn first line leaves nothing, and the longest record is recognised', a
 
 test('an unfinished line that is no record of ours is ended, never cut', async (t) => {
   const directory = makeDirectory(t)
-  for (const foreign of ['# notes', '{"other":1', `{"action":"${'x'.repeat(49_152)}`]) {
+  for (const foreign of ['# notes', '{"other":1', `{"action":"${'x'.repeat(49_153 - 11)}`]) {
     const path = join(directory, String(foreign.length))
     fs.writeFileSync(path, foreign)
     await open(t, path).send(batchOf(1, 1), t.signal)
