@@ -1,0 +1,202 @@
+/**
+ * `otel-audit verify`: opens the sources, reads the verifier keys, prints the report. Nothing is written anywhere.
+ * Every text that comes from a source is escaped before it reaches a terminal.
+ */
+
+import { readFileSync } from 'node:fs'
+import { type NoteRefusal, parseVerifierKey, type Verifier } from '../chain/note.ts'
+import { monotonicMs } from '../clock.ts'
+import { AuditError, errorText } from '../errors.ts'
+import type { Finding, Report, SourceReport, StreamReport } from '../verify/report.ts'
+import { combineReports, findingsMax } from '../verify/report.ts'
+import { openSource } from '../verify/sources.ts'
+import { verifySource } from '../verify/verify.ts'
+import { type Command, type CommandIo, parseOptions } from './command.ts'
+
+const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--allow-unanchored] [--allow-partial] [--json]
+
+Verifies every copy of a trail on its own: each record against its hash, each hash against the next record, and all
+of them against the signed checkpoints. Needs no network but that of a database, and writes nothing.
+
+SOURCE is a spool directory, an NDJSON file, an OTLP JSON file of a collector, postgres://..., or - for standard
+input; its kind is found by looking.
+
+Options:
+  --vkey KEY          a verifier key, or a file with one a line; may be repeated. Without it nothing is proven
+  --allow-unanchored  exit 0 although nothing signed covers a stream, or no key was given
+  --allow-partial     the copy is known to begin later than its streams: a rotated file, a destination added later
+  --json              print the report as JSON
+  -h, --help          show this
+
+Exit codes: 0 verified, 1 findings, 2 could not verify (no records, unreadable).
+
+Examples:
+  otel-audit verify ./audit.ndjson --vkey ./audit.vkey
+  otel-audit verify ./audit-spool ./collector.jsonl postgres://localhost/app --vkey ./audit.vkey --json
+  otel-audit spool export ./audit-spool | otel-audit verify - --vkey ./audit.vkey
+`
+
+const options = {
+  vkey: { type: 'string', multiple: true, default: [] as string[] },
+  'allow-unanchored': { type: 'boolean', default: false },
+  'allow-partial': { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+} as const
+
+export const command: Command = {
+  name: 'verify',
+  summary: 'verify copies of a trail, offline',
+  help,
+  async run(argv, io) {
+    const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
+    if (positionals.length === 0)
+      throw new AuditError('INVALID_OPTION', 'no SOURCE was given', {
+        setting: 'SOURCE',
+        hint: 'name what to verify: otel-audit verify ./audit.ndjson',
+      })
+    const verifiers = values.vkey.flatMap(readVerifiers)
+    const sources: SourceReport[] = []
+    for (const name of positionals) {
+      const progress = values.json ? undefined : showProgress(io)
+      sources.push(
+        await verifyNamed(name, {
+          verifiers,
+          allowUnanchored: values['allow-unanchored'],
+          allowPartial: values['allow-partial'],
+          onProgress: progress?.show,
+        }),
+      )
+      progress?.clear()
+    }
+    const report = combineReports(sources)
+    io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatReport(report, verifiers.length > 0))
+    return report.exitCode
+  },
+}
+
+/** One source that cannot be opened does not keep the others from being verified. */
+async function verifyNamed(name: string, how: Parameters<typeof verifySource>[1]): Promise<SourceReport> {
+  try {
+    return await verifySource(await openSource(name), how)
+  } catch (thrown) {
+    if (!(thrown instanceof AuditError) || thrown.code !== 'SOURCE_UNREADABLE') throw thrown
+    const unreadable = [{ reason: `${thrown.message}; ${thrown.hint}` }]
+    const nothing = { records: 0, checkpoints: 0, streams: [], findings: [], findingCounts: {}, observations: [] }
+    return { name, kind: 'unknown', verdict: 'UNREADABLE', exitCode: 2, ...nothing, unreadable }
+  }
+}
+
+/** The keys of one `--vkey`: the key itself, or a file that holds one a line. */
+function readVerifiers(given: string): Verifier[] {
+  const literal = parseVerifierKey(given.trim())
+  if (!('problem' in literal)) return [literal]
+  const lines = readKeyFile(given, literal).split('\n')
+  const keys = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
+  if (keys.length === 0) throw badKey(given, 'the file holds no key')
+  return keys.map((key) => {
+    const verifier = parseVerifierKey(key)
+    if ('problem' in verifier) throw badKey(given, verifier.reason)
+    return verifier
+  })
+}
+
+function readKeyFile(path: string, literal: NoteRefusal): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw badKey(
+      path,
+      `it is neither a key (${literal.reason}) nor a file that can be read (${errorText(cause)})`,
+      cause,
+    )
+  }
+}
+
+function badKey(given: string, reason: string, cause?: unknown): AuditError {
+  const hint = 'give a verifier key or its file, as "otel-audit key public" prints it'
+  return new AuditError('INVALID_OPTION', `--vkey ${given}: ${reason}`, { setting: '--vkey', hint, cause })
+}
+
+const quietMs = 1_000
+const redrawMs = 200
+
+/** A line on a terminal for whatever takes longer than a second. */
+function showProgress({ stderr }: CommandIo): {
+  show: (progress: { source: string; records: number }) => void
+  clear: () => void
+} {
+  let drawnAt = monotonicMs() + quietMs - redrawMs
+  let isDrawn = false
+  return {
+    show: ({ source, records }) => {
+      if (stderr.isTTY !== true || monotonicMs() - drawnAt < redrawMs) return
+      drawnAt = monotonicMs()
+      isDrawn = true
+      stderr.write(`\r\x1b[K${printable(source)}: ${formatCount(records)} records …`)
+    },
+    clear: () => {
+      if (isDrawn) stderr.write('\r\x1b[K')
+    },
+  }
+}
+
+function formatReport(report: Report, hasKeys: boolean): string {
+  const lines = report.sources.flatMap(formatSource)
+  if (!hasKeys) lines.push('No verifier key was given (--vkey): damage shows, but nothing is proven.')
+  if (report.exitCode === 0)
+    lines.push('A copy that was rolled back as a whole verifies too: compare the last sequences with what you know.')
+  return `${lines.join('\n')}\n`
+}
+
+function formatSource(source: SourceReport): string[] {
+  const { name, kind, verdict, records, streams, findings, findingCounts, observations, unreadable } = source
+  const counted = Object.values(findingCounts).reduce((sum, count) => sum + count, 0)
+  return [
+    `${printable(name)} (${kind}): ${verdict}, ${formatCount(records)} records in ${streams.length} ${streams.length === 1 ? 'stream' : 'streams'}`,
+    ...streams.map(formatStream),
+    ...findings.map(formatFinding),
+    ...(counted > findings.length
+      ? [`  … and ${counted - findings.length} findings more (the first ${findingsMax} are shown)`]
+      : []),
+    ...observations.map(({ verdict: seen, stream, detail }) => `  ${seen} in ${printable(stream ?? '')}: ${detail}`),
+    ...unreadable.map(
+      ({ where, reason }) => `  could not read${where === undefined ? '' : ` ${where}`}: ${printable(reason)}`,
+    ),
+    ...(records === 0 ? ['  no record was read: that is never taken for verified'] : []),
+    '',
+  ]
+}
+
+function formatStream({
+  stream,
+  deployment,
+  verdict,
+  records,
+  first,
+  last,
+  checkpoints,
+  coveredTo,
+}: StreamReport): string {
+  const origin = deployment === undefined ? stream : `${deployment}/${stream}`
+  return `  stream ${printable(origin)}: ${verdict}, ${formatCount(records)} records (${first} to ${last}), ${checkpoints} signed checkpoints, covered to ${coveredTo}`
+}
+
+function formatFinding({ verdict, stream, sequence, from, to, expected, found, where, detail }: Finding): string {
+  const place =
+    sequence !== undefined ? ` sequence ${sequence}` : from !== undefined ? ` sequences ${from} to ${to}` : ''
+  const head = `  ${verdict}${place}${stream === undefined ? '' : ` of ${printable(stream)}`}${where === undefined ? '' : ` (${where})`}`
+  return [
+    `${head}: ${printable(detail)}`,
+    ...(expected === undefined ? [] : [`      expected ${printable(expected)}`]),
+    ...(found === undefined ? [] : [`      found    ${printable(found)}`]),
+  ].join('\n')
+}
+
+function formatCount(count: number): string {
+  return count.toLocaleString('en-US')
+}
+
+/** Text of a source without anything that moves a terminal's cursor. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

@@ -1,0 +1,234 @@
+/**
+ * The end of a source: what is missing, what is left over, which stream a stream says it continues, how far the
+ * signatures reach, and the verdict over all of it. Benign states become observations, everything else findings.
+ */
+
+import type { Hole } from './judge.ts'
+import { type Misfit, pairMisfits } from './misfits.ts'
+import type { Reading } from './reading.ts'
+import { type Finding, type SourceReport, type StreamReport, worstVerdict } from './report.ts'
+import type { Head } from './source.ts'
+import type { StreamVerifier } from './stream.ts'
+
+/** Settles every stream, logs what is left, and writes the report. */
+export function concludeSource(reading: Reading): SourceReport {
+  for (const stream of reading.streams.values()) stream.finish()
+  placeLeftovers(reading)
+  for (const stream of reading.streams.values()) {
+    stream.reportRefusals()
+    joinPredecessors(stream, reading)
+    reportTruncation(stream, reading)
+  }
+  for (const head of reading.heads) compareHead(head, reading)
+  const observations: Finding[] = []
+  for (const stream of reading.streams.values()) observations.push(...observe(stream, reading))
+  return reportOf(reading, observations)
+}
+
+function placeLeftovers(reading: Reading): void {
+  const { source, log, options } = reading
+  const found = [...reading.streams.values()]
+  const strays = found.flatMap((stream) => strayOf(stream, reading))
+  const misfits = [...reading.misfits, ...found.flatMap(({ judge }) => judge.misfits), ...strays]
+  const trailing = trailingHole(reading)
+  // A stray that a hole claims takes its own hole away: those are asked last, and only if they are still there.
+  const holes = [...found.flatMap(({ judge }) => judge.holes), ...trailing]
+  const left = pairMisfits({ holes, misfits }, { log, ordered: source.ordered, unit: source.unit })
+  const stillOpen = new Set([...reading.streams.values()].flatMap(({ judge }) => judge.holes))
+  const mayBeginLater = source.beginsLater || (options.allowPartial ?? false)
+  for (const hole of left.holes) {
+    if (stillOpen.has(hole) && !(hole.from === 1 && mayBeginLater)) reportHole(hole, reading)
+  }
+  for (const misfit of left.misfits) reportMisfit(misfit, reading)
+}
+
+function strayOf(stream: StreamVerifier, { streams }: Reading): Misfit[] {
+  const link = stream.stray
+  if (link === undefined) return []
+  const whenClaimed = (): void => {
+    stream.removeStray()
+    if (stream.records === 0) streams.delete(stream.stream)
+  }
+  const reason = `it calls itself ${link.sequence} of ${link.stream}`
+  return [{ ...link, found: link.leaf, reason, whenClaimed }]
+}
+
+/** Damage behind the last record of an ordered source stands where that stream's next record would. */
+function trailingHole({ source, streams, lastStream, lastPosition }: Reading): Hole[] {
+  const last = lastStream === undefined ? undefined : streams.get(lastStream)?.last
+  if (!source.ordered || last === undefined || last.position !== lastPosition) return []
+  const sequence = last.sequence + 1
+  const before = Number.POSITIVE_INFINITY
+  return [{ stream: last.stream, from: sequence, to: sequence, expected: undefined, after: lastPosition, before }]
+}
+
+function reportHole({ stream, from, to, expected }: Hole, { log }: Reading): void {
+  const range = from === to ? { sequence: from } : { from, to }
+  const evidence = from === to && expected !== undefined ? { expected } : {}
+  const detail =
+    from === 1
+      ? 'the beginning of the stream is not in this copy; if it is known to begin later, say --allow-partial'
+      : from === to
+        ? 'the record is not in this copy'
+        : `${to - from + 1} records are not in this copy`
+  log.add({ verdict: 'MISSING', stream, ...range, ...evidence, detail })
+}
+
+function reportMisfit({ position, reason, stream, sequence, expected, found }: Misfit, { log, source }: Reading): void {
+  log.add({
+    verdict: 'INSERTED',
+    ...(stream !== undefined && { stream }),
+    ...(sequence !== undefined && { sequence }),
+    ...(expected !== undefined && { expected }),
+    ...(found !== undefined && { found }),
+    where: `${source.unit} ${position}`,
+    detail: reason,
+  })
+}
+
+/** A stream that continues another names its end: stream, sequence and hash. */
+function joinPredecessors({ openings }: StreamVerifier, { streams, log, source, options }: Reading): void {
+  for (const opening of openings) {
+    const named = predecessorIn(opening.control?.details)
+    if (named === undefined) continue
+    const { stream, sequence, hash: expected } = named
+    const predecessor = streams.get(stream)
+    const last = predecessor?.last?.sequence ?? 0
+    const by = `stream ${opening.stream} continues it from sequence ${sequence}`
+    if (predecessor === undefined) {
+      if (source.beginsLater || options.allowPartial) continue
+      log.add({ verdict: 'STREAM_MISSING', stream, expected, detail: `the stream is not in this copy: ${by}` })
+    } else if (last < sequence) {
+      const range = { from: last + 1, to: sequence }
+      log.add({ verdict: 'TRUNCATED', stream, ...range, expected, detail: `the stream ends too early: ${by}` })
+    } else {
+      const found = predecessor.judge.leafOf(sequence)
+      if (found === undefined || found === expected) continue
+      log.add({ verdict: 'FORKED', stream, sequence, expected, found, detail: `another record stood here: ${by}` })
+    }
+  }
+}
+
+function predecessorIn(details: unknown): { stream: string; sequence: number; hash: string } | undefined {
+  const { predecessor } = (details ?? {}) as { predecessor?: unknown }
+  const { stream, seq, hash } = (predecessor ?? {}) as { stream?: unknown; seq?: unknown; hash?: unknown }
+  if (typeof stream !== 'string' || typeof seq !== 'number' || typeof hash !== 'string') return undefined
+  return { stream, sequence: seq, hash }
+}
+
+function reportTruncation({ stream, last, signedBeyond }: StreamVerifier, { log }: Reading): void {
+  if (signedBeyond === undefined || last === undefined) return
+  const detail = `a signed checkpoint says that the stream has ${signedBeyond} records`
+  log.add({ verdict: 'TRUNCATED', stream, from: last.sequence + 1, to: signedBeyond, detail })
+}
+
+/** The source's own note of where a stream ends, against the records. */
+function compareHead({ stream, sequence, hash }: Head, { streams, log }: Reading): void {
+  const found = streams.get(stream)
+  const last = found?.last?.sequence ?? 0
+  const expected = hash === null ? {} : { expected: hash }
+  if (found === undefined) {
+    if (hash !== null)
+      log.add({
+        verdict: 'STREAM_MISSING',
+        stream,
+        ...expected,
+        detail: `its head is at ${sequence}, but no record of it is here`,
+      })
+  } else if (last < sequence) {
+    log.add({
+      verdict: 'TRUNCATED',
+      stream,
+      from: last + 1,
+      to: sequence,
+      ...expected,
+      detail: `its head is at ${sequence}`,
+    })
+  } else {
+    const leaf = found.judge.leafOf(sequence)
+    if (leaf === undefined || leaf === hash) return
+    const detail = 'stream_head.hash is not that of the record'
+    log.add({
+      verdict: 'PROJECTION_MISMATCH',
+      stream,
+      sequence,
+      expected: leaf,
+      ...(hash !== null && { found: hash }),
+      detail,
+    })
+  }
+}
+
+/** The benign states of a stream; logs UNANCHORED, which is benign only where it is allowed. */
+function observe(stream: StreamVerifier, { log, source, options }: Reading): Finding[] {
+  const { judge, last, coveredTo } = stream
+  const observations: Finding[] = []
+  const note = (verdict: Finding['verdict'], detail: string, range: Partial<Finding> = {}): void => {
+    observations.push({ verdict, source: source.name, stream: stream.stream, ...range, detail })
+  }
+  if (judge.repeats > 0) note('DUPLICATE_DELIVERY', `${judge.repeats} records came more than once, with the same bytes`)
+  if (judge.clockAnomalies > 0)
+    note('CLOCK_ANOMALY', `${judge.clockAnomalies} records were sealed while the clock was behind`)
+  const unanchored = whyUnanchored(stream, options.verifiers.length > 0, log.verdictsOf(stream.stream))
+  if (unanchored !== undefined && options.allowUnanchored) note('UNANCHORED', unanchored)
+  else if (unanchored !== undefined) log.add({ verdict: 'UNANCHORED', stream: stream.stream, detail: unanchored })
+  const open = (last?.sequence ?? 0) - coveredTo
+  const isWhole = open <= 0 || (open === 1 && last?.control?.type === 'checkpoint')
+  if (unanchored === undefined && coveredTo > 0 && !isWhole)
+    note('OPEN_TAIL', `${open} records after the last checkpoint are linked, not signed`, {
+      from: coveredTo + 1,
+      to: coveredTo + open,
+    })
+  return observations
+}
+
+function whyUnanchored(stream: StreamVerifier, hasKeys: boolean, verdicts: ReadonlySet<string>): string | undefined {
+  if (!hasKeys) return 'no verifier key was given: the records fit together, but nothing says whose they are'
+  if (verdicts.has('BAD_SIGNATURE') || verdicts.has('WRONG_ORIGIN') || stream.isProven) return undefined
+  if (stream.anchorsSeen === 0) return 'no signed checkpoint covers any of it'
+  if (stream.first > 1) return 'the copy begins later than its stream and has fewer than two checkpoints that join'
+  return undefined
+}
+
+function reportOf(reading: Reading, observations: readonly Finding[]): SourceReport {
+  const { source, log, records, unreadable } = reading
+  const streams = [...reading.streams.values()].map((stream) => streamReportOf(stream, reading, observations))
+  const couldNot = unreadable.length > 0 ? 'UNREADABLE' : records === 0 ? 'NO_RECORDS' : undefined
+  const verdicts = [...log.findings, ...observations].map(({ verdict }) => verdict)
+  const isFound = log.findings.length > 0 && records > 0
+  return {
+    name: source.name,
+    kind: source.kind,
+    verdict:
+      records === 0
+        ? (couldNot ?? 'NO_RECORDS')
+        : worstVerdict(couldNot === undefined ? verdicts : [...verdicts, couldNot]),
+    exitCode: isFound ? 1 : couldNot === undefined ? 0 : 2,
+    records,
+    checkpoints: streams.reduce((sum, { checkpoints }) => sum + checkpoints, 0),
+    streams,
+    findings: log.findings,
+    findingCounts: log.counts,
+    observations,
+    unreadable,
+  }
+}
+
+function streamReportOf(
+  stream: StreamVerifier,
+  { log, source }: Reading,
+  observations: readonly Finding[],
+): StreamReport {
+  const seen = observations.filter((each) => each.stream === stream.stream).map(({ verdict }) => verdict)
+  return {
+    source: source.name,
+    stream: stream.stream,
+    ...(stream.deployment !== undefined && { deployment: stream.deployment }),
+    verdict: worstVerdict([...log.verdictsOf(stream.stream), ...seen]),
+    records: stream.records,
+    first: stream.first,
+    last: stream.last?.sequence ?? 0,
+    checkpoints: stream.checkpoints,
+    coveredTo: stream.coveredTo,
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * A link: what verification keeps of a record once its bytes are hashed. Only members at depth one are read, and
+ * nothing is ever serialized again. Pure.
+ */
+
+import { leafHash } from '../chain/hash.ts'
+import type { RecordMembers } from '../event/record.ts'
+import type { FoundRecord, Place, ProjectionMismatch } from './source.ts'
+
+export interface Link {
+  readonly stream: string
+  readonly sequence: number
+  /** Leaf hash of the bytes as found, 64 hex digits. */
+  readonly leaf: string
+  /** The leaf hash that this record names as its predecessor's. */
+  readonly prev: string | undefined
+  readonly recorded: string | undefined
+  /** Whether the writer noted that the clock was behind. */
+  readonly clockBehind: boolean
+  readonly position: number
+  readonly place: Place | undefined
+  readonly mismatch: ProjectionMismatch | undefined
+  /** Details of the control records that verification needs, undefined for all others. */
+  readonly control: { readonly type: 'checkpoint' | 'opened'; readonly details: unknown } | undefined
+  /** Last position at which the same bytes were found again. */
+  again?: number
+  /** Other records found with the same number. */
+  rivals?: Link[]
+}
+
+const leafForm = /^[0-9a-f]{64}$/
+
+/** The link of a record, or undefined when its bytes are no record (not JSON, no stream, no sequence). */
+export function readLink(found: FoundRecord): Link | undefined {
+  const members = parseMembers(found.bytes)
+  if (members === undefined) return undefined
+  const { stream, seq, prev, recorded } = members
+  const leaf = leafHash(found.bytes)
+  return {
+    stream,
+    sequence: seq,
+    leaf,
+    prev: typeof prev === 'string' && leafForm.test(prev) ? prev : undefined,
+    recorded: typeof recorded === 'string' ? recorded : undefined,
+    clockBehind: members.clock !== undefined,
+    position: found.position,
+    place: found.place,
+    mismatch: found.checkProjection?.(members, leaf),
+    control: controlOf(members),
+  }
+}
+
+function controlOf(members: RecordMembers): Link['control'] {
+  if (members.event_type === 'audit.checkpoint') return { type: 'checkpoint', details: members.details }
+  if (members.event_type === 'audit.stream.opened') return { type: 'opened', details: members.details }
+  return undefined
+}
+
+function parseMembers(bytes: Uint8Array): RecordMembers | undefined {
+  try {
+    const members = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'))
+    if (typeof members.stream !== 'string' || !Number.isSafeInteger(members.seq) || members.seq < 1) return undefined
+    return members
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The state of reading one source: its streams so far, and what fits in none of them. Filled by `verify.ts`,
+ * closed by `conclude.ts`.
+ */
+
+import type { Verifier } from '../chain/note.ts'
+import { FindingLog } from './finding-log.ts'
+import type { Misfit } from './misfits.ts'
+import type { Unreadable } from './report.ts'
+import type { Head, Source } from './source.ts'
+import type { StreamVerifier } from './stream.ts'
+
+export interface VerifyOptions {
+  /** The keys to believe. Without any, nothing is proven: every stream is UNANCHORED. */
+  readonly verifiers: readonly Verifier[]
+  /** Takes UNANCHORED for an observation. */
+  readonly allowUnanchored?: boolean | undefined
+  /** Takes a stream's missing beginning, and missing predecessors, for known: a rotated file, a late destination. */
+  readonly allowPartial?: boolean | undefined
+  /** Called after each group of records that was read. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+}
+
+export interface Progress {
+  readonly source: string
+  readonly records: number
+}
+
+/** Everything read of one source, before it is concluded. */
+export interface Reading {
+  readonly source: Source
+  readonly options: VerifyOptions
+  readonly log: FindingLog
+  readonly streams: Map<string, StreamVerifier>
+  readonly misfits: Misfit[]
+  readonly unreadable: Unreadable[]
+  heads: readonly Head[]
+  records: number
+  /** The stream of the record read last, and where it stood. */
+  lastStream: string | undefined
+  lastPosition: number
+}
+
+export function beginReading(source: Source, options: VerifyOptions): Reading {
+  return {
+    source,
+    options,
+    log: new FindingLog(source.name),
+    streams: new Map(),
+    misfits: [],
+    unreadable: [],
+    heads: [],
+    records: 0,
+    lastStream: undefined,
+    lastPosition: -1,
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * The leaf hash of every sequence that verification has left behind, so that a late repeat can be told from a
+ * forgery. Costs 32 bytes a record, the only memory of verification that grows with a copy; a sequence never
+ * seen costs nothing, however large the number is.
+ */
+
+import { hashBytes } from '../chain/hash.ts'
+
+const chunkLeaves = 1_024
+const absent = '00'.repeat(hashBytes)
+
+export class SeenLeaves {
+  readonly #chunks = new Map<number, Buffer>()
+
+  set(sequence: number, leaf: string): void {
+    const number = Math.floor(sequence / chunkLeaves)
+    let chunk = this.#chunks.get(number)
+    if (chunk === undefined) {
+      chunk = Buffer.alloc(chunkLeaves * hashBytes)
+      this.#chunks.set(number, chunk)
+    }
+    chunk.write(leaf, (sequence % chunkLeaves) * hashBytes, 'hex')
+  }
+
+  get(sequence: number): string | undefined {
+    const offset = (sequence % chunkLeaves) * hashBytes
+    const leaf = this.#chunks.get(Math.floor(sequence / chunkLeaves))?.toString('hex', offset, offset + hashBytes)
+    return leaf === absent ? undefined : leaf
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * What a source of records is: the one interface between the copies of a trail and their verification. A source
+ * hands out bytes exactly as its carrier holds them, and what the carrier says beside them; it judges nothing and
+ * never throws for bad bytes (they become `Damage`). It reads with memory that does not grow with the copy.
+ */
+
+import type { RecordMembers } from '../event/record.ts'
+
+export type SourceKind = 'ndjson' | 'otlp' | 'postgres' | 'spool'
+
+/** Where a record belongs, as its carrier says beside it (attributes, columns): a hint, never evidence. */
+export interface Place {
+  readonly stream: string
+  readonly sequence: number
+}
+
+/** A derived value of the carrier that the record's own bytes contradict. */
+export interface ProjectionMismatch {
+  /** Attribute or column. */
+  readonly name: string
+  readonly expected: string
+  readonly found: string
+}
+
+/** The bytes of one record. */
+export interface FoundRecord {
+  readonly damage?: undefined
+  readonly bytes: Uint8Array
+  /** Counts up through the source; `unit` says what it counts. */
+  readonly position: number
+  readonly place?: Place | undefined
+  /** Compares what the carrier derived with the record itself; the first difference, if any. */
+  readonly checkProjection?: ((members: RecordMembers, leaf: string) => ProjectionMismatch | undefined) | undefined
+}
+
+/** Bytes that are no record any more. */
+export interface Damage {
+  /** Why not, one sentence without the place. */
+  readonly damage: string
+  readonly position: number
+  /** SHA-256 leaf hash of what stands there, where it was read. */
+  readonly found?: string | undefined
+  readonly place?: Place | undefined
+  /** The end of the source cuts the last record off: a copy made while it was written looks the same. */
+  readonly cutOff?: boolean | undefined
+}
+
+/** The end of a stream, as its source keeps it. */
+export interface Head extends Place {
+  readonly hash: string | null
+}
+
+export interface Source {
+  readonly kind: SourceKind
+  /** As the user gave it, secrets taken out. */
+  readonly name: string
+  /** Whether the source keeps the order of sealing; where it does not, order is no finding. */
+  readonly ordered: boolean
+  /** Whether a stream may begin later than sequence 1 without a finding, because the source reclaims its beginning. */
+  readonly beginsLater: boolean
+  /** What a position counts: `line`, `row`. */
+  readonly unit: string
+  /** How far each stream must reach, where the source keeps that beside the records. Called before `read`. */
+  readonly readHeads?: (() => Promise<readonly Head[]>) | undefined
+  /** In groups as they were read. Throws `AuditError` SOURCE_UNREADABLE when reading itself fails. */
+  read(): AsyncIterable<readonly (FoundRecord | Damage)[]>
+}

@@ -1,0 +1,97 @@
+/**
+ * Opens what the user names as a SOURCE, finding its kind by looking: a spool directory, a database URL, a file of
+ * NDJSON or OTLP JSON, or `-` for standard input. The only file of this room that touches the disk, and it never
+ * writes. What cannot be a source is `AuditError` SOURCE_UNREADABLE with the reason.
+ */
+
+import { createReadStream } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { AuditError, errorCode, errorText } from '../errors.ts'
+import type { Source } from './source.ts'
+import { createNdjsonSource } from './sources/ndjson.ts'
+import { createOtlpSource } from './sources/otlp.ts'
+
+const chunkBytes = 256 * 1_024
+const standardInput = 0
+
+/** Opens a source far enough to know its kind. Nothing is read in full before `read()`. */
+export async function openSource(text: string): Promise<Source> {
+  if (text === '-') return openStandardInput()
+  if (/^postgres(ql)?:\/\//i.test(text)) {
+    // Only here: verifying files needs no database driver.
+    const { createPostgresSource } = await import('./sources/postgres.ts')
+    return createPostgresSource(text)
+  }
+  const found = await stat(text).catch((thrown: unknown) => refuseMissing(text, thrown))
+  if (found.isDirectory()) throw unreadable(text, 'it is a directory without a spool in it', 'name a spool directory')
+  const head = await readHead(text)
+  if (head.length === 0)
+    throw unreadable(text, 'it is empty', 'an empty file proves nothing; name the file that holds the records')
+  refuseCompressed(text, head)
+  const openBytes = (): AsyncIterable<Buffer> => readBytes(text, createReadStream(text, { highWaterMark: chunkBytes }))
+  return isOtlp(head) ? createOtlpSource(text, openBytes) : createNdjsonSource(text, openBytes)
+}
+
+async function openStandardInput(): Promise<Source> {
+  const name = 'standard input'
+  const chunks = readBytes(
+    name,
+    createReadStream('', { fd: standardInput, autoClose: false, highWaterMark: chunkBytes }),
+  )
+  const iterator = chunks[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  if (first.done)
+    throw unreadable(name, 'it is empty', 'pipe the records in, for example from: otel-audit spool export DIR')
+  const head = first.value
+  refuseCompressed(name, head)
+  const openBytes = async function* (): AsyncGenerator<Buffer> {
+    yield head
+    yield* { [Symbol.asyncIterator]: () => iterator }
+  }
+  return isOtlp(head) ? createOtlpSource(name, openBytes) : createNdjsonSource(name, openBytes)
+}
+
+/** Any line that begins as a batch of log records: one damaged line must not change the kind of a file. */
+function isOtlp(head: Buffer): boolean {
+  return /^\s*\{\s*"resourceLogs"/m.test(head.toString('latin1'))
+}
+
+async function readHead(path: string): Promise<Buffer> {
+  try {
+    await using file = await open(path, 'r')
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(chunkBytes), 0, chunkBytes, 0)
+    return buffer.subarray(0, bytesRead)
+  } catch (cause) {
+    throw unreadable(path, errorText(cause), 'let this user read it', cause)
+  }
+}
+
+async function* readBytes(name: string, stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* stream
+  } catch (cause) {
+    throw unreadable(name, errorText(cause), 'the reading broke off: try again, or copy the source first', cause)
+  }
+}
+
+function refuseCompressed(name: string, head: Buffer): void {
+  const isGzip = head[0] === 0x1f && head[1] === 0x8b
+  const isZstd = head.subarray(0, 4).equals(Buffer.of(0x28, 0xb5, 0x2f, 0xfd))
+  if (isGzip || isZstd)
+    throw unreadable(
+      name,
+      `it is compressed (${isGzip ? 'gzip' : 'zstd'})`,
+      'decompress it and name the file, or pipe it to: otel-audit verify -',
+    )
+}
+
+function refuseMissing(path: string, cause: unknown): never {
+  const isMissing = errorCode(cause) === 'ENOENT'
+  throw unreadable(path, isMissing ? 'there is no such file or directory' : errorText(cause), sourceHint, cause)
+}
+
+const sourceHint = 'a source is a spool directory, an NDJSON or OTLP JSON file, postgres://… or - for standard input'
+
+function unreadable(name: string, reason: string, hint: string, ...[cause]: [unknown?]): AuditError {
+  return new AuditError('SOURCE_UNREADABLE', `${name}: ${reason}`, { setting: 'SOURCE', hint, cause })
+}

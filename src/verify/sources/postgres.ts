@@ -1,0 +1,114 @@
+/**
+ * The records of a database, read by stream and sequence. The bytes of `record` are what is verified; every other
+ * column is derived from them and compared. The stream heads, read first, say how far each stream must reach. A
+ * database promises no order of its own, so order is no finding. Nothing is written, and no snapshot is held.
+ */
+
+import { AuditError, errorCode, errorText } from '../../errors.ts'
+import { type Connection, createConnection } from '../../postgres/client.ts'
+import { compareColumns, type ProjectedRecord } from '../../postgres/projection.ts'
+import { readHeads, readRecords } from '../../postgres/records.ts'
+import type { FoundRecord, ProjectionMismatch, Source } from '../source.ts'
+
+const groupRecords = 500
+
+export function createPostgresSource(url: string): Source {
+  const name = withoutPassword(url)
+  return {
+    kind: 'postgres',
+    name,
+    ordered: false,
+    beginsLater: false,
+    unit: 'row',
+    readHeads: () => connected(url, name, readHeads),
+    async *read() {
+      const connection = createConnection({ url })
+      try {
+        await connection.open()
+        yield* readGroups(connection)
+      } catch (cause) {
+        throw unreadable(name, cause)
+      } finally {
+        connection.destroy()
+      }
+    },
+  }
+}
+
+async function* readGroups(connection: Connection): AsyncGenerator<FoundRecord[]> {
+  let group: FoundRecord[] = []
+  let position = 0
+  for await (const row of readRecords(connection)) {
+    position += 1
+    group.push(toFoundRecord(row, position))
+    if (group.length < groupRecords) continue
+    yield group
+    group = []
+  }
+  yield group
+}
+
+function toFoundRecord(row: ProjectedRecord, position: number): FoundRecord {
+  const { bytes, stream, sequence } = row
+  return {
+    bytes,
+    position,
+    place: { stream, sequence },
+    checkProjection: (members) => keyMismatch(row, members) ?? columnMismatch(row),
+  }
+}
+
+/** The row's key against the record's own stream and number. */
+function keyMismatch(
+  row: ProjectedRecord,
+  { stream, seq }: { stream: string; seq: number },
+): ProjectionMismatch | undefined {
+  if (row.stream !== stream) return { name: 'stream', expected: stream, found: row.stream }
+  return row.sequence === seq ? undefined : { name: 'seq', expected: String(seq), found: String(row.sequence) }
+}
+
+function columnMismatch(row: ProjectedRecord): ProjectionMismatch | undefined {
+  const [first] = compareColumns(row)
+  return first && { name: first.column, expected: first.expected ?? '', found: first.found ?? '' }
+}
+
+async function connected<Result>(
+  url: string,
+  name: string,
+  use: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  const connection = createConnection({ url })
+  try {
+    await connection.open()
+    return await use(connection)
+  } catch (cause) {
+    throw unreadable(name, cause)
+  } finally {
+    connection.destroy()
+  }
+}
+
+const undefinedTable = '42P01'
+const undefinedSchema = '3F000'
+
+function unreadable(name: string, cause: unknown): AuditError {
+  const code = errorCode(cause)
+  const hasNoTables = code === undefinedTable || code === undefinedSchema
+  const reason = hasNoTables ? 'the database holds no audit.record table' : errorText(cause)
+  const hint = hasNoTables
+    ? 'name the database that the trail is delivered to'
+    : 'check the URL, and that this user may read schema audit'
+  return new AuditError('SOURCE_UNREADABLE', `${name}: ${reason}`, { setting: 'SOURCE', hint, cause })
+}
+
+/** The URL as it may be printed. */
+function withoutPassword(url: string): string {
+  try {
+    const shown = new URL(url)
+    shown.password = ''
+    shown.search = ''
+    return shown.href
+  } catch {
+    return 'postgres://…'
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * The verification of one stream: it gathers records in whatever order they come, and settles them up to each
+ * signed size as soon as everything up to the checkpoint after it is there. Always holds: what is settled below a
+ * size was folded to the root signed for it, or a finding says that it was not. Memory is the records since the
+ * last but one checkpoint, plus what `SeenLeaves` keeps.
+ */
+
+import { Frontier } from '../chain/merkle.ts'
+import type { Verifier } from '../chain/note.ts'
+import { checkpointLagMax } from '../limits.ts'
+import { type Anchor, type AnchorRefusal, openAnchor } from './anchor.ts'
+import type { FindingLog } from './finding-log.ts'
+import { StreamJudge } from './judge.ts'
+import type { Link } from './link.ts'
+import { resolveLinks, resolveToRoot } from './resolve.ts'
+import type { Source } from './source.ts'
+
+/** Beyond this many records a hole is taken for one: a checkpoint reaches back no further. */
+const windowRecordsMax = 2 * checkpointLagMax
+
+export interface StreamContext {
+  readonly source: Source
+  readonly verifiers: readonly Verifier[]
+  readonly log: FindingLog
+}
+
+export class StreamVerifier {
+  readonly stream: string
+  readonly judge: StreamJudge
+  readonly #context: StreamContext
+  readonly #window = new Map<number, Link>()
+  /** Anchors above what is settled, smallest size first. */
+  readonly #anchors: Anchor[] = []
+  readonly #refusals: AnchorRefusal[] = []
+  readonly #opened: Link[] = []
+  /** The tree up to `#settledTo`; undefined while a leaf below is unknown. */
+  #tree: Frontier | undefined = new Frontier()
+  #settledTo = 0
+  #contiguousTo = 0
+  /** The last size whose root was reached, and whether any was reached from the size before it. */
+  #provenTo = 0
+  isProven = false
+  deployment: string | undefined
+  records = 0
+  checkpoints = 0
+  anchorsSeen = 0
+  coveredTo = 0
+  first = Number.POSITIVE_INFINITY
+  last: Link | undefined
+  #belowLast: Link | undefined
+
+  constructor(stream: string, context: StreamContext) {
+    this.stream = stream
+    this.#context = context
+    this.judge = new StreamJudge({ source: context.source, stream, log: context.log })
+  }
+
+  add(link: Link): void {
+    if (link.sequence <= this.#settledTo) {
+      this.judge.judgeLate(link)
+      return
+    }
+    const first = this.#window.get(link.sequence)
+    if (first === undefined) this.#window.set(link.sequence, link)
+    else if (this.#repeats(first, link)) return
+    else first.rivals = [...(first.rivals ?? []), link]
+    if (first === undefined) this.#count(link)
+    if (link.control?.type === 'checkpoint') this.#addCheckpoint(link)
+    if (link.control?.type === 'opened') this.#opened.push(link)
+    while (this.#window.has(this.#contiguousTo + 1)) this.#contiguousTo += 1
+    if (this.#window.size > windowRecordsMax) this.#settleHalf()
+  }
+
+  /** Settles everything that is left, the records after the last checkpoint by their links alone. */
+  finish(): void {
+    while (this.#settleNext()) {}
+    const top = this.last?.sequence ?? 0
+    if (top > this.#settledTo) this.#settleByLinks(top)
+  }
+
+  /** Logs the checkpoints that no key vouches for, as far as their records stand as sealed. */
+  reportRefusals(): void {
+    for (const refusal of this.#refusals) this.#reportRefusal(refusal)
+  }
+
+  /** The control records `audit.stream.opened` that stand. */
+  get openings(): readonly Link[] {
+    return this.#opened.filter((link) => this.judge.leafOf(link.sequence) === link.leaf)
+  }
+
+  /** A signed size that the copy does not reach. */
+  get signedBeyond(): number | undefined {
+    return this.#anchors.at(-1)?.size
+  }
+
+  /** A record alone behind a hole, or in its stream: its number or stream may be what was changed. */
+  get stray(): Link | undefined {
+    const isBehindHole = this.last !== undefined && this.judge.holes.at(-1)?.above === this.last
+    return isBehindHole || this.records === 1 ? this.last : undefined
+  }
+
+  /** Takes the stray away, and the hole that was there only because of it. */
+  removeStray(): void {
+    this.judge.holes.pop()
+    this.records -= 1
+    this.last = this.#belowLast
+  }
+
+  #count(link: Link): void {
+    this.records += 1
+    this.first = Math.min(this.first, link.sequence)
+    if (this.last !== undefined && link.sequence < this.last.sequence) {
+      if (link.sequence > (this.#belowLast?.sequence ?? 0)) this.#belowLast = link
+      return
+    }
+    this.#belowLast = this.last
+    this.last = link
+  }
+
+  #repeats(first: Link, link: Link): boolean {
+    const same = [first, ...(first.rivals ?? [])].find(({ leaf }) => leaf === link.leaf)
+    if (same === undefined) return false
+    same.again = link.position
+    this.judge.repeats += 1
+    return true
+  }
+
+  #addCheckpoint(link: Link): void {
+    const { verifiers } = this.#context
+    const anchor = openAnchor(link, { verifiers, deployment: this.deployment })
+    if (anchor === undefined) return
+    if ('verdict' in anchor) {
+      if (this.#refusals.length < windowRecordsMax) this.#refusals.push(anchor)
+      return
+    }
+    this.deployment ??= anchor.deployment
+    this.anchorsSeen += 1
+    if (verifiers.length > 0) this.checkpoints += 1
+    const at = this.#anchors.findIndex(({ size }) => size >= anchor.size)
+    // The same size again is a replay: it covers nothing.
+    if (anchor.size <= this.#settledTo || this.#anchors[at]?.size === anchor.size) return
+    this.#anchors.splice(at === -1 ? this.#anchors.length : at, 0, anchor)
+    if (at === -1) this.#settleReady()
+  }
+
+  /** Settles up to a checkpoint's size once all records up to the next checkpoint are there to vouch for them. */
+  #settleReady(): void {
+    while (this.#contiguousTo + 1 >= (this.#anchors[1]?.link.sequence ?? Number.POSITIVE_INFINITY)) {
+      if (!this.#settleNext()) return
+    }
+  }
+
+  /** Settles up to the smallest signed size that the copy reaches. */
+  #settleNext(): boolean {
+    const anchor = this.#anchors[0]
+    if (anchor === undefined || anchor.size > (this.last?.sequence ?? 0)) return false
+    this.#anchors.shift()
+    this.#settleTo(anchor)
+    return true
+  }
+
+  #settleTo(anchor: Anchor): void {
+    const { size, root, frontier } = anchor
+    const links = this.#linksAbove()
+    const beneath = this.#beneath()
+    const base = this.#tree
+    const outcome = base && resolveToRoot(links, { base, beneath, size, root })
+    const resolved = outcome?.resolved ?? resolveLinks(links, beneath, () => false)
+    this.judge.settle(
+      resolved.filter(({ link }) => link.sequence <= size),
+      size,
+    )
+    if (outcome?.reachesRoot) this.isProven = true
+    else if (outcome?.folded !== undefined) this.#reportRange(anchor, outcome.folded.root())
+    this.#provenTo = size
+    this.coveredTo = size
+    this.#leave(size, frontier)
+  }
+
+  #reportRange({ size, root, link }: Anchor, found: Buffer): void {
+    const { log, source } = this.#context
+    log.addAdjacent({
+      verdict: 'CONTENT_TAMPERED',
+      stream: this.stream,
+      from: this.#provenTo + 1,
+      to: size,
+      expected: Buffer.from(root).toString('hex'),
+      found: found.toString('hex'),
+      where: `${source.unit} ${link.position}`,
+      detail: 'the links fit, but these records do not fold to the root that was signed for them',
+    })
+  }
+
+  /** Gives up waiting for what is missing: no checkpoint can reach the older half of the window any more. */
+  #settleHalf(): void {
+    const sequences = [...this.#window.keys()].sort((a, b) => a - b)
+    const middle = sequences[sequences.length >> 1] ?? 0
+    if ((this.#anchors[0]?.size ?? Number.POSITIVE_INFINITY) <= middle) this.#settleNext()
+    else this.#settleByLinks(middle)
+    while (this.#window.has(this.#contiguousTo + 1)) this.#contiguousTo += 1
+  }
+
+  #settleByLinks(upTo: number): void {
+    const resolved = resolveLinks(this.#linksAbove(), this.#beneath(), () => false)
+    const settled = resolved.filter(({ link }) => link.sequence <= upTo)
+    this.judge.settle(settled, upTo)
+    const isWhole = settled.length === upTo - this.#settledTo
+    if (isWhole) for (const { leaf } of settled) this.#tree?.append(leaf)
+    this.#leave(upTo, isWhole ? this.#tree : undefined)
+  }
+
+  #leave(size: number, tree: Frontier | undefined): void {
+    for (const sequence of this.#window.keys()) if (sequence <= size) this.#window.delete(sequence)
+    this.#tree = tree
+    this.#settledTo = size
+    this.#contiguousTo = Math.max(this.#contiguousTo, size)
+  }
+
+  #linksAbove(): Link[] {
+    return [...this.#window.values()].sort((one, other) => one.sequence - other.sequence)
+  }
+
+  #beneath(): { sequence: number; leaf: string | undefined } {
+    return { sequence: this.#settledTo, leaf: this.judge.leafOf(this.#settledTo) }
+  }
+
+  /** A refused note is a finding where its record stands as sealed; elsewhere the edit is the finding. */
+  #reportRefusal({ link, verdict, detail }: AnchorRefusal): void {
+    const { log, source } = this.#context
+    const { stream, sequence, leaf, position } = link
+    if (this.judge.leafOf(sequence) !== leaf) return
+    log.addAlike({ verdict, stream, sequence, where: `${source.unit} ${position}`, detail })
+  }
+}

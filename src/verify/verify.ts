@@ -1,0 +1,69 @@
+/**
+ * Verification of whole sources, offline: reads every record, hands it to its stream, then joins what only the
+ * source as a whole can tell: holes with what stands in their place, streams with their predecessors. Keys come
+ * from the caller, never from the data. Never throws for bad data; bounded in what it keeps of damage.
+ */
+
+import { leafHash } from '../chain/hash.ts'
+import { AuditError, errorText } from '../errors.ts'
+import { concludeSource } from './conclude.ts'
+import { readLink } from './link.ts'
+import { beginReading, type Reading, type VerifyOptions } from './reading.ts'
+import { combineReports, findingsMax, type Report, type SourceReport } from './report.ts'
+import type { Damage, FoundRecord, Source } from './source.ts'
+import { StreamVerifier } from './stream.ts'
+
+/** Verifies each source on its own: two copies of one trail must both pass. */
+export async function verifySources(sources: readonly Source[], options: VerifyOptions): Promise<Report> {
+  const reports: SourceReport[] = []
+  // One after the other, so that memory and progress are those of one.
+  for (const source of sources) reports.push(await verifySource(source, options))
+  return combineReports(reports)
+}
+
+/** Verifies one source. What cannot be read is said in the report, with exit code 2. */
+export async function verifySource(source: Source, options: VerifyOptions): Promise<SourceReport> {
+  const reading = beginReading(source, options)
+  try {
+    // Before the records: what is delivered meanwhile may only make a stream longer than its head.
+    reading.heads = (await source.readHeads?.()) ?? []
+    for await (const group of source.read()) {
+      for (const one of group) takeIn(reading, one)
+      options.onProgress?.({ source: source.name, records: reading.records })
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof AuditError)) throw thrown
+    reading.unreadable.push({ reason: errorText(thrown) })
+  }
+  return concludeSource(reading)
+}
+
+function takeIn(reading: Reading, one: FoundRecord | Damage): void {
+  const link = one.damage === undefined ? readLink(one) : undefined
+  if (link === undefined) {
+    takeDamage(reading, one.damage === undefined ? asDamage(one) : one)
+    return
+  }
+  let stream = reading.streams.get(link.stream)
+  if (stream === undefined) {
+    const { source, log, options } = reading
+    stream = new StreamVerifier(link.stream, { source, log, verifiers: options.verifiers })
+    reading.streams.set(link.stream, stream)
+  }
+  reading.records += 1
+  reading.lastStream = link.stream
+  reading.lastPosition = link.position
+  stream.add(link)
+}
+
+function asDamage({ bytes, position, place }: FoundRecord): Damage {
+  return { damage: 'it is no record of a trail', position, place, found: leafHash(bytes) }
+}
+
+function takeDamage({ source, misfits, unreadable, log }: Reading, damage: Damage): void {
+  const { position, damage: reason, found, place, cutOff } = damage
+  const where = `${source.unit} ${position}`
+  if (cutOff) unreadable.push({ where, reason })
+  else if (misfits.length < findingsMax * 10) misfits.push({ position, reason, found, place })
+  else log.add({ verdict: 'INSERTED', where, detail: reason })
+}
