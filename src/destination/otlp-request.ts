@@ -100,18 +100,26 @@ export function readLogsAnswer(answer: Answer): PartialSuccess | undefined {
   return Number.isSafeInteger(rejected) ? { rejected, message: String(partial.errorMessage ?? '') } : undefined
 }
 
-function readPartialSuccess({
-  headers,
-  body,
-}: Answer): { rejectedLogRecords?: unknown; errorMessage?: unknown } | undefined {
+interface ExportedPartialSuccess {
+  readonly rejectedLogRecords?: unknown
+  readonly errorMessage?: unknown
+}
+
+function readPartialSuccess({ headers, body }: Answer): ExportedPartialSuccess | undefined {
   const mediaType = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   try {
     // The library's JSON reader takes unreadable text for success, so it is not used here.
-    if (mediaType === mediaTypes['http/json']) return JSON.parse(body.toString('utf8')).partialSuccess ?? {}
-    if (mediaType === mediaTypes['http/protobuf'])
+    if (mediaType === mediaTypes['http/json']) return readJsonResponse(JSON.parse(body.toString('utf8')))
+    if (mediaType === mediaTypes['http/protobuf']) {
       return ProtobufLogsSerializer.deserializeResponse(body).partialSuccess ?? {}
+    }
   } catch {
     // Unreadable: the caller learns it from `undefined`.
   }
   return undefined
+}
+
+function readJsonResponse(response: unknown): ExportedPartialSuccess | undefined {
+  if (typeof response !== 'object' || response === null || Array.isArray(response)) return undefined
+  return (response as { partialSuccess?: ExportedPartialSuccess }).partialSuccess ?? {}
 }

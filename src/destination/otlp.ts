@@ -99,7 +99,7 @@ function logsUrl(endpoint: string): string {
 function judgeAnswer(answer: Answer, batch: Batch): Delivery {
   const { status, headers, body } = answer
   if (status >= 200 && status < 300) return judgeSuccess(answer, batch)
-  const reason = `HTTP ${status}: ${excerpt(body)}`
+  const reason = describeError(status, body)
   if (status === 400 || status === 413) return { status: 'rejected', reason }
   return { status: 'retry', reason, afterMs: parseRetryAfter(headers['retry-after'], nowMs()) }
 }
@@ -117,11 +117,12 @@ function judgeSuccess(answer: Answer, batch: Batch): Delivery {
   }
 }
 
-/** The readable part of an error's body; protobuf leaves its text. */
-function excerpt(body: Buffer): string {
+/** The status and the readable part of the body; an error in protobuf leaves its text. */
+function describeError(status: number, body: Buffer): string {
   const text = body
     .toString('utf8')
     .replace(/[\p{C}\uFFFD]+/gu, ' ')
     .trim()
-  return text.length > excerptLengthMax ? `${text.slice(0, excerptLengthMax)}…` : text
+  if (text === '') return `HTTP ${status}`
+  return `HTTP ${status}: ${text.length > excerptLengthMax ? `${text.slice(0, excerptLengthMax)}…` : text}`
 }
