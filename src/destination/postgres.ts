@@ -1,0 +1,157 @@
+/**
+ * Delivers to a PostgreSQL database with our schema. One connection of its own, opened when first needed; one
+ * statement a batch. A repeated batch changes nothing. A record that contradicts what the database holds is refused
+ * and named, never written over it; anything else that goes wrong is `retry`, so that no record is given up.
+ */
+
+import { errorCode, errorText } from '../errors.ts'
+import type { StoredRecord } from '../event/record.ts'
+import { type Connection, createConnection } from '../postgres/client.ts'
+import { deriveColumns, isStreamId, type ProjectedRecord } from '../postgres/projection.ts'
+import { type AppendOutcome, appendRecords, encodeRecords, ensurePartition } from '../postgres/records.ts'
+import type { Batch, Delivery, Destination, PostgresDestinationOptions } from './destination.ts'
+
+/** Bounds on waiting for the server, in milliseconds. */
+export interface PostgresTimeouts {
+  readonly connectMsMax?: number | undefined
+  readonly queryMsMax?: number | undefined
+}
+
+/** Throws `INVALID_OPTION` for a URL that is none; does not connect. */
+export function createPostgresDestination(
+  options: PostgresDestinationOptions,
+  timeouts: PostgresTimeouts = {},
+): Destination {
+  return new PostgresDestination(options, timeouts)
+}
+
+class PostgresDestination implements Destination {
+  readonly name: string
+  readonly #connect: () => Connection
+  #connection: Connection | undefined
+
+  constructor(options: PostgresDestinationOptions, timeouts: PostgresTimeouts) {
+    this.name = options.name ?? options.type
+    this.#connect = () => createConnection({ url: options.url, ...timeouts })
+    // Says now whether the URL can be used at all; an unopened connection holds nothing.
+    this.#connect().destroy()
+  }
+
+  async send(batch: Batch, signal: AbortSignal): Promise<Delivery> {
+    const records = batch.records.map(deriveColumns)
+    const fault = findBreak(records)
+    if (fault !== undefined) return { status: 'rejected', reason: fault }
+    if (signal.aborted) return { status: 'retry', reason: 'stopped before the batch was sent' }
+    const drop = () => this.#drop()
+    signal.addEventListener('abort', drop, { once: true })
+    try {
+      return judge(batch.records, await this.#append(records))
+    } catch (thrown) {
+      // Whatever state the connection is in, a new one is in none.
+      this.#drop()
+      return { status: 'retry', reason: signal.aborted ? 'stopped while sending' : explain(thrown) }
+    } finally {
+      signal.removeEventListener('abort', drop)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#drop()
+  }
+
+  async #append(records: readonly ProjectedRecord[]): Promise<AppendOutcome[]> {
+    const arrays = encodeRecords(records)
+    const connection = await this.#opened()
+    try {
+      return await appendRecords(connection, arrays)
+    } catch (thrown) {
+      if (!isPartitionMissing(thrown)) throw thrown
+      for (const month of monthsOf(records)) await ensurePartition(connection, month)
+      return await appendRecords(connection, arrays)
+    }
+  }
+
+  async #opened(): Promise<Connection> {
+    if (this.#connection !== undefined) return this.#connection
+    const connection = this.#connect()
+    this.#connection = connection
+    await connection.open()
+    return connection
+  }
+
+  #drop(): void {
+    this.#connection?.destroy()
+    this.#connection = undefined
+  }
+}
+
+/** Says where records of one stream do not follow one another: no database would be asked to believe that. */
+function findBreak(records: readonly ProjectedRecord[]): string | undefined {
+  const last = new Map<string, ProjectedRecord>()
+  for (const record of records) {
+    const { stream, sequence, columns, underived } = record
+    const before = last.get(stream)
+    last.set(stream, record)
+    if (before === undefined) {
+      if (!isStreamId(stream)) return `stream ${stream} is not a UUID`
+      continue
+    }
+    if (sequence !== before.sequence + 1) {
+      return `stream ${stream}: sequence ${before.sequence} is followed by ${sequence} in the batch`
+    }
+    if (columns.prev_hash !== before.columns.hash && !underived.includes('prev_hash')) {
+      const hashes = `expected ${before.columns.hash}, found ${columns.prev_hash}`
+      return `stream ${stream}, sequence ${sequence} does not follow the record before it in the batch: prev ${hashes}`
+    }
+  }
+  return undefined
+}
+
+/** Delivered when no stream was refused; otherwise the records from each refused one on. */
+function judge(records: readonly StoredRecord[], outcomes: readonly AppendOutcome[]): Delivery {
+  const refusals = outcomes.filter(({ status }) => status !== 'appended')
+  if (refusals.length === 0) return { status: 'delivered' }
+  const indexes = [...records.keys()].filter((index) => {
+    const record = records[index]
+    return refusals.some((refusal) => {
+      return refusal.stream === record?.stream && record.sequence >= (refusal.refusedSequence ?? 1)
+    })
+  })
+  return { status: 'rejected', reason: refusals.map(describeRefusal).join('; '), indexes }
+}
+
+function describeRefusal(refusal: AppendOutcome): string {
+  const { stream, status, headSequence, refusedSequence, heldHash, sentHash } = refusal
+  const place = `stream ${stream}, sequence ${refusedSequence}`
+  if (status === 'gap') return `${place}: gap, the database holds the stream up to ${headSequence} (${heldHash})`
+  if (status === 'lost') return `${place}: lies below the head ${headSequence}, but the database does not hold it`
+  const followsHead = refusedSequence !== null && refusedSequence > headSequence
+  const what = followsHead ? `does not follow the held record ${headSequence}` : 'is held with another hash'
+  return `${place}: fork, it ${what}: expected ${heldHash}, found ${sentHash}`
+}
+
+/** Raised by PostgreSQL as a check violation of the table that names no constraint. */
+function isPartitionMissing(thrown: unknown): boolean {
+  const { table, constraint } = thrown as { table?: unknown; constraint?: unknown }
+  return errorCode(thrown) === '23514' && table === 'record' && constraint === undefined
+}
+
+/** The first instant of each month of a batch; null for a record that will be filed under its arrival. */
+function monthsOf(records: readonly ProjectedRecord[]): Set<string | null> {
+  const recorded = records.map(({ columns }) => columns.recorded_at)
+  return new Set(recorded.map((time) => (time === null ? null : `${time.slice(0, 7)}-01T00:00:00Z`)))
+}
+
+function explain(thrown: unknown): string {
+  const text = errorText(thrown)
+  switch (errorCode(thrown)) {
+    case '3F000': // no schema
+    case '42P01': // no table
+    case '42883': // no function
+      return `the audit schema is missing or older than this version: run \`otel-audit migrate up\` (${text})`
+    case '55P03': // lock not available
+      return `another writer holds the head of the stream (${text})`
+    default:
+      return text
+  }
+}

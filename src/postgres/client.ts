@@ -1,0 +1,88 @@
+/**
+ * Connections to PostgreSQL. Every connection has a bound on connecting and on each query, never ends the process
+ * by an unheard error event, and can be dropped at once, also when the network swallows everything.
+ * No startup parameter but the application name is sent: PgBouncer refuses the others, `statement_timeout` too.
+ */
+
+import { Socket } from 'node:net'
+import { Client } from 'pg'
+import { AuditError } from '../errors.ts'
+
+/** What a statement needs of a client; `pg` clients have it. */
+export interface Queryable {
+  query<Row extends object>(text: string, values?: unknown[]): Promise<{ readonly rows: Row[] }>
+}
+
+export interface ConnectOptions {
+  readonly url: string
+  /** Longest wait for a connection, in milliseconds. */
+  readonly connectMsMax?: number | undefined
+  /** Longest wait for an answer, in milliseconds: the only rescue from a connection that swallows everything. */
+  readonly queryMsMax?: number | undefined
+}
+
+/** One connection that may not be open yet. */
+export interface Connection extends Queryable {
+  /** Resolves when the server is ready for queries; rejects with the driver's error. */
+  open(): Promise<void>
+  /** Ends in order, after the query under way. */
+  end(): Promise<void>
+  /** Drops the socket; `open` and queries under way reject. The server rolls back what it has not committed. */
+  destroy(): void
+}
+
+/** Prepares a connection without opening it. Throws `INVALID_OPTION` for what is not a PostgreSQL URL. */
+export function createConnection(options: ConnectOptions): Connection {
+  const socket = new Socket()
+  const client = createClient(options, socket)
+  // Every loss of the connection also rejects the query under way or the next one: the event adds nothing.
+  client.on('error', () => {})
+  return {
+    query: (text, values) => client.query(text, values),
+    open: async () => {
+      await client.connect()
+    },
+    end: () => client.end(),
+    destroy: () => {
+      socket.destroy()
+    },
+  }
+}
+
+/** Opens a connection for the time of `use`. */
+export async function withConnection<Result>(
+  options: ConnectOptions,
+  use: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  const connection = createConnection(options)
+  try {
+    await connection.open()
+    const result = await use(connection)
+    await connection.end()
+    return result
+  } finally {
+    connection.destroy()
+  }
+}
+
+function createClient({ url, connectMsMax = 10_000, queryMsMax = 30_000 }: ConnectOptions, socket: Socket): Client {
+  const invalid = (cause?: unknown) =>
+    new AuditError('INVALID_OPTION', 'the database URL is not a PostgreSQL URL', {
+      setting: 'url',
+      hint: 'Use the form postgres://user:password@host:5432/database.',
+      cause,
+    })
+  if (!/^postgres(ql)?:\/\//i.test(url)) throw invalid()
+  try {
+    return new Client({
+      connectionString: url,
+      stream: () => socket,
+      connectionTimeoutMillis: connectMsMax,
+      query_timeout: queryMsMax,
+      keepAlive: true,
+      fallback_application_name: 'otel-audit',
+    })
+  } catch (cause) {
+    throw invalid(cause)
+  }
+}

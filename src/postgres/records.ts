@@ -1,0 +1,188 @@
+/**
+ * The statements on sealed records: append, partitions, reading in order, looking up a trace. A record is never
+ * changed and never deleted here, and none is inserted but through `audit.append`, which holds the lock on the
+ * stream's head, skips only what it holds with the same hash, and refuses forks and gaps.
+ */
+
+import { bytea, byteaHex, type ElementType, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
+import type { Queryable } from './client.ts'
+import { type ColumnName, type ColumnType, derivedColumns, type ProjectedRecord } from './projection.ts'
+
+/** What became of one stream's records of a batch; what the words mean stands above `audit.append`. */
+export interface AppendOutcome {
+  readonly stream: string
+  readonly status: 'appended' | 'fork' | 'gap' | 'lost'
+  readonly inserted: number
+  /** Held before, with the same hash. */
+  readonly skipped: number
+  /** The last sequence held now. */
+  readonly headSequence: number
+  /** The first record refused, and the two hashes that disagree: held and sent. */
+  readonly refusedSequence: number | null
+  readonly heldHash: string | null
+  readonly sentHash: string | null
+}
+
+const elementTypes: Readonly<Record<ColumnType, ElementType<string>>> = { bytea: byteaHex, text, timestamptz, uuid }
+
+/** The parameters of `appendRecords`: one binary array a column. */
+export function encodeRecords(records: readonly ProjectedRecord[]): Buffer[] {
+  return [
+    encodeArray(
+      bytea,
+      records.map((record) => record.bytes),
+    ),
+    encodeArray(
+      uuid,
+      records.map((record) => record.stream),
+    ),
+    encodeArray(
+      int8,
+      records.map((record) => record.sequence),
+    ),
+    ...derivedColumns.map(({ name, type }) =>
+      encodeArray(
+        elementTypes[type],
+        records.map((record) => record.columns[name]),
+      ),
+    ),
+    encodeArray(
+      text,
+      records.map(({ underived }) => (underived.length === 0 ? null : underived.join())),
+    ),
+  ]
+}
+
+const parameters = Array.from({ length: derivedColumns.length + 4 }, (_, index) => `$${index + 1}`).join(', ')
+
+/** Appends a batch in one round trip and one transaction; streams succeed or are refused one by one. */
+export async function appendRecords(client: Queryable, arrays: readonly Buffer[]): Promise<AppendOutcome[]> {
+  const { rows } = await client.query<AppendRow>(
+    `select stream, status, inserted, skipped, head_seq, refused_seq,
+       encode(held_hash, 'hex') as held_hash, encode(sent_hash, 'hex') as sent_hash
+     from audit.append(${parameters})`,
+    [...arrays],
+  )
+  return rows.map((row) => ({
+    stream: row.stream,
+    status: row.status,
+    inserted: Number(row.inserted),
+    skipped: Number(row.skipped),
+    headSequence: Number(row.head_seq),
+    refusedSequence: row.refused_seq === null ? null : Number(row.refused_seq),
+    heldHash: row.held_hash,
+    sentHash: row.sent_hash,
+  }))
+}
+
+interface AppendRow {
+  readonly stream: string
+  readonly status: AppendOutcome['status']
+  readonly inserted: string
+  readonly skipped: string
+  readonly head_seq: string
+  readonly refused_seq: string | null
+  readonly held_hash: string | null
+  readonly sent_hash: string | null
+}
+
+/** Makes the monthly partition of a time (RFC 3339; null: now) if it is missing. Blocks no insert. */
+export async function ensurePartition(client: Queryable, at: string | null): Promise<void> {
+  await client.query('select audit.ensure_partition(coalesce($1::timestamptz, now()))', [at])
+}
+
+/** Makes the partitions of this month and of the next ones. */
+export async function ensurePartitionsAhead(client: Queryable, months: number): Promise<void> {
+  await client.query(
+    `select audit.ensure_partition(now() + make_interval(months => ahead))
+     from generate_series(0, $1::integer) as ahead`,
+    [months],
+  )
+}
+
+/** Where a stream ends in this database. */
+export interface StreamHead {
+  readonly stream: string
+  readonly sequence: number
+  readonly hash: string | null
+  /** The first record that came here; 1 unless the stream was older than its delivery. */
+  readonly firstSequence: number
+}
+
+export async function readHeads(client: Queryable): Promise<StreamHead[]> {
+  const { rows } = await client.query<{ stream: string; seq: string; hash: string | null; first_seq: string }>(
+    `select stream, seq, encode(hash, 'hex') as hash, first_seq from audit.stream_head order by stream`,
+  )
+  return rows.map(({ stream, seq, hash, first_seq }) => ({
+    stream,
+    sequence: Number(seq),
+    hash,
+    firstSequence: Number(first_seq),
+  }))
+}
+
+/**
+ * Every record, or those of one stream, ordered by stream and sequence, in pages: memory does not grow with the
+ * table, and no snapshot is held between pages. Rows that only a forger could have put there come too.
+ */
+export async function* readRecords(
+  client: Queryable,
+  options: { readonly stream?: string | undefined; readonly pageRecords?: number | undefined } = {},
+): AsyncGenerator<ProjectedRecord> {
+  const { stream, pageRecords = 1_000 } = options
+  let after = ['00000000-0000-0000-0000-000000000000', '-9223372036854775808', '-infinity']
+  for (;;) {
+    // One page after the other: each begins where the last one ended.
+    const { rows } = await client.query<RecordRow>(
+      `select ${selection}, r.recorded_at::text as page_key from audit.record r
+       where (r.stream, r.seq, r.recorded_at) > ($1::uuid, $2::bigint, $3::timestamptz)
+         and ($4::uuid is null or r.stream = $4)
+       order by r.stream, r.seq, r.recorded_at limit $5`,
+      [...after, stream ?? null, pageRecords],
+    )
+    for (const row of rows) yield fromRow(row)
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < pageRecords) return
+    after = [last.stream, last.seq, last.page_key ?? 'infinity']
+  }
+}
+
+/** The records of one trace (32 hex digits), in the order in which they were sealed. */
+export async function recordsByTrace(
+  client: Queryable,
+  traceId: string,
+  recordsMax = 1_000,
+): Promise<ProjectedRecord[]> {
+  const { rows } = await client.query<RecordRow>(
+    `select ${selection} from audit.record r where r.trace_id = $1::uuid
+     order by r.recorded_at, r.stream, r.seq limit $2`,
+    [traceId, recordsMax],
+  )
+  return rows.map(fromRow)
+}
+
+type RecordRow = Readonly<Record<ColumnName, string | null>> & {
+  readonly record: Buffer
+  readonly stream: string
+  readonly seq: string
+  readonly underived: readonly string[] | null
+  readonly page_key?: string
+}
+
+/** A column in the text form of `ProjectedRecord`; qualified, so that the index can serve the order. */
+const textForms: Readonly<Record<ColumnType, (column: string) => string>> = {
+  bytea: (column) => `encode(r.${column}, 'hex') as ${column}`,
+  text: (column) => `r.${column}`,
+  timestamptz: (column) => `to_char(r.${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as ${column}`,
+  uuid: (column) => `r.${column}`,
+}
+
+const selection = [
+  'r.record, r.stream, r.seq, r.underived',
+  ...derivedColumns.map(({ name, type }) => textForms[type](name)),
+].join(', ')
+
+function fromRow(row: RecordRow): ProjectedRecord {
+  const { record, stream, seq, underived, page_key: _, ...columns } = row
+  return { bytes: record, stream, sequence: Number(seq), columns, underived: underived ?? [] }
+}

@@ -1,0 +1,26 @@
+/** A fresh database with our schema and an open connection to it. */
+
+import type { TestContext } from 'node:test'
+import { type Connection, createConnection } from '../../src/postgres/client.ts'
+import { migrateUp } from '../../src/postgres/migrate.ts'
+import { databaseFor } from './postgres.ts'
+
+export interface MigratedDatabase {
+  readonly url: string
+  readonly connection: Connection
+}
+
+export async function migratedDatabase(t: TestContext): Promise<MigratedDatabase> {
+  const url = await databaseFor(t)
+  const connection = await connectionFor(t, url)
+  await migrateUp(connection)
+  return { url, connection }
+}
+
+/** An open connection that ends with the test. */
+export async function connectionFor(t: TestContext, url: string): Promise<Connection> {
+  const connection = createConnection({ url })
+  await connection.open()
+  t.after(() => connection.destroy())
+  return connection
+}
