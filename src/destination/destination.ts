@@ -43,7 +43,7 @@ interface CommonOptions {
 /** An OTLP/HTTP endpoint, in general the sidecar collector. */
 export interface OtlpDestinationOptions extends CommonOptions {
   readonly type: 'otlp'
-  /** Base URL (`/v1/logs` is added). Default: the `OTEL_EXPORTER_OTLP_*` variables, else `http://127.0.0.1:4318`. */
+  /** Base URL (`/v1/logs` is added). Default: the `OTEL_EXPORTER_OTLP_*` variables, else `http://localhost:4318`. */
   readonly endpoint?: string | undefined
   readonly protocol?: 'http/protobuf' | 'http/json' | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
@@ -57,7 +57,7 @@ export interface PostgresDestinationOptions extends CommonOptions {
   readonly url: string
 }
 
-/** An NDJSON file, one record a line, mode 0600, synced before it counts as delivered. */
+/** An NDJSON file, one record a line, mode 0600, synced before it counts as delivered. One process writes it. */
 export interface FileDestinationOptions extends CommonOptions {
   readonly type: 'file'
   readonly path: string

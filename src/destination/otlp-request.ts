@@ -41,7 +41,7 @@ export function encodeLogsRequest(records: readonly StoredRecord[], protocol: Ot
 }
 
 function toLogRecord(record: StoredRecord, resources: Map<string, Resource>): ReadableLogRecord {
-  const members = parseRecord(record.bytes)
+  const members = parseRecord(record.bytes) ?? {}
   const projection = projectRecord(members, leafHash(record.bytes))
   const { trace } = projection
   return {

@@ -42,12 +42,13 @@ export function createOtlpDestination(options: OtlpDestinationOptions): Destinat
       }
     },
     async close() {
-      const opened = await target
+      const opened = await target?.catch(() => undefined) // what never opened needs no closing
       opened?.agent.destroy()
     },
   }
 }
 
+/** `grpc` in the environment, with the endpoint from there too, is refused: nothing would arrive. */
 function chooseProtocol(options: OtlpDestinationOptions): OtlpProtocol {
   const wanted =
     options.protocol ??
@@ -55,6 +56,8 @@ function chooseProtocol(options: OtlpDestinationOptions): OtlpProtocol {
     getStringFromEnv('OTEL_EXPORTER_OTLP_PROTOCOL') ??
     'http/protobuf'
   if (wanted === 'http/protobuf' || wanted === 'http/json') return wanted
+  // The variable is about the program's other telemetry when the endpoint is given here.
+  if (options.protocol === undefined && options.endpoint !== undefined) return 'http/protobuf'
   throw new AuditError('INVALID_OPTION', `OTLP protocol ${wanted} is not supported`, {
     setting: 'destinations.otlp.protocol',
     hint: 'Use http/protobuf or http/json, here or in OTEL_EXPORTER_OTLP_LOGS_PROTOCOL, with the HTTP port of the collector (4318).',

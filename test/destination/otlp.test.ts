@@ -310,12 +310,18 @@ test('what options leave open comes from the OTEL_EXPORTER_OTLP variables', asyn
   assert.match(String(backend.requests[1]?.headers.authorization), /Bearer two/)
 })
 
-test('settings that cannot be meant are refused at once, by name', (t) => {
+test('settings that cannot be meant are refused at once', () => {
   for (const options of [{ endpoint: 'collector:4318' }, { endpoint: 'not a url' }, { timeoutMs: -1 }]) {
     assert.throws(() => createOtlpDestination({ type: 'otlp', ...options }), { code: 'INVALID_OPTION' })
   }
+})
+
+test('gRPC in the environment is refused, unless the endpoint is given here', async (t) => {
   setEnv(t, { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })
   assert.throws(() => createOtlpDestination({ type: 'otlp' }), { code: 'INVALID_OPTION', message: /grpc/ })
+  const backend = await start(t)
+  await connect(t, { endpoint: backend.url }).send(batchOf(1, 1), t.signal)
+  assert.equal(backend.requests[0]?.headers['content-type'], 'application/x-protobuf')
 })
 
 test('an unknown peer name is a retry, and so is a TLS peer that speaks none', async (t) => {
