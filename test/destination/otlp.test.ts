@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getActiveResourcesInfo } from 'node:process'
 import { type TestContext, test } from 'node:test'
 import type { Delivery, OtlpDestinationOptions } from '../../src/destination/destination.ts'
 import { createOtlpDestination } from '../../src/destination/otlp.ts'
@@ -155,7 +156,7 @@ for (const { what, respond } of silences) {
     const backend = await start(t, respond)
     const delivery = await connect(t, { endpoint: backend.url, timeoutMs: 60 }).send(batchOf(1, 1), t.signal)
     assert.deepEqual(delivery, { status: 'retry', reason: `${backend.url}: no answer within 60 ms` })
-    while ((await backend.connections()) > 0) await new Promise(setImmediate)
+    await backend.untilDisconnected()
   })
 }
 
@@ -185,26 +186,27 @@ test('stopping ends a request that is under way, and its connection', async (t) 
   await arrived.promise
   stopping.abort()
   assert.deepEqual(await sending, { status: 'retry', reason: 'stopped' })
-  while ((await backend.connections()) > 0) await new Promise(setImmediate)
+  await backend.untilDisconnected()
 })
 
 test('one connection serves many batches, and closing ends it', async (t) => {
   const backend = await start(t)
   const destination = connect(t, { endpoint: backend.url })
   for (let batch = 0; batch < 5; batch++) await destination.send(batchOf(1, 1), t.signal)
-  assert.equal(await backend.connections(), 1)
+  assert.equal(backend.connections.size, 1)
   await destination.close()
-  while ((await backend.connections()) > 0) await new Promise(setImmediate)
+  await backend.untilDisconnected()
 })
 
-test('a closed destination leaves the listeners of the signal as they were', async (t) => {
+test('a finished request leaves no listener on the signal and no timer', async (t) => {
   const backend = await start(t)
   const stopping = new AbortController()
+  const timersBefore = timers()
   let listeners = 0
   t.mock.method(stopping.signal, 'addEventListener', () => (listeners += 1))
   t.mock.method(stopping.signal, 'removeEventListener', () => (listeners -= 1))
   await connect(t, { endpoint: backend.url }).send(batchOf(1, 1), stopping.signal)
-  assert.equal(listeners, 0)
+  assert.deepEqual([listeners, timers()], [0, timersBefore])
 })
 
 test('the request holds the sealed text, its projection, and one envelope a resource', async (t) => {
@@ -331,6 +333,10 @@ test('an unknown peer name is a retry, and so is a TLS peer that speaks none', a
     assert.equal(delivery.status, 'retry')
   }
 })
+
+function timers(): number {
+  return getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+}
 
 interface OtlpJson {
   readonly resourceLogs: readonly {

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gunzipSync } from 'node:zlib'
 
@@ -20,7 +21,9 @@ export interface OtlpBackend {
   readonly requests: ReceivedRequest[]
   respond: Respond
   /** Connections that are open now. */
-  connections(): Promise<number>
+  readonly connections: ReadonlySet<Socket>
+  /** Resolves when no connection is open. The backend closes none by itself. */
+  untilDisconnected(): Promise<void>
   close(): Promise<void>
 }
 
@@ -35,6 +38,12 @@ export async function startOtlpBackend(respond: Respond = answer(200)): Promise<
     requests.push(request)
     backend.respond(response, request)
   })
+  server.keepAliveTimeout = 0
+  const connections = new Set<Socket>()
+  server.on('connection', (connection) => {
+    connections.add(connection)
+    connection.on('close', () => connections.delete(connection))
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -43,10 +52,10 @@ export async function startOtlpBackend(respond: Respond = answer(200)): Promise<
     url: `http://127.0.0.1:${address.port}`,
     requests,
     respond,
-    connections: () =>
-      new Promise((resolve, reject) =>
-        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
-      ),
+    connections,
+    async untilDisconnected() {
+      for (const connection of connections) await once(connection, 'close')
+    },
     async close() {
       server.closeAllConnections()
       server.close()
