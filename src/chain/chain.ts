@@ -5,7 +5,8 @@
  */
 
 import { formatTimestamp, nowMs } from '../clock.ts'
-import { newRecordId, type Position } from '../event/record.ts'
+import type { Position } from '../event/record.ts'
+import { newRecordId } from '../event/record-id.ts'
 
 /** Where a stream stands. */
 export interface ChainHead {
@@ -40,10 +41,11 @@ export class Chain {
 
   /** The place of the next record, with a fresh id. */
   next(): Position {
-    const raw = formatTimestamp(nowMs()) ?? this.#recorded
+    const ms = nowMs()
+    const raw = formatTimestamp(ms) ?? this.#recorded
     const behind = raw < this.#recorded // both have nine digits and `Z`: text order is time order
     return {
-      id: newRecordId(),
+      id: newRecordId(ms),
       stream: this.stream,
       sequence: this.#sequence + 1,
       previousHash: this.#hash,

@@ -13,5 +13,6 @@ export interface CommandRow {
 }
 
 export const commands: readonly CommandRow[] = [
+  { name: 'spool', summary: 'look into a spool: status, check, export', load: () => import('./spool.ts') },
   { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
 ]

@@ -50,7 +50,10 @@ export async function runDelivery(start: DeliveryStart, port: MessagePort): Prom
   const tell = () => post({ kind: 'states', states: lanes.map((lane) => lane.forwarder.state()) })
   port.on('message', (order: DeliveryOrder) => {
     if (order.kind === 'stop') stopping.abort()
-    else void flush(lanes).then(tell).then(() => post({ kind: 'flushed', id: order.id }))
+    else
+      void flush(lanes)
+        .then(tell)
+        .then(() => post({ kind: 'flushed', id: order.id }))
   })
   const timer = setInterval(tell, reportMs)
   await Promise.all(lanes.map((lane) => runLane(lane, stopping.signal, post)))

@@ -24,6 +24,14 @@ export interface Watermark extends SpoolPosition {
   readonly recorded?: string | undefined
 }
 
+/** Where a stream that ended goes on: the last record of the stream before. */
+export interface Predecessor {
+  readonly stream: string
+  readonly sequence: number
+  readonly hash: string | undefined
+  readonly reason: 'boot' | 'torn' | 'recovery' | 'deployment'
+}
+
 export interface ControlState {
   readonly spoolId: string
   readonly deployment: string
@@ -34,6 +42,8 @@ export interface ControlState {
   readonly watermark: Watermark
   /** True only when emits had stopped, everything was synced and the stream was closed. */
   readonly clean: boolean
+  /** What the stream follows, kept at least until its first record says so. */
+  readonly predecessor?: Predecessor | undefined
 }
 
 /** The durable position as it was last told to other processes. */

@@ -58,6 +58,16 @@ export class CursorFile {
   }
 }
 
+/** The cursor of a destination, read only. */
+export function readCursor(files: Files, directory: string, name: string): Cursor {
+  const file = files.open(join(directory, cursorFileName(name)), 'read')
+  try {
+    return (newest(whole(readSlot(files, file, 0)), whole(readSlot(files, file, 1)))?.members ?? {}) as Cursor
+  } finally {
+    files.close(file)
+  }
+}
+
 /** File name of a destination's cursor; characters that file systems dislike are percent-encoded. */
 export function cursorFileName(name: string): string {
   return `cursor-${encodeURIComponent(name).replaceAll('*', '%2A')}`

@@ -21,10 +21,17 @@ import {
   segmentPath,
 } from './segment.ts'
 
+interface Succession {
+  readonly successor: PathSegment
+  /** Where the segment before it ends, when the successor says so. */
+  readonly length: number | undefined
+}
+
 interface OpenReader {
   readonly header: SegmentHeader
   readonly file: number
   readonly frames: FrameReader
+  succession: Succession | undefined
 }
 
 export class SpoolReader {
@@ -87,16 +94,14 @@ export class SpoolReader {
       if (open === undefined) return undefined
       const limit = this.#limit()
       const atLimit = open.header.segment === limit.segment
-      const frame = open.frames.next(atLimit ? limit.offset : Number.MAX_SAFE_INTEGER)
+      const frame = open.frames.next(atLimit ? limit.offset : this.#succession(open, limit).length)
       if (frame !== undefined) {
         this.#checkSequence(open, frame.sequence)
         return { stream: open.header.stream, sequence: frame.sequence, bytes: frame.record }
       }
-      if (atLimit) {
-        if (this.#expected !== undefined && this.#expected !== limit.nextSequence) throw this.#missing(open)
-        return undefined
-      }
-      this.#enterSuccessor(open, limit)
+      if (!atLimit) this.#enterSuccessor(open, this.#succession(open, limit))
+      else if (this.#expected === undefined || this.#expected === limit.nextSequence) return undefined
+      else throw this.#missing(open)
     }
   }
 
@@ -114,16 +119,22 @@ export class SpoolReader {
     )
   }
 
-  #enterSuccessor(open: OpenReader, limit: SpoolEnd): void {
-    const { segment, stream } = open.header
+  /** What follows the open segment, and so where it ends; looked up once, when the limit has left it. */
+  #succession(open: OpenReader, limit: SpoolEnd): Succession {
+    if (open.succession !== undefined) return open.succession
+    const { segment } = open.header
     const path = readPath(this.#files, this.#directory, { first: segment, last: limit.segment })
-    const successor = path[path.findIndex((one) => one.header.segment === segment) + 1]
-    if (successor === undefined || path[0]?.header.segment !== segment)
+    const [own, successor] = path
+    if (own?.header.segment !== segment || successor === undefined)
       throw damaged(this.#directory, segment, 'no segment follows')
-    const { length } = path[0]
-    if (length !== undefined && open.frames.place.offset < length) throw this.#missing(open)
-    const expected = successor.header.stream === stream ? this.#expected : 1
-    const { frameCrc } = open.frames.place
+    open.succession = { successor, length: own.length }
+    return open.succession
+  }
+
+  #enterSuccessor(open: OpenReader, { successor, length }: Succession): void {
+    const { offset, frameCrc } = open.frames.place
+    if (length !== undefined && offset < length) throw this.#missing(open)
+    const expected = successor.header.stream === open.header.stream ? this.#expected : 1
     const link = successor.header.kind === 'explicit' ? successor.crc : frameCrc
     this.#enter(successor, { offset: segmentHeaderBytes, frameNumber: 0, frameCrc: link }, expected)
   }
@@ -134,7 +145,12 @@ export class SpoolReader {
     const { header } = one
     const place = at ?? { offset: segmentHeaderBytes, frameNumber: 0, frameCrc: this.#firstLink(one) }
     const file = this.#files.open(segmentPath(this.#directory, header.segment), 'read')
-    this.#open = { header, file, frames: new FrameReader(this.#files, { file, salt: header.salt }, place) }
+    this.#open = {
+      header,
+      file,
+      frames: new FrameReader(this.#files, { file, salt: header.salt }, place),
+      succession: undefined,
+    }
     this.#expected = expected
   }
 

@@ -23,7 +23,14 @@ import { randomUUID } from 'node:crypto'
 import { leafHash } from '../chain/hash.ts'
 import { AuditError } from '../errors.ts'
 import { parseRecord } from '../event/record.ts'
-import { type ControlState, controlPath, readControl, replaceControl, type Watermark } from './control.ts'
+import {
+  type ControlState,
+  controlPath,
+  type Predecessor,
+  readControl,
+  replaceControl,
+  type Watermark,
+} from './control.ts'
 import type { Files } from './files.ts'
 import type { SpoolPosition } from './format.ts'
 import {
@@ -37,14 +44,6 @@ import {
   segmentPath,
 } from './segment.ts'
 import { scanTail, type Tail } from './tail.ts'
-
-/** Where a stream that ended goes on: the last record of the stream before. */
-export interface Predecessor {
-  readonly stream: string
-  readonly sequence: number
-  readonly hash: string | undefined
-  readonly reason: 'boot' | 'torn' | 'recovery' | 'deployment'
-}
 
 export interface Recovered {
   /** Control as it now stands on disk; its watermark is the durable end and the place to go on. */
@@ -194,9 +193,10 @@ function publish(files: Files, context: RecoveryContext, found: Inspection): Rec
     clean: false,
     watermark: { ...endOf(segment), nextSequence, hash, recorded },
   }
-  let predecessor: Predecessor | undefined
+  // A stream without records was never seen by anyone: what it follows is still to be said.
+  let predecessor = nextSequence === 1 ? state.predecessor : undefined
   if (reason !== undefined) {
-    predecessor = { stream: state.stream, sequence: nextSequence - 1, hash, reason }
+    if (nextSequence > 1) predecessor = { stream: state.stream, sequence: nextSequence - 1, hash, reason }
     const stream = randomUUID()
     const previous = { segment: segment.segment, offset: segment.offset }
     files.close(segment.file)
@@ -212,6 +212,7 @@ function publish(files: Files, context: RecoveryContext, found: Inspection): Rec
     segment = publishSegment(files, context.directory, fresh)
     next = { ...next, stream, watermark: { ...endOf(segment), nextSequence: 1, recorded } }
   }
+  next = { ...next, predecessor }
   replaceControl(files, context.directory, next)
   const live = new Set(found.path.map((one) => one.header.segment).filter((number) => number <= watermark.segment))
   const all = listSegments(files, context.directory).filter((number) => number < nextSegment)

@@ -147,6 +147,11 @@ export class Spool {
     this.#lock.release()
   }
 
+  /** Frees the lock of a spool whose threads were never started. */
+  abandon(): void {
+    this.#lock.release()
+  }
+
   /** The sync thread's words, handed on by whoever started it. */
   receive(message: SyncMessage): void {
     if (message.kind === 'durable') this.#resolveWaiters(message.nextSequence)
@@ -212,5 +217,5 @@ function refuseNetworkFileSystem(directory: string): void {
 
 /** Where the signing key is made when none is named. */
 export function defaultKeyFile(directory: string): string {
-  return join(directory, 'signing.key')
+  return join(directory, 'audit.key')
 }

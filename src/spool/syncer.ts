@@ -99,7 +99,7 @@ export class Syncer {
     for (let stopping = false; !stopping; ) {
       stopping = this.#positions.stopRequested
       if (!stopping) this.#positions.sleep(() => this.#nothingToDo(), this.#idleMs())
-      this.#cycle()
+      this.cycle()
     }
     this.#saveWatermark(this.#positions.finishRequested && this.#isCovered())
     if (this.#spare !== undefined && this.#positions.spareOffered) this.#files.close(this.#spare.file)
@@ -108,7 +108,8 @@ export class Syncer {
     this.#post({ kind: 'stopped' })
   }
 
-  #cycle(): void {
+  /** One round: sync what is written, hash what is durable, and whatever is due. `run` repeats it. */
+  cycle(): void {
     if (this.#positions.written().nextSequence > this.#durable.nextSequence) this.#syncGroup()
     this.#hashDurable()
     if (this.#checkpointDue()) this.#makeCheckpoint()

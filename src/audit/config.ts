@@ -1,0 +1,206 @@
+/**
+ * The options of `createAudit`: one schema, one place for defaults, one form of error. A wrong option stops start-up
+ * with the setting, the value and what is allowed; secrets never stand in an error.
+ */
+
+import { z } from 'zod'
+import type { DestinationOptions } from '../destination/destination.ts'
+import { AuditError } from '../errors.ts'
+import type { Level } from '../policy/level.ts'
+
+/** Options of `createAudit`. Every member has a default; optional members accept `undefined`. */
+export interface AuditOptions {
+  /** Name of the service, a member of every record. Default: `OTEL_SERVICE_NAME`, else `unknown_service`. */
+  readonly service?: string | undefined
+  /** Names the trail: origin of its checkpoints and name of its key. No white space, no `+`. Default: `service`. */
+  readonly deployment?: string | undefined
+  /** Attributes of the OpenTelemetry resource to keep in every record. Default: none. */
+  readonly resource?: Readonly<Record<string, string | number | boolean>> | undefined
+  readonly spool?:
+    | {
+        /** A directory on a local disk, one per process. Default: `./audit-spool`. */
+        readonly directory?: string | undefined
+        /** Only `single` so far: one process writes a directory. */
+        readonly instances?: 'single' | undefined
+        /** Accepted; nothing enforces it yet: the spool grows until the disk is full. */
+        readonly bytesMax?: number | undefined
+        readonly onFull?: 'block' | 'refuse' | undefined
+        readonly blockMsMax?: number | undefined
+        /** How long delivered records are kept at least. Nothing is reclaimed yet, so they are kept longer. */
+        readonly keepMinutes?: number | undefined
+      }
+    | undefined
+  readonly policy?:
+    | {
+        /** `false` switches audit off: nothing is recorded, and that is said once. Default: `true`. */
+        readonly enabled?: boolean | undefined
+        /** Which operations are recorded (docs/policy.md). Default: `writes_only`, said once at start. */
+        readonly level?: Level | undefined
+        /** Must be empty so far. */
+        readonly rules?: readonly never[] | undefined
+      }
+    | undefined
+  readonly redact?:
+    | {
+        /** `default` hides values by key names that name secrets; `off` hides only `keys`. Default: `default`. */
+        readonly preset?: 'default' | 'off' | undefined
+        /** More key names, hidden at any depth, whatever their case. */
+        readonly keys?: readonly string[] | undefined
+      }
+    | undefined
+  readonly keys?:
+    | {
+        /** PKCS#8 PEM, mode 0600; made on first use. Default: `audit.key` in the spool directory, with a warning. */
+        readonly signingKeyFile?: string | undefined
+      }
+    | undefined
+  /** Where records go. Default: nowhere; the spool keeps them. */
+  readonly destinations?: readonly DestinationOptions[] | undefined
+  /** Only `thread` so far: a worker thread delivers. */
+  readonly delivery?: 'thread' | undefined
+  /** How long `close` waits for destinations, in milliseconds. What is left is sent at the next start. Default: 5,000. */
+  readonly closeTimeoutMs?: number | undefined
+  /** URL of the module `otel-audit/worker`, where a bundler has moved it. */
+  readonly workerUrl?: string | URL | undefined
+}
+
+const name = z.string().regex(/^[^\s+]+$/, 'a name without white space and without +')
+const text = z.string().min(1)
+const count = z.int().positive()
+
+const common = {
+  name: text.optional(),
+  flushIntervalMs: z.int().min(0).optional(),
+  batchRecordsMax: count.optional(),
+  batchBytesMax: count.optional(),
+}
+
+const destination = z.discriminatedUnion('type', [
+  z.strictObject({
+    ...common,
+    type: z.literal('otlp'),
+    endpoint: z.url({ protocol: /^https?$/ }).optional(),
+    protocol: z.enum(['http/protobuf', 'http/json']).optional(),
+    headers: z.record(z.string(), z.string()).optional(),
+    compression: z.enum(['gzip', 'none']).optional(),
+    timeoutMs: count.optional(),
+  }),
+  z.strictObject({ ...common, type: z.literal('postgres'), url: z.url({ protocol: /^postgres(ql)?$/ }) }),
+  z.strictObject({ ...common, type: z.literal('file'), path: text }),
+  z.strictObject({ ...common, type: z.literal('stdout') }),
+])
+
+const schema = z.strictObject({
+  service: text.optional(),
+  deployment: name.optional(),
+  resource: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  spool: z
+    .strictObject({
+      directory: text.optional(),
+      instances: z.literal('single').optional(),
+      bytesMax: count.optional(),
+      onFull: z.enum(['block', 'refuse']).optional(),
+      blockMsMax: z.int().min(0).optional(),
+      keepMinutes: z.int().min(0).optional(),
+    })
+    .optional(),
+  policy: z
+    .strictObject({
+      enabled: z.boolean().optional(),
+      level: z.enum(['all', 'writes_only', 'mutations_only', 'deletes_only', 'failures_only']).optional(),
+      rules: z.array(z.never()).optional(),
+    })
+    .optional(),
+  redact: z.strictObject({ preset: z.enum(['default', 'off']).optional(), keys: z.array(text).optional() }).optional(),
+  keys: z.strictObject({ signingKeyFile: text.optional() }).optional(),
+  destinations: z.array(destination).optional(),
+  delivery: z.literal('thread').optional(),
+  closeTimeoutMs: z.int().min(0).optional(),
+  workerUrl: z.union([text, z.instanceof(URL)]).optional(),
+})
+
+/** The options with every default in place. */
+export interface AuditConfig {
+  readonly service: string
+  readonly deployment: string
+  readonly resource: Readonly<Record<string, string | number | boolean>>
+  readonly spoolDirectory: string
+  readonly policy: { readonly enabled: boolean; readonly level: Level; readonly levelGiven: boolean }
+  readonly redact: { readonly preset: 'default' | 'off'; readonly keys: readonly string[] }
+  readonly signingKeyFile: string | undefined
+  readonly destinations: readonly DestinationOptions[]
+  readonly closeTimeoutMs: number
+  readonly workerUrl: string | URL | undefined
+  /** Settings that were given but that nothing enforces yet. */
+  readonly unenforced: readonly string[]
+}
+
+/** Checks the options and fills in the defaults. Throws `INVALID_OPTION` for the first wrong one. */
+export function readOptions(options: AuditOptions): AuditConfig {
+  const parsed = schema.safeParse(options)
+  if (!parsed.success) throw optionError(options, parsed.error.issues[0])
+  const service = options.service ?? process.env.OTEL_SERVICE_NAME ?? 'unknown_service'
+  const deployment = options.deployment ?? service
+  if (!name.safeParse(deployment).success) {
+    throw invalid('deployment', deployment, 'a name without white space and without + (it defaults to service)')
+  }
+  const destinations = options.destinations ?? []
+  checkNames(destinations)
+  return {
+    service,
+    deployment,
+    resource: options.resource ?? {},
+    spoolDirectory: options.spool?.directory ?? './audit-spool',
+    policy: {
+      enabled: options.policy?.enabled ?? true,
+      level: options.policy?.level ?? 'writes_only',
+      levelGiven: options.policy?.level !== undefined,
+    },
+    redact: { preset: options.redact?.preset ?? 'default', keys: options.redact?.keys ?? [] },
+    signingKeyFile: options.keys?.signingKeyFile,
+    destinations,
+    closeTimeoutMs: options.closeTimeoutMs ?? 5_000,
+    workerUrl: options.workerUrl,
+    unenforced: (['bytesMax', 'onFull', 'blockMsMax'] as const).filter((key) => options.spool?.[key] !== undefined),
+  }
+}
+
+function checkNames(destinations: readonly DestinationOptions[]): void {
+  const seen = new Set<string>()
+  destinations.forEach((one, index) => {
+    const own = one.name ?? one.type
+    if (seen.has(own))
+      throw invalid(`destinations[${index}].name`, own, 'a name of its own: two destinations share this one')
+    seen.add(own)
+  })
+}
+
+function optionError(options: unknown, issue: z.core.$ZodIssue | undefined): AuditError {
+  if (issue === undefined) return invalid('options', options, 'an object')
+  const path = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path
+  let value: unknown = options
+  for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
+  return invalid(settingName(path), value, allowed(issue))
+}
+
+function allowed(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return 'absent: there is no such option'
+  if (issue.code === 'invalid_value') return issue.values.map((value) => JSON.stringify(value)).join(', ')
+  return issue.message.replace(/^Invalid input: /, '')
+}
+
+function settingName(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    return typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`
+  }, '')
+}
+
+const secret = /url|headers|key|secret|token|password/i
+
+function invalid(setting: string, value: unknown, rule: string): AuditError {
+  const shown = secret.test(setting) ? '(not shown)' : (JSON.stringify(value)?.slice(0, 200) ?? String(value))
+  return new AuditError('INVALID_OPTION', `${setting || 'options'} is ${shown}; allowed: ${rule}`, {
+    setting: setting || 'options',
+    hint: `Set ${setting || 'the options'} as docs/configuration.md describes, or leave it out for its default.`,
+  })
+}

@@ -1,0 +1,89 @@
+/**
+ * Starts the worker threads and carries their words. Threads are unreferenced, so that a program ends when it has
+ * nothing more to do, and referenced while somebody waits for them. They get no `execArgv` and no `NODE_OPTIONS`:
+ * instrumentation of the application has no business in them.
+ */
+
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { AuditError, errorText } from '../errors.ts'
+import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
+import type { DeliverRole, SyncRole, WorkerRole } from '../forward/worker.ts'
+import { exists } from '../spool/files.ts'
+import type { Spool } from '../spool/spool.ts'
+import type { SyncMessage } from '../spool/syncer.ts'
+
+/** Where the worker module lies: beside the sources, compiled or not; elsewhere when a bundler moved it. */
+export function workerModule(given: string | URL | undefined): URL {
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
+  const url = given === undefined ? new URL(`../forward/worker${extension}`, import.meta.url) : new URL(given)
+  if (url.protocol !== 'file:' || exists(fileURLToPath(url))) return url
+  throw new AuditError('WORKER_NOT_FOUND', `the worker module ${url.href} does not exist`, {
+    setting: 'workerUrl',
+    hint: 'Mark otel-audit as external in the bundler, or give workerUrl the URL of the bundled otel-audit/worker.',
+  })
+}
+
+function startWorker(url: URL, role: WorkerRole): Worker {
+  const env = { ...process.env, NODE_OPTIONS: '' }
+  const worker = new Worker(url, { workerData: role, execArgv: [], env, name: `otel-audit ${role.role}` })
+  worker.unref()
+  return worker
+}
+
+/** Starts the sync thread of a spool; what it says goes to the spool. */
+export function startSyncThread(url: URL, role: SyncRole, spool: Spool): { setReferenced(referenced: boolean): void } {
+  const worker = startWorker(url, role)
+  worker.on('message', (message: SyncMessage) => spool.receive(message))
+  worker.on('error', (error) => spool.fail(errorText(error)))
+  worker.on('exit', (code) => {
+    if (code !== 0) spool.fail(`its sync thread ended with code ${code}`)
+  })
+  return { setReferenced: (referenced) => (referenced ? worker.ref() : worker.unref()) }
+}
+
+/** The delivery thread, seen from the application thread. */
+export class DeliveryThread {
+  readonly #worker: Worker
+  readonly #flushes = new Map<number, () => void>()
+  readonly #stopped: Promise<void>
+  #flushId = 0
+
+  constructor(url: URL, role: DeliverRole, receive: (message: DeliveryMessage) => void) {
+    this.#worker = startWorker(url, role)
+    this.#worker.on('message', (message: DeliveryMessage) => {
+      if (message.kind === 'flushed') this.#flushes.get(message.id)?.()
+      else receive(message)
+    })
+    this.#worker.on('error', (error) => receive({ kind: 'failed', name: 'delivery', reason: errorText(error) }))
+    this.#stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+    void this.#stopped.then(() => this.#settleFlushes())
+  }
+
+  /** Resolves when every destination has what was durable at the call, or when the thread is gone. */
+  async flush(): Promise<void> {
+    const id = ++this.#flushId
+    const flushed = Promise.withResolvers<void>()
+    this.#flushes.set(id, flushed.resolve)
+    this.#worker.ref()
+    this.#tell({ kind: 'flush', id })
+    await flushed.promise
+    this.#flushes.delete(id)
+    if (this.#flushes.size === 0) this.#worker.unref()
+  }
+
+  /** Ends the thread; what was not confirmed is sent again at the next start. */
+  async stop(): Promise<void> {
+    this.#worker.ref()
+    this.#tell({ kind: 'stop' })
+    await this.#stopped
+  }
+
+  #tell(order: DeliveryOrder): void {
+    this.#worker.postMessage(order)
+  }
+
+  #settleFlushes(): void {
+    for (const resolve of this.#flushes.values()) resolve()
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Reading a spool from outside, in order and whole: beside a live writer up to the position it publishes; without one
+ * the reader takes the lock and recovers first, so that everything written is durable, and releases it again.
+ */
+
+import { AuditError } from '../errors.ts'
+import { readControl } from './control.ts'
+import type { Files } from './files.ts'
+import { bootId } from './files.ts'
+import { isLocked, lockSpool } from './lock.ts'
+import type { SpoolEnd } from './positions.ts'
+import { SpoolReader } from './reader.ts'
+import { recoverSpool } from './recover.ts'
+import { segmentPath } from './segment.ts'
+
+/** Opens a reader at the oldest retained record. Throws `SOURCE_UNREADABLE` where no spool is, and what recovery throws. */
+export function openReader(files: Files, directory: string): SpoolReader {
+  if (!isLocked(directory)) settle(files, directory)
+  return new SpoolReader(files, directory, () => publishedEnd(files, directory))
+}
+
+function settle(files: Files, directory: string): void {
+  const deployment = stateOf(files, directory).state.deployment
+  const lock = lockSpool(directory)
+  try {
+    if (stateOf(files, directory).state.clean) return
+    const recovered = recoverSpool(files, { directory, deployment, bootId: bootId() })
+    files.close(recovered.segment.file)
+    for (const segment of recovered.superseded) files.unlink(segmentPath(directory, segment))
+    if (recovered.superseded.length > 0) files.syncDirectory(directory)
+  } finally {
+    lock.release()
+  }
+}
+
+function publishedEnd(files: Files, directory: string): SpoolEnd {
+  const { state, published } = stateOf(files, directory)
+  const { segment, offset, nextSequence } = state.watermark
+  if (published === undefined || published.epoch !== state.epoch || state.clean)
+    return { segment, offset, nextSequence }
+  return published.segment > segment || (published.segment === segment && published.offset > offset)
+    ? published
+    : { segment, offset, nextSequence }
+}
+
+function stateOf(files: Files, directory: string) {
+  const control = readControl(files, directory)
+  if (control.kind === 'state') return control
+  throw new AuditError('SOURCE_UNREADABLE', `${directory} is no spool: its control file is ${control.kind}`, {
+    setting: 'DIR',
+    hint: 'Name the directory that spool.directory names.',
+  })
+}
