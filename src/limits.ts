@@ -7,6 +7,8 @@
 export const recordBytesMax = 49_152
 /** Deepest nesting of an event; deeper values become `{"truncated":"depth"}`. */
 export const depthMax = 32
+/** Most characters converted of one event, each value counting 16 more; no record could hold the rest. */
+export const eventSizeMax = 4 * 2 ** 20
 /** Most keys kept of one container; the rest is counted under `…`. */
 export const containerKeysMax = 1_000
 /** Longest identifier (`actor.id`, `target.id`, `tenant`, `action`, `correlation_id`, …), in bytes. */
@@ -15,6 +17,16 @@ export const identifierBytesMax = 512
 export const userAgentBytesMax = 1_024
 /** Longest error message or reason, in bytes. */
 export const messageBytesMax = 4_096
+/** Longest text left in a record that no other trimming could make fit, in bytes. */
+export const trimmedTextBytesMax = 128
+/** Most findings listed in one record's `validation`. */
+export const validationsMax = 32
+/** Most redaction receipts of one record that name a place; the rest is added up by rule. */
+export const receiptsMax = 64
+/** Most of them by one rule. */
+export const receiptsPerRuleMax = 32
+/** Longest place that a receipt names, in UTF-16 units. */
+export const receiptPointerMax = 256
 /** Longest binary value kept whole as base64, in bytes. */
 export const binaryBytesMax = 256
 /** How far a checkpoint may lie behind the record that carries it. */
