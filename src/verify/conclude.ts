@@ -15,6 +15,7 @@ export function concludeSource(reading: Reading): SourceReport {
   for (const stream of reading.streams.values()) stream.finish()
   placeLeftovers(reading)
   for (const stream of reading.streams.values()) {
+    stream.judge.reportMismatches()
     stream.reportRefusals()
     joinPredecessors(stream, reading)
     reportTruncation(stream, reading)
@@ -33,7 +34,7 @@ function placeLeftovers(reading: Reading): void {
   const trailing = trailingHole(reading)
   // A stray that a hole claims takes its own hole away: those are asked last, and only if they are still there.
   const holes = [...found.flatMap(({ judge }) => judge.holes), ...trailing]
-  const left = pairMisfits({ holes, misfits }, { log, ordered: source.ordered, unit: source.unit })
+  const left = pairMisfits({ holes, misfits }, { log, source })
   const stillOpen = new Set([...reading.streams.values()].flatMap(({ judge }) => judge.holes))
   const mayBeginLater = source.beginsLater || (options.allowPartial ?? false)
   for (const hole of left.holes) {
@@ -81,7 +82,7 @@ function reportMisfit({ position, reason, stream, sequence, expected, found }: M
     ...(sequence !== undefined && { sequence }),
     ...(expected !== undefined && { expected }),
     ...(found !== undefined && { found }),
-    where: `${source.unit} ${position}`,
+    where: source.locate(position),
     detail: reason,
   })
 }
@@ -147,7 +148,7 @@ function compareHead({ stream, sequence, hash }: Head, { streams, log }: Reading
   } else {
     const leaf = found.judge.leafOf(sequence)
     if (leaf === undefined || leaf === hash) return
-    const detail = 'stream_head.hash is not that of the record'
+    const detail = 'the head that the source keeps is not this record'
     log.add({
       verdict: 'PROJECTION_MISMATCH',
       stream,

@@ -7,7 +7,7 @@
 import type { FindingLog } from './finding-log.ts'
 import type { Link } from './link.ts'
 import type { Misfit } from './misfits.ts'
-import { findingsMax } from './report.ts'
+import { setAsideMax } from './report.ts'
 import type { Resolved } from './resolve.ts'
 import { SeenLeaves } from './seen-leaves.ts'
 import type { Source } from './source.ts'
@@ -33,6 +33,7 @@ export class StreamJudge {
   readonly #seen = new SeenLeaves()
   readonly holes: Hole[] = []
   readonly misfits: Misfit[] = []
+  #mismatches: Link[] = []
   repeats = 0
   clockAnomalies = 0
   /** The last settled sequence, its leaf when known, and the positions of the last two records in order. */
@@ -101,6 +102,25 @@ export class StreamJudge {
     })
   }
 
+  /** Logs what carriers derived wrongly from records that stand. */
+  reportMismatches(): void {
+    for (const link of this.#mismatches) this.#reportMismatch(link)
+  }
+
+  /** Forgets the stray that another hole claimed, and the hole that was there only because of it. */
+  forgetStray(stray: Link): void {
+    this.holes.pop()
+    this.#mismatches = this.#mismatches.filter((link) => link !== stray)
+  }
+
+  #reportMismatch(link: Link): void {
+    const { stream, sequence, mismatch } = link
+    if (mismatch === undefined) return
+    const { name, expected, found } = mismatch
+    const detail = `${name} is not what the record says`
+    this.#log.add({ verdict: 'PROJECTION_MISMATCH', stream, sequence, expected, found, ...this.#at(link), detail })
+  }
+
   #judgeContent({ link, leaf, tampered, brokenFrom }: Resolved): void {
     const { stream, sequence, mismatch } = link
     const where = this.#at(link)
@@ -120,9 +140,8 @@ export class StreamJudge {
       const detail = 'the record does not name the hash of the one before it'
       this.#log.add({ verdict: 'LINK_BROKEN', stream, sequence, ...evidence(expected, link.prev), ...where, detail })
     } else if (mismatch !== undefined) {
-      const { name, expected, found } = mismatch
-      const detail = `${name} is not what the record says`
-      this.#log.add({ verdict: 'PROJECTION_MISMATCH', stream, sequence, expected, found, ...where, detail })
+      if (this.#mismatches.length < setAsideMax) this.#mismatches.push(link)
+      else this.#reportMismatch(link)
     }
     this.#seen.set(sequence, leaf)
   }
@@ -135,7 +154,7 @@ export class StreamJudge {
   }
 
   #setAside(link: Link, expected: string | undefined): void {
-    if (this.misfits.length < findingsMax * 10) {
+    if (this.misfits.length < setAsideMax) {
       this.misfits.push({ ...link, found: link.leaf, expected, reason: 'a record that fits nowhere' })
       return
     }
@@ -152,8 +171,12 @@ export class StreamJudge {
       if (above !== undefined) last.above = above.link
       return
     }
-    const before = above?.link.position ?? Number.POSITIVE_INFINITY
     const stream = this.#stream
+    if (this.holes.length >= setAsideMax) {
+      this.#log.add({ verdict: 'MISSING', stream, from, to, detail: `${to - from + 1} records are not in this copy` })
+      return
+    }
+    const before = above?.link.position ?? Number.POSITIVE_INFINITY
     this.holes.push({ stream, from, to, expected, after: this.#position, before, ...(above && { above: above.link }) })
   }
 
@@ -196,7 +219,7 @@ export class StreamJudge {
       verdict: 'REORDERED',
       stream,
       sequence,
-      where: `${this.#source.unit} ${belowMoved ? this.#position : position}`,
+      where: this.#source.locate(belowMoved ? this.#position : position),
       detail,
     })
   }
@@ -207,7 +230,7 @@ export class StreamJudge {
   }
 
   #at({ position }: Link): { where: string } {
-    return { where: `${this.#source.unit} ${position}` }
+    return { where: this.#source.locate(position) }
   }
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { leafHash } from '../chain/hash.ts'
-import type { RecordMembers } from '../event/record.ts'
+import { parseRecord, type RecordMembers } from '../event/record.ts'
 import type { FoundRecord, Place, ProjectionMismatch } from './source.ts'
 
 export interface Link {
@@ -32,16 +32,17 @@ const leafForm = /^[0-9a-f]{64}$/
 
 /** The link of a record, or undefined when its bytes are no record (not JSON, no stream, no sequence). */
 export function readLink(found: FoundRecord): Link | undefined {
-  const members = parseMembers(found.bytes)
-  if (members === undefined) return undefined
-  const { stream, seq, prev, recorded } = members
+  const members = parseRecord(found.bytes)
+  const { stream, seq, prev } = members ?? {}
+  if (members === undefined || stream === undefined || seq === undefined) return undefined
+  if (!Number.isSafeInteger(seq) || seq < 1) return undefined
   const leaf = leafHash(found.bytes)
   return {
     stream,
     sequence: seq,
     leaf,
-    prev: typeof prev === 'string' && leafForm.test(prev) ? prev : undefined,
-    recorded: typeof recorded === 'string' ? recorded : undefined,
+    prev: prev !== undefined && leafForm.test(prev) ? prev : undefined,
+    recorded: members.recorded,
     clockBehind: members.clock !== undefined,
     position: found.position,
     place: found.place,
@@ -54,14 +55,4 @@ function controlOf(members: RecordMembers): Link['control'] {
   if (members.event_type === 'audit.checkpoint') return { type: 'checkpoint', details: members.details }
   if (members.event_type === 'audit.stream.opened') return { type: 'opened', details: members.details }
   return undefined
-}
-
-function parseMembers(bytes: Uint8Array): RecordMembers | undefined {
-  try {
-    const members = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'))
-    if (typeof members.stream !== 'string' || !Number.isSafeInteger(members.seq) || members.seq < 1) return undefined
-    return members
-  } catch {
-    return undefined
-  }
 }

@@ -6,7 +6,7 @@
 
 import type { FindingLog } from './finding-log.ts'
 import type { Hole } from './judge.ts'
-import type { Place } from './source.ts'
+import type { Place, Source } from './source.ts'
 
 /** Something found that has no place in any stream. */
 export interface Misfit {
@@ -29,11 +29,11 @@ export interface Leftovers {
 /** Logs every hole that something explains; returns the holes and misfits that stay as they are. */
 export function pairMisfits(
   { holes, misfits }: Leftovers,
-  { log, ordered, unit }: { log: FindingLog; ordered: boolean; unit: string },
+  { log, source }: { log: FindingLog; source: Source },
 ): Leftovers {
   const unclaimed = new Set(misfits)
   const open = holes.filter((hole) => {
-    const claimed = [...unclaimed].filter((misfit) => belongsTo(misfit, hole, ordered))
+    const claimed = [...unclaimed].filter((misfit) => belongsTo(misfit, hole, source.ordered))
     const first = claimed[0]
     if (first === undefined) return true
     for (const misfit of claimed) {
@@ -48,7 +48,7 @@ export function pairMisfits(
       ...range,
       ...(expected !== undefined && from === to && { expected }),
       ...(first.found !== undefined && { found: first.found }),
-      where: `${unit} ${first.position}`,
+      where: source.locate(first.position),
       detail: `what stands in its place is no longer this record: ${first.reason}`,
     })
     return false

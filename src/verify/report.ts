@@ -104,6 +104,9 @@ export interface Report {
 /** Most findings described one by one for each source; the rest is counted. */
 export const findingsMax = 100
 
+/** Most holes of a stream, and most misfits, kept until the end to be paired; what is beyond is a finding at once. */
+export const setAsideMax = 1_000
+
 const severity: readonly Verdict[] = [...benignVerdicts, ...unverifiedVerdicts, ...findingVerdicts]
 
 /** The worst of these verdicts; INTACT of none. A finding outweighs what could not be read. */

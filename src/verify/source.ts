@@ -26,7 +26,7 @@ export interface ProjectionMismatch {
 export interface FoundRecord {
   readonly damage?: undefined
   readonly bytes: Uint8Array
-  /** Counts up through the source; `unit` says what it counts. */
+  /** Grows through the source; `locate` says what it means. */
   readonly position: number
   readonly place?: Place | undefined
   /** Compares what the carrier derived with the record itself; the first difference, if any. */
@@ -58,8 +58,8 @@ export interface Source {
   readonly ordered: boolean
   /** Whether a stream may begin later than sequence 1 without a finding, because the source reclaims its beginning. */
   readonly beginsLater: boolean
-  /** What a position counts: `line`, `row`. */
-  readonly unit: string
+  /** A position for people: `line 17`. */
+  locate(position: number): string
   /** How far each stream must reach, where the source keeps that beside the records. Called before `read`. */
   readonly readHeads?: (() => Promise<readonly Head[]>) | undefined
   /** In groups as they were read. Throws `AuditError` SOURCE_UNREADABLE when reading itself fails. */

@@ -6,10 +6,12 @@
 
 import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { AuditError, errorCode, errorText } from '../errors.ts'
 import type { Source } from './source.ts'
 import { createNdjsonSource } from './sources/ndjson.ts'
 import { createOtlpSource } from './sources/otlp.ts'
+import { createSpoolSource } from './sources/spool.ts'
 
 const chunkBytes = 256 * 1_024
 const standardInput = 0
@@ -23,13 +25,22 @@ export async function openSource(text: string): Promise<Source> {
     return createPostgresSource(text)
   }
   const found = await stat(text).catch((thrown: unknown) => refuseMissing(text, thrown))
-  if (found.isDirectory()) throw unreadable(text, 'it is a directory without a spool in it', 'name a spool directory')
+  if (found.isDirectory()) return openDirectory(text)
   const head = await readHead(text)
   if (head.length === 0)
     throw unreadable(text, 'it is empty', 'an empty file proves nothing; name the file that holds the records')
   refuseCompressed(text, head)
   const openBytes = (): AsyncIterable<Buffer> => readBytes(text, createReadStream(text, { highWaterMark: chunkBytes }))
   return isOtlp(head) ? createOtlpSource(text, openBytes) : createNdjsonSource(text, openBytes)
+}
+
+async function openDirectory(path: string): Promise<Source> {
+  const holdsSpool = await stat(join(path, 'control')).then(
+    (control) => control.isFile(),
+    () => false,
+  )
+  if (!holdsSpool) throw unreadable(path, 'it is a directory without a spool in it', sourceHint)
+  return createSpoolSource(path)
 }
 
 async function openStandardInput(): Promise<Source> {

@@ -17,11 +17,15 @@ import type { Source } from './source.ts'
 
 /** Beyond this many records a hole is taken for one: a checkpoint reaches back no further. */
 const windowRecordsMax = 2 * checkpointLagMax
+/** How many records above a forced end are asked to vouch for it. */
+const lookaheadRecords = 256
 
 export interface StreamContext {
   readonly source: Source
   readonly verifiers: readonly Verifier[]
   readonly log: FindingLog
+  /** For tests: how many records are waited for what is missing before them. */
+  readonly windowRecordsMax?: number | undefined
 }
 
 export class StreamVerifier {
@@ -68,7 +72,7 @@ export class StreamVerifier {
     if (link.control?.type === 'checkpoint') this.#addCheckpoint(link)
     if (link.control?.type === 'opened') this.#opened.push(link)
     while (this.#window.has(this.#contiguousTo + 1)) this.#contiguousTo += 1
-    if (this.#window.size > windowRecordsMax) this.#settleHalf()
+    if (this.#window.size > (this.#context.windowRecordsMax ?? windowRecordsMax)) this.#settleHalf()
   }
 
   /** Settles everything that is left, the records after the last checkpoint by their links alone. */
@@ -99,9 +103,9 @@ export class StreamVerifier {
     return isBehindHole || this.records === 1 ? this.last : undefined
   }
 
-  /** Takes the stray away, and the hole that was there only because of it. */
+  /** Takes the stray away: it belongs elsewhere. */
   removeStray(): void {
-    this.judge.holes.pop()
+    if (this.last !== undefined) this.judge.forgetStray(this.last)
     this.records -= 1
     this.last = this.#belowLast
   }
@@ -161,7 +165,8 @@ export class StreamVerifier {
 
   #settleTo(anchor: Anchor): void {
     const { size, root, frontier } = anchor
-    const links = this.#linksAbove()
+    const next = this.#anchors[0]?.link.sequence ?? 0
+    const links = this.#linksUpTo(next > size ? next : (this.last?.sequence ?? 0))
     const beneath = this.#beneath()
     const base = this.#tree
     const outcome = base && resolveToRoot(links, { base, beneath, size, root })
@@ -186,7 +191,7 @@ export class StreamVerifier {
       to: size,
       expected: Buffer.from(root).toString('hex'),
       found: found.toString('hex'),
-      where: `${source.unit} ${link.position}`,
+      where: source.locate(link.position),
       detail: 'the links fit, but these records do not fold to the root that was signed for them',
     })
   }
@@ -201,7 +206,7 @@ export class StreamVerifier {
   }
 
   #settleByLinks(upTo: number): void {
-    const resolved = resolveLinks(this.#linksAbove(), this.#beneath(), () => false)
+    const resolved = resolveLinks(this.#linksUpTo(upTo + lookaheadRecords), this.#beneath(), () => false)
     const settled = resolved.filter(({ link }) => link.sequence <= upTo)
     this.judge.settle(settled, upTo)
     const isWhole = settled.length === upTo - this.#settledTo
@@ -210,14 +215,25 @@ export class StreamVerifier {
   }
 
   #leave(size: number, tree: Frontier | undefined): void {
-    for (const sequence of this.#window.keys()) if (sequence <= size) this.#window.delete(sequence)
+    for (const { sequence } of this.#linksUpTo(size)) this.#window.delete(sequence)
     this.#tree = tree
     this.#settledTo = size
     this.#contiguousTo = Math.max(this.#contiguousTo, size)
   }
 
-  #linksAbove(): Link[] {
-    return [...this.#window.values()].sort((one, other) => one.sequence - other.sequence)
+  /** The records in the window up to `limit`, in order of sequence. */
+  #linksUpTo(limit: number): Link[] {
+    if (limit - this.#settledTo <= this.#window.size) {
+      const links: Link[] = []
+      for (let sequence = this.#settledTo + 1; sequence <= limit; sequence += 1) {
+        const link = this.#window.get(sequence)
+        if (link !== undefined) links.push(link)
+      }
+      return links
+    }
+    // Numbers far apart: never count through them.
+    const links = [...this.#window.values()].filter(({ sequence }) => sequence <= limit)
+    return links.sort((one, other) => one.sequence - other.sequence)
   }
 
   #beneath(): { sequence: number; leaf: string | undefined } {
@@ -229,6 +245,6 @@ export class StreamVerifier {
     const { log, source } = this.#context
     const { stream, sequence, leaf, position } = link
     if (this.judge.leafOf(sequence) !== leaf) return
-    log.addAlike({ verdict, stream, sequence, where: `${source.unit} ${position}`, detail })
+    log.addAlike({ verdict, stream, sequence, where: source.locate(position), detail })
   }
 }

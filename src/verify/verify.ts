@@ -9,7 +9,7 @@ import { AuditError, errorText } from '../errors.ts'
 import { concludeSource } from './conclude.ts'
 import { readLink } from './link.ts'
 import { beginReading, type Reading, type VerifyOptions } from './reading.ts'
-import { combineReports, findingsMax, type Report, type SourceReport } from './report.ts'
+import { combineReports, type Report, type SourceReport, setAsideMax } from './report.ts'
 import type { Damage, FoundRecord, Source } from './source.ts'
 import { StreamVerifier } from './stream.ts'
 
@@ -62,8 +62,8 @@ function asDamage({ bytes, position, place }: FoundRecord): Damage {
 
 function takeDamage({ source, misfits, unreadable, log }: Reading, damage: Damage): void {
   const { position, damage: reason, found, place, cutOff } = damage
-  const where = `${source.unit} ${position}`
+  const where = source.locate(position)
   if (cutOff) unreadable.push({ where, reason })
-  else if (misfits.length < findingsMax * 10) misfits.push({ position, reason, found, place })
+  else if (misfits.length < setAsideMax) misfits.push({ position, reason, found, place })
   else log.add({ verdict: 'INSERTED', where, detail: reason })
 }

@@ -158,3 +158,62 @@ export function rechain(lines: readonly string[]): string[] {
 export function toNdjson(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join('')
 }
+
+/** OTLP JSON lines as the collector's file exporter (0.161) writes them, in batches of `batchRecords`. */
+export function toOtlp(lines: readonly string[], batchRecords = 10): string {
+  let text = ''
+  for (let from = 0; from < lines.length; from += batchRecords) {
+    const logRecords = lines.slice(from, from + batchRecords).map(toLogRecord)
+    const scopeLogs = [{ scope: { name: 'otel-audit', version: '0.1.0' }, logRecords }]
+    const attributes = [{ key: 'service.name', value: { stringValue: 'billing' } }]
+    text += `${JSON.stringify({ resourceLogs: [{ resource: { attributes }, scopeLogs }] })}\n`
+  }
+  return text
+}
+
+interface Projected {
+  readonly [member: string]: unknown
+  readonly actor?: { id: string; type: string }
+  readonly target?: { id: string; resource_type: string }
+  readonly trace?: { id: string; span: string; flags: number }
+}
+
+/** What docs/formats.md section 4 derives from the records of these tests. */
+function toLogRecord(line: string): Record<string, unknown> {
+  const record = JSON.parse(line) as Projected
+  const attributes = {
+    'log.record.uid': record.id,
+    'audit.record.id': record.id,
+    'audit.record.hash': leafOf(line),
+    'audit.sequence.stream_id': record.stream,
+    'audit.sequence.number': record.seq,
+    'audit.sequence.previous_hash': record.prev,
+    'audit.schema.version': record.schema,
+    'audit.action': record.action,
+    'audit.operation': record.operation,
+    'audit.level': record.level,
+    'audit.outcome': record.outcome,
+    'audit.actor.id': record.actor?.id,
+    'audit.actor.type': record.actor?.type,
+    'audit.target.id': record.target?.id,
+    'audit.target.type': record.target?.resource_type,
+    'audit.correlation.id': record.correlation_id,
+  }
+  return {
+    timeUnixNano: nanosOf(record.timestamp),
+    observedTimeUnixNano: nanosOf(record.recorded),
+    severityNumber: 9,
+    severityText: 'INFO',
+    body: { stringValue: line },
+    attributes: Object.entries(attributes).flatMap(([key, value]) => {
+      if (value === undefined) return []
+      return [{ key, value: typeof value === 'number' ? { intValue: String(value) } : { stringValue: value } }]
+    }),
+    ...(record.trace && { flags: record.trace.flags, traceId: record.trace.id, spanId: record.trace.span }),
+    eventName: record.action,
+  }
+}
+
+function nanosOf(timestamp: unknown): string {
+  return `${Date.parse(`${String(timestamp).slice(0, 19)}Z`)}000000`
+}

@@ -17,7 +17,7 @@ export function createNdjsonSource(name: string, openBytes: () => AsyncIterable<
     name,
     ordered: true,
     beginsLater: false,
-    unit: 'line',
+    locate: (position) => `line ${position}`,
     async *read() {
       for await (const lines of splitLines(openBytes(), lineBytesMax)) yield lines.map(readLine)
     },

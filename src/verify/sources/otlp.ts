@@ -22,7 +22,7 @@ export function createOtlpSource(name: string, openBytes: () => AsyncIterable<Bu
     name,
     ordered: false,
     beginsLater: false,
-    unit: 'line',
+    locate: (position) => `line ${position}`,
     async *read() {
       for await (const lines of splitLines(openBytes(), lineBytesMax)) {
         for (const line of lines) yield readBatch(line)
@@ -38,6 +38,7 @@ interface Scope {
 interface LogRecord {
   readonly body?: { readonly stringValue?: unknown }
   readonly attributes?: readonly KeyValue[]
+  readonly [field: string]: unknown
 }
 
 interface KeyValue {
@@ -79,16 +80,16 @@ function readLogRecord(log: LogRecord, scope: Scope, position: number): (FoundRe
   if (typeof text !== 'string') return isOurs ? [{ damage: 'the log record has no text as body', position, place }] : []
   const bytes = Buffer.from(text, 'utf8')
   if (!isOurs && parseRecord(bytes) === undefined) return []
-  return [{ bytes, position, place, checkProjection: (members, leaf) => findMismatch(members, leaf, attributes) }]
+  return [{ bytes, position, place, checkProjection: (members, leaf) => findMismatch(log, members, leaf) }]
 }
 
 function attributesOf({ attributes }: LogRecord): ReadonlyMap<unknown, string> {
   const texts = new Map<unknown, string>()
   if (!Array.isArray(attributes)) return texts
-  for (const { key, value } of attributes as readonly KeyValue[]) {
+  for (const attribute of attributes as readonly (KeyValue | null)[]) {
     // OTLP JSON carries an integer as a string.
-    const held = Object.values(value ?? {})[0]
-    texts.set(key, typeof held === 'string' ? held : JSON.stringify(held))
+    const held = Object.values(attribute?.value ?? {})[0]
+    texts.set(attribute?.key, typeof held === 'string' ? held : (JSON.stringify(held) ?? ''))
   }
   return texts
 }
@@ -99,18 +100,31 @@ function placeOf(attributes: ReadonlyMap<unknown, string>): Place | undefined {
   return stream !== undefined && Number.isSafeInteger(sequence) ? { stream, sequence } : undefined
 }
 
-function findMismatch(
-  members: RecordMembers,
-  leaf: string,
-  attributes: ReadonlyMap<unknown, string>,
-): ProjectionMismatch | undefined {
-  const derived = projectRecord(members, leaf).attributes
+function findMismatch(log: LogRecord, members: RecordMembers, leaf: string): ProjectionMismatch | undefined {
+  const attributes = attributesOf(log)
+  const derived = projectRecord(members, leaf)
   for (const name of Object.values(attributeNames)) {
-    const value = derived[name]
-    const [expected, found] = [value === undefined ? '' : String(value), attributes.get(name) ?? '']
+    const [expected, found] = [textOf(derived.attributes[name]), attributes.get(name) ?? '']
     if (expected !== found) return { name, expected, found }
   }
+  const fields = {
+    eventName: derived.eventName,
+    timeUnixNano: derived.timeUnixNano,
+    observedTimeUnixNano: derived.observedTimeUnixNano,
+    severityNumber: derived.severityNumber,
+    traceId: derived.trace?.id,
+    spanId: derived.trace?.span,
+  }
+  for (const [name, value] of Object.entries(fields)) {
+    const [expected, found] = [textOf(value), textOf(log[name])]
+    // A field that holds its default, nothing but zeros, may be left out.
+    if (expected !== found && !(found === '' && /^0+$/.test(expected))) return { name, expected, found }
+  }
   return undefined
+}
+
+function textOf(value: unknown): string {
+  return value === undefined || value === null ? '' : String(value)
 }
 
 const bodyStart = Buffer.from('"body":{"stringValue":')
@@ -119,22 +133,37 @@ const [quote, backslash] = [0x22, 0x5c]
 /** The bodies of a damaged line, each up to its closing quote. A body that cannot be decoded is damage itself. */
 function salvageBodies(line: Buffer, position: number): (FoundRecord | Damage)[] {
   const found: (FoundRecord | Damage)[] = []
-  for (let at = line.indexOf(bodyStart); at !== -1; at = line.indexOf(bodyStart, at + 1)) {
+  let next: number
+  for (let at = line.indexOf(bodyStart); at !== -1; at = next) {
     const start = at + bodyStart.length
-    const raw = line.subarray(start, stringEnd(line, start))
+    next = line.indexOf(bodyStart, start)
+    const rest = line.subarray(start, next === -1 ? line.length : next)
+    const raw = rest.subarray(0, stringEnd(rest))
     const text = isUtf8(raw) ? parseJson(raw.toString('utf8')) : undefined
-    if (typeof text === 'string') found.push({ bytes: Buffer.from(text, 'utf8'), position })
-    else found.push({ damage: 'the body is no text any more', position, found: leafHash(raw) })
+    const place = salvagePlace(rest)
+    if (typeof text === 'string') found.push({ bytes: Buffer.from(text, 'utf8'), position, place })
+    else found.push({ damage: 'the body is no text any more', position, place, found: leafHash(raw) })
   }
   return found
 }
 
-function stringEnd(line: Buffer, start: number): number {
-  for (let at = start + 1; at < line.length; at += 1) {
-    if (line[at] === backslash) at += 1
-    else if (line[at] === quote) return at + 1
+/** Inside a body every quote is escaped, so that attributes can be told from a record that speaks of them. */
+function salvagePlace(logRecord: Buffer): Place | undefined {
+  const [, stream] = streamAttribute.exec(logRecord.toString('latin1')) ?? []
+  const [, sequence] = sequenceAttribute.exec(logRecord.toString('latin1')) ?? []
+  return stream === undefined || sequence === undefined ? undefined : { stream, sequence: Number(sequence) }
+}
+
+const streamAttribute = new RegExp(`"${attributeNames.streamId}","value":{"stringValue":"([^"\\\\]+)"`)
+const sequenceAttribute = new RegExp(`"${attributeNames.sequence}","value":{"intValue":"(\\d{1,15})"`)
+
+/** Where the string ends with which the bytes begin. */
+function stringEnd(bytes: Buffer): number {
+  for (let at = 1; at < bytes.length; at += 1) {
+    if (bytes[at] === backslash) at += 1
+    else if (bytes[at] === quote) return at + 1
   }
-  return line.length
+  return bytes.length
 }
 
 function parseJson(text: string): unknown {

@@ -5,6 +5,7 @@
  */
 
 import { AuditError, errorCode, errorText } from '../../errors.ts'
+import type { RecordMembers } from '../../event/record.ts'
 import { type Connection, createConnection } from '../../postgres/client.ts'
 import { compareColumns, type ProjectedRecord } from '../../postgres/projection.ts'
 import { readHeads, readRecords } from '../../postgres/records.ts'
@@ -19,7 +20,7 @@ export function createPostgresSource(url: string): Source {
     name,
     ordered: false,
     beginsLater: false,
-    unit: 'row',
+    locate: (position) => `row ${position}`,
     readHeads: () => connected(url, name, readHeads),
     async *read() {
       const connection = createConnection({ url })
@@ -59,11 +60,8 @@ function toFoundRecord(row: ProjectedRecord, position: number): FoundRecord {
 }
 
 /** The row's key against the record's own stream and number. */
-function keyMismatch(
-  row: ProjectedRecord,
-  { stream, seq }: { stream: string; seq: number },
-): ProjectionMismatch | undefined {
-  if (row.stream !== stream) return { name: 'stream', expected: stream, found: row.stream }
+function keyMismatch(row: ProjectedRecord, { stream, seq }: RecordMembers): ProjectionMismatch | undefined {
+  if (row.stream !== stream) return { name: 'stream', expected: stream ?? '', found: row.stream }
   return row.sequence === seq ? undefined : { name: 'seq', expected: String(seq), found: String(row.sequence) }
 }
 
