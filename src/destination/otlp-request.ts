@@ -41,7 +41,7 @@ export function encodeLogsRequest(records: readonly StoredRecord[], protocol: Ot
 }
 
 function toLogRecord(record: StoredRecord, resources: Map<string, Resource>): ReadableLogRecord {
-  const members = parseRecord(record.bytes) ?? {}
+  const members = parseRecord(record.bytes)
   const projection = projectRecord(members, leafHash(record.bytes))
   const { trace } = projection
   return {
@@ -53,7 +53,7 @@ function toLogRecord(record: StoredRecord, resources: Map<string, Resource>): Re
     severityText: projection.severityText,
     attributes: projection.attributes,
     droppedAttributesCount: 0,
-    resource: shareResource(members.service, members.resource, resources),
+    resource: shareResource(members?.service, members?.resource, resources),
     instrumentationScope: scope,
     ...(trace && { spanContext: { traceId: trace.id, spanId: trace.span, traceFlags: trace.flags } }),
   }
@@ -64,7 +64,7 @@ function toHrTime(nanos: bigint): [number, number] {
 }
 
 function shareResource(service: unknown, rest: unknown, resources: Map<string, Resource>): Resource {
-  const key = rest === undefined ? String(service) : `${service}\n${JSON.stringify(rest)}`
+  const key = JSON.stringify([service, rest])
   let resource = resources.get(key)
   if (resource === undefined) {
     const attributes = { ...(rest as Resource['attributes'] | undefined) }

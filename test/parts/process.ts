@@ -8,7 +8,8 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 
-const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path))
+/** The one of util-linux: BusyBox has a lesser one elsewhere. */
+const setpriv = ['/usr/bin/setpriv'].find((path) => existsSync(path))
 
 /** Starts a process that does not outlive this one. */
 export function startOwned(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
