@@ -9,15 +9,13 @@ import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 
 /** The one of util-linux: BusyBox has a lesser one elsewhere. */
-const setpriv = ['/usr/bin/setpriv'].find((path) => existsSync(path))
+const setpriv = '/usr/bin/setpriv'
 
 /** Starts a process that does not outlive this one. */
 export function startOwned(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   // The death signal follows the thread that forked: only the main thread lives as long as the process.
-  const child =
-    setpriv === undefined
-      ? spawn(command, [...args], options)
-      : spawn(setpriv, ['--pdeathsig', 'KILL', '--', command, ...args], options)
+  const wrapped = existsSync(setpriv) ? [setpriv, '--pdeathsig', 'KILL', '--', command, ...args] : [command, ...args]
+  const child = spawn(wrapped[0] ?? command, wrapped.slice(1), options)
   const endWithParent = () => child.kill('SIGKILL')
   process.once('exit', endWithParent)
   child.once('close', () => process.off('exit', endWithParent))
