@@ -26,7 +26,9 @@ export function workerModule(given: string | URL | undefined): URL {
 
 function startWorker(url: URL, role: WorkerRole): Worker {
   const env = { ...process.env, NODE_OPTIONS: '' }
-  const worker = new Worker(url, { workerData: role, execArgv: [], env, name: `otel-audit ${role.role}` })
+  // Descriptors are the process's: the sync thread opens the segment that the application thread writes.
+  const options = { workerData: role, execArgv: [], env, name: `otel-audit ${role.role}`, trackUnmanagedFds: false }
+  const worker = new Worker(url, options)
   worker.unref()
   return worker
 }

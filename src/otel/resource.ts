@@ -10,20 +10,20 @@ type Resource = ReadableLogRecord['resource']
 
 const leftOut = /^(?:service\.name|process\.pid|process\.command.*|process\.owner|host\.ip|host\.mac)$/
 
-const cache = new WeakMap<Resource, JsonObject>()
+const cache = new WeakMap<Resource, { readonly members: JsonObject | undefined }>()
 
 /** The kept attributes, or `undefined` when there are none or they are still being detected. */
 export function resourceMembers(resource: Resource): JsonObject | undefined {
   const known = cache.get(resource)
-  if (known !== undefined) return known
+  if (known !== undefined) return known.members
   if (resource.asyncAttributesPending === true) return undefined
   const members = keptMembers(resource.attributes)
-  cache.set(resource, members)
+  cache.set(resource, { members })
   return members
 }
 
-/** The kept ones of plain resource attributes, keys sorted. */
-export function keptMembers(attributes: Readonly<Record<string, unknown>>): JsonObject {
+/** The kept ones of plain resource attributes, keys sorted; `undefined` when none is. */
+export function keptMembers(attributes: Readonly<Record<string, unknown>>): JsonObject | undefined {
   const members: JsonObject = {}
   for (const name of Object.keys(attributes).sort()) {
     const value = attributes[name]
@@ -31,5 +31,5 @@ export function keptMembers(attributes: Readonly<Record<string, unknown>>): Json
       members[name] = value
     }
   }
-  return members
+  return Object.keys(members).length === 0 ? undefined : members
 }

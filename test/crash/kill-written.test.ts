@@ -11,7 +11,10 @@ import { openReader } from '../../src/spool/settle.ts'
 const kills = Number(process.env.AUDIT_TEST_KILLS ?? 20)
 const writer = new URL('./writer.ts', import.meta.url).pathname
 
-/** Runs the writer and kills it with SIGKILL at a random moment of its load; what it had printed by then. */
+/**
+ * Runs the writer and kills it with SIGKILL at a random moment of its load: in even runs counted from the first record
+ * (the threads are still starting), in odd ones from the first durable one. Returns what it had printed by then.
+ */
 async function runAndKill(directory: string, run: number): Promise<{ written: string[]; durable: string[] }> {
   const child = spawn(process.execPath, [writer, directory, String(run)], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
@@ -19,7 +22,7 @@ async function runAndKill(directory: string, run: number): Promise<{ written: st
   const opened = Promise.withResolvers<void>()
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
-    if (output.includes('written ')) opened.resolve()
+    if (output.includes(run % 2 === 0 ? 'written ' : 'durable ')) opened.resolve()
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaints += text
