@@ -1,0 +1,303 @@
+/** The PostgreSQL destination on a real server: delivered, retried or refused, and nothing ever overwritten. */
+
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import { leafHash } from '../../src/chain/hash.ts'
+import type { Batch, Delivery, Destination } from '../../src/destination/destination.ts'
+import { createPostgresDestination } from '../../src/destination/postgres.ts'
+import type { StoredRecord } from '../../src/event/record.ts'
+import { withConnection } from '../../src/postgres/client.ts'
+import { migrateUp } from '../../src/postgres/migrate.ts'
+import { readRecords } from '../../src/postgres/records.ts'
+import { connectionFor, migratedDatabase } from '../support/migrated.ts'
+import { databaseFor, startEmbeddedPostgres } from '../support/postgres.ts'
+import { chainOf } from '../support/record-chain.ts'
+
+const never = new AbortController().signal
+
+function batchOf(records: readonly StoredRecord[]): Batch {
+  return { records, bytes: records.reduce((sum, { bytes }) => sum + bytes.length, 0) }
+}
+
+function destinationFor(t: TestContext, url: string): Destination {
+  const destination = createPostgresDestination({ type: 'postgres', url })
+  t.after(() => destination.close())
+  return destination
+}
+
+async function storedIn(url: string): Promise<StoredRecord[]> {
+  return withConnection({ url }, async (connection) => {
+    const records: StoredRecord[] = []
+    for await (const { stream, sequence, bytes } of readRecords(connection)) records.push({ stream, sequence, bytes })
+    return records
+  })
+}
+
+function reasonOf(delivery: Delivery): string {
+  assert.notEqual(delivery.status, 'delivered')
+  return delivery.status === 'delivered' ? '' : delivery.reason
+}
+
+const delivered: Delivery = { status: 'delivered' }
+
+describe('a PostgreSQL destination', () => {
+  it('delivers, and delivering again changes nothing', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(20)
+    assert.equal(destination.name, 'postgres')
+    assert.deepEqual(await destination.send(batchOf(records.slice(0, 12)), never), delivered)
+    assert.deepEqual(await destination.send(batchOf(records.slice(5)), never), delivered)
+    assert.deepEqual(await destination.send(batchOf(records), never), delivered)
+    assert.deepEqual(await storedIn(url), records)
+  })
+
+  it('makes the partition of a month that nobody made ahead', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const months = ['2019-12', '2020-01', '2045-07']
+    const records = chainOf(3, {
+      members: (sequence) => ({ recorded: `${months[sequence - 1]}-01T00:00:00.000000000Z` }),
+    })
+    assert.deepEqual(await destinationFor(t, url).send(batchOf(records), never), delivered)
+    assert.deepEqual(await storedIn(url), records)
+  })
+
+  it('files a record that has no time of its own under its arrival', async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    const records = chainOf(2, { members: () => ({ recorded: 'no time' }) })
+    assert.deepEqual(await destinationFor(t, url).send(batchOf(records), never), delivered)
+    const { rows } = await connection.query(
+      `select underived, recorded_at > now() - interval '1 hour' as fresh from audit.record`,
+    )
+    assert.deepEqual(rows, Array(2).fill({ underived: ['recorded_at'], fresh: true }))
+  })
+
+  it('refuses a fork, names stream, sequence and both hashes, and still stores the other streams', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const stream = randomUUID()
+    const held = chainOf(3, { stream })
+    const forked = chainOf(4, { stream, members: () => ({ outcome: 'denied' }) })
+    const other = chainOf(2)
+    await destination.send(batchOf(held), never)
+    const delivery = await destination.send(batchOf([...other, ...forked.slice(1)]), never)
+    assert.equal(delivery.status, 'rejected')
+    assert.deepEqual(delivery.status === 'rejected' && delivery.indexes, [2, 3, 4])
+    const [expected, found] = [leafHash(held[1]?.bytes ?? ''), leafHash(forked[1]?.bytes ?? '')]
+    const place = `stream ${stream}, sequence 2: fork, it is held with another hash`
+    assert.equal(reasonOf(delivery), `${place}: expected ${expected}, found ${found}`)
+    const stored = await storedIn(url)
+    assert.deepEqual(
+      stored.filter((record) => record.stream === stream),
+      held,
+    )
+    assert.equal(stored.length, 5)
+  })
+
+  it('refuses a gap', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(6)
+    await destination.send(batchOf(records.slice(0, 2)), never)
+    const delivery = await destination.send(batchOf(records.slice(3)), never)
+    assert.deepEqual(delivery.status === 'rejected' && delivery.indexes, [0, 1, 2])
+    assert.match(reasonOf(delivery), /sequence 4: gap, the database holds the stream up to 2 /)
+    assert.deepEqual(await storedIn(url), records.slice(0, 2))
+  })
+
+  it('refuses a batch whose records do not follow one another, and a stream that is no UUID', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(4)
+    const [first, second, third] = records
+    assert.ok(first !== undefined && second !== undefined && third !== undefined)
+    const changed = { ...second, bytes: Buffer.from(second.bytes.toString().replace('success', 'failure')) }
+    assert.match(
+      reasonOf(await destination.send(batchOf([first, third]), never)),
+      /sequence 1 is followed by 3 in the batch/,
+    )
+    assert.match(
+      reasonOf(await destination.send(batchOf([first, changed, third]), never)),
+      /sequence 3 does not follow the record before it in the batch: prev expected [0-9a-f]{64}, found [0-9a-f]{64}/,
+    )
+    assert.match(reasonOf(await destination.send(batchOf([{ ...first, stream: 'x' }]), never)), /not a UUID/)
+    assert.deepEqual(await storedIn(url), [])
+  })
+
+  it('waits for the schema and says how it is made', async (t) => {
+    const url = await databaseFor(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(2)
+    const delivery = await destination.send(batchOf(records), never)
+    assert.equal(delivery.status, 'retry')
+    assert.match(reasonOf(delivery), /run `otel-audit migrate up`/)
+    await migrateUp(await connectionFor(t, url))
+    assert.deepEqual(await destination.send(batchOf(records), never), delivered)
+  })
+
+  it('commits to disk although the database’s default does not', async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    const name = new URL(url).pathname.slice(1)
+    await connection.query(`alter database ${name} set synchronous_commit = off`)
+    await connection.query(
+      `create function audit.note_commit() returns trigger language plpgsql as
+       $$ begin new.service := current_setting('synchronous_commit'); return new; end $$`,
+    )
+    await connection.query(
+      'create trigger note before insert on audit.record for each row execute function audit.note_commit()',
+    )
+    assert.deepEqual(await destinationFor(t, url).send(batchOf(chainOf(1)), never), delivered)
+    const { rows } = await connection.query('select service from audit.record')
+    assert.deepEqual(rows, [{ service: 'on' }])
+  })
+
+  it('retries for as long as the database is read-only', async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    const name = new URL(url).pathname.slice(1)
+    const destination = destinationFor(t, url)
+    const records = chainOf(2)
+    await connection.query(`alter database ${name} set default_transaction_read_only = on`)
+    const delivery = await destination.send(batchOf(records), never)
+    assert.equal(delivery.status, 'retry')
+    assert.match(reasonOf(delivery), /read-only/)
+    await connection.query(`alter database ${name} set default_transaction_read_only = off`)
+    assert.deepEqual(await destination.send(batchOf(records), never), delivered)
+  })
+
+  it('survives the end of its connection between two batches', async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(4)
+    await destination.send(batchOf(records.slice(0, 2)), never)
+    await connection.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`)
+    let delivery = await destination.send(batchOf(records.slice(2)), never)
+    if (delivery.status === 'retry') delivery = await destination.send(batchOf(records.slice(2)), never)
+    assert.deepEqual(delivery, delivered)
+    assert.deepEqual(await storedIn(url), records)
+  })
+
+  // The wait for the lock alone would last longer than the test may.
+  it('stops at once when told to, while another transaction holds the head', { timeout: 8_000 }, async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(4)
+    await destination.send(batchOf(records.slice(0, 2)), never)
+    await connection.query('begin; select from audit.stream_head for update')
+    const stop = new AbortController()
+    const sending = destination.send(batchOf(records.slice(2)), stop.signal)
+    await waiterOf(connection)
+    stop.abort()
+    assert.deepEqual(await sending, { status: 'retry', reason: 'stopped while sending' })
+    assert.equal((await destination.send(batchOf(records.slice(2)), stop.signal)).status, 'retry')
+    await connection.query('rollback')
+    assert.deepEqual(await destination.send(batchOf(records), never), delivered)
+    assert.deepEqual(await storedIn(url), records)
+  })
+
+  it('closes at once while sending', { timeout: 8_000 }, async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(4)
+    await destination.send(batchOf(records.slice(0, 2)), never)
+    await connection.query('begin; select from audit.stream_head for update')
+    const sending = destination.send(batchOf(records.slice(2)), never)
+    await waiterOf(connection)
+    await destination.close()
+    assert.equal((await sending).status, 'retry')
+    await connection.query('rollback')
+  })
+
+  it('is refused at construction when the URL is none', () => {
+    for (const url of ['', 'http://localhost/db', 'localhost:5432', 'postgres://u:p@h:99999999/db']) {
+      assert.throws(() => createPostgresDestination({ type: 'postgres', url }), {
+        code: 'INVALID_OPTION',
+        message: /not a PostgreSQL URL/,
+      })
+    }
+  })
+})
+
+/** Resolves when another connection waits for a lock in this database. */
+async function waiterOf(connection: Awaited<ReturnType<typeof connectionFor>>): Promise<void> {
+  const waiting = `select count(*)::int as waiting from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`
+  for (;;) {
+    // One look after the other, until it is there.
+    const { rows } = await connection.query<{ waiting: number }>(waiting)
+    if (rows[0]?.waiting !== 0) return
+  }
+}
+
+describe('a server that goes away', () => {
+  it('is retried while it is down and delivered to when it is back, each record once', async (t) => {
+    const server = await startEmbeddedPostgres()
+    t.after(() => server.stop())
+    await withConnection({ url: server.url }, (connection) => migrateUp(connection))
+    const destination = destinationFor(t, server.url)
+    const records = chainOf(30)
+    assert.deepEqual(await destination.send(batchOf(records.slice(0, 10)), never), delivered)
+    const holder = await connectionFor(t, server.url)
+    await holder.query('begin; select from audit.stream_head for update')
+    const cut = destination.send(batchOf(records.slice(10, 20)), never)
+    await waiterOf(await connectionFor(t, server.url))
+    await server.crash()
+    assert.equal((await cut).status, 'retry')
+    assert.match(reasonOf(await destination.send(batchOf(records.slice(10, 20)), never)), /ECONNREFUSED/)
+    await server.start()
+    assert.deepEqual(await destination.send(batchOf(records.slice(10, 20)), never), delivered)
+    assert.deepEqual(await destination.send(batchOf(records.slice(10)), never), delivered)
+    assert.deepEqual(await storedIn(server.url), records)
+  })
+
+  it('keeps what it confirmed when it crashes right afterwards', async (t) => {
+    const server = await startEmbeddedPostgres()
+    t.after(() => server.stop())
+    await withConnection({ url: server.url }, (connection) => migrateUp(connection))
+    const destination = destinationFor(t, server.url)
+    const records = chainOf(50)
+    for (let from = 0; from < 50; from += 10) {
+      // In order: each batch follows the one before.
+      assert.deepEqual(await destination.send(batchOf(records.slice(from, from + 10)), never), delivered)
+    }
+    await server.crash()
+    await server.start()
+    assert.deepEqual(await storedIn(server.url), records)
+  })
+
+  it('is given up on, for this time, when it accepts and then swallows everything', async (t) => {
+    const sockets: Socket[] = []
+    const hole = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1')
+    await once(hole, 'listening')
+    t.after(() => {
+      for (const socket of sockets) socket.destroy()
+      hole.close()
+    })
+    const address = hole.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    const url = `postgres://u:p@127.0.0.1:${address.port}/db`
+    const impatient = createPostgresDestination({ type: 'postgres', url }, { connectMsMax: 50 })
+    assert.equal((await impatient.send(batchOf(chainOf(1)), never)).status, 'retry')
+    const connected = once(hole, 'connection')
+    const stop = new AbortController()
+    const sending = destinationFor(t, url).send(batchOf(chainOf(1)), stop.signal)
+    await connected
+    stop.abort()
+    assert.deepEqual(await sending, { status: 'retry', reason: 'stopped while sending' })
+  })
+
+  it('is given up on, for this time, when it swallows a query', async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    const records = chainOf(4)
+    assert.deepEqual(await destinationFor(t, url).send(batchOf(records.slice(0, 2)), never), delivered)
+    await connection.query('begin; select from audit.stream_head for update')
+    const impatient = createPostgresDestination({ type: 'postgres', url }, { queryMsMax: 50 })
+    t.after(() => impatient.close())
+    assert.match(reasonOf(await impatient.send(batchOf(records.slice(2)), never)), /timeout/)
+    await connection.query('rollback')
+    assert.deepEqual(await destinationFor(t, url).send(batchOf(records), never), delivered)
+  })
+})
