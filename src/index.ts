@@ -1,8 +1,9 @@
 /** The public face of otel-audit. */
 
-export { Audit, AuditLogRecordProcessor, type AuditState, createAudit } from './audit/audit.ts'
+export { Audit, type AuditState, createAudit } from './audit/audit.ts'
 export type { AuditOptions } from './audit/config.ts'
 export type { AuditContext } from './audit/context.ts'
+export { AuditLogRecordProcessor } from './audit/processor.ts'
 export type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './audit/receipt.ts'
 export type {
   DestinationOptions,

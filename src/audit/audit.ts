@@ -16,7 +16,7 @@ import type { AuditEvent } from '../event/event.ts'
 import type { DeliveryMessage } from '../forward/delivery.ts'
 import type { ForwarderState } from '../forward/forwarder.ts'
 import { checkpointLagMax } from '../limits.ts'
-import { SealingLogRecordProcessor, type SealOutcome, type SealSource } from '../otel/processor.ts'
+import type { SealOutcome, SealSource } from '../otel/processor.ts'
 import { createOwnProvider } from '../otel/provider.ts'
 import { keptMembers } from '../otel/resource.ts'
 import { compilePolicy } from '../policy/policy.ts'
@@ -104,9 +104,10 @@ export class Audit implements AsyncDisposable {
     this.#spool = spool
     this.verifierKey = signer.verifierKey
     this.#resource = keptMembers(config.resource)
+    const redaction = compileRedaction(config.redact)
     this.#sealer = new Sealer({
-      policy: compilePolicy(config.policy),
-      redaction: compileRedaction(config.redact),
+      policy: compilePolicy({ ...config.policy, redaction }),
+      redaction,
       spool,
       service: config.service,
       head: {
@@ -180,7 +181,7 @@ export class Audit implements AsyncDisposable {
   /** For our processor in a user's own provider: seals, and hands back the event as the trail has it. */
   seal(input: unknown, source: SealSource): SealOutcome {
     const resource = source.resource ?? this.#resource
-    const { receipt, event } = this.#sealer.seal(input, { trace: source.trace, resource, handBack: true })
+    const { receipt, event } = this.#sealer.seal(input, { ...source, resource, handBack: true })
     return { event, mark: receipt.status === 'written' ? receipt : undefined }
   }
 
@@ -266,15 +267,4 @@ async function within(limitMs: number, work: Promise<void>): Promise<void> {
   })
   await Promise.race([work, deadline])
   clearTimeout(timer)
-}
-
-/** Our processor for a user's own `LoggerProvider`, on an open trail or with options to open one. */
-export class AuditLogRecordProcessor extends SealingLogRecordProcessor {
-  readonly audit: Audit
-
-  constructor(auditOrOptions: Audit | AuditOptions) {
-    const audit = auditOrOptions instanceof Audit ? auditOrOptions : createAudit(auditOrOptions)
-    super(audit)
-    this.audit = audit
-  }
 }

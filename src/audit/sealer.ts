@@ -31,6 +31,7 @@ export interface SealerParts {
 /** What comes with an event from OpenTelemetry. */
 export interface Ambient {
   readonly trace: TraceReference | undefined
+  readonly service?: string | undefined
   readonly resource: JsonObject | undefined
   /** Later processors will see the event: hand it back redacted, whatever the decision. */
   readonly handBack: boolean
@@ -81,7 +82,7 @@ export class Sealer {
     if (redactions.length > 0) event.redactions = redactions
     event.level = policy.level
     event.policy = policy.hash
-    event.service = service
+    event.service = ambient.service ?? service
     if (ambient.resource !== undefined) event.resource = ambient.resource
     if (event.trace === undefined && ambient.trace !== undefined) event.trace = { ...ambient.trace }
     event.correlation_id ??= ambientContext()?.correlation_id ?? traceId(event) ?? newUuid()

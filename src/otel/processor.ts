@@ -5,12 +5,11 @@
 
 import type { AnyValue, Attributes, Context } from '@opentelemetry/api'
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs'
-import type { JsonObject } from '../event/canonical.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import type { TraceReference } from '../event/event.ts'
 import { eventFromLogRecord, traceFromSpanContext } from '../event/log-record.ts'
 import { attributeNames } from '../event/names.ts'
-import { resourceMembers } from './resource.ts'
+import { type ResourceMembers, resourceMembers } from './resource.ts'
 
 /** What a sealed record tells the log record it came from. */
 export interface SealedMark {
@@ -26,9 +25,9 @@ export interface SealOutcome {
   readonly mark: SealedMark | undefined
 }
 
-export interface SealSource {
+/** What the log record says beside the event. */
+export interface SealSource extends ResourceMembers {
   readonly trace: TraceReference | undefined
-  readonly resource: JsonObject | undefined
 }
 
 /** The pipeline behind the processor. */
@@ -52,7 +51,7 @@ export class SealingLogRecordProcessor implements LogRecordProcessor {
   onEmit(record: ReadWriteLogRecord, _context?: Context): void {
     const input = eventFromLogRecord(record, { ours: false })
     if (input === undefined) return
-    const source = { trace: traceFromSpanContext(record.spanContext), resource: resourceMembers(record.resource) }
+    const source = { trace: traceFromSpanContext(record.spanContext), ...resourceMembers(record.resource) }
     const { event, mark } = this.#sealing.seal(input, source)
     const attributes: Attributes = record.attributes
     for (const name of Object.keys(attributes)) delete attributes[name]

@@ -61,7 +61,8 @@ function* walk(
   for (const one of view.path) {
     const { segment } = one.header
     const limit = view.live && segment === view.durable.segment ? view.durable.offset : one.length
-    for (const found of walkSegment(files, segmentPath(directory, segment), one, limit)) {
+    const path = segmentPath(directory, segment)
+    for (const found of walkSegment(files, { path, ...one.header, limit })) {
       yield { ...found, segment, durable: isBefore({ segment, offset: found.offset }, view.durable) }
     }
   }
@@ -70,8 +71,10 @@ function* walk(
 type Found = Omit<ViewedRecord, 'segment' | 'durable'>
 
 /** Every frame of the segment whose header is valid, at any aligned place; links are the verifier's business. */
-function* walkSegment(files: Files, path: string, one: PathSegment, limit: number | undefined): Generator<Found> {
-  const { salt, stream } = one.header
+function* walkSegment(
+  files: Files,
+  { path, salt, stream, limit }: { path: string; salt: number; stream: string; limit: number | undefined },
+): Generator<Found> {
   const file = files.open(path, 'read')
   try {
     const size = Math.min(files.size(file), limit ?? Number.MAX_SAFE_INTEGER)

@@ -9,6 +9,12 @@ import { diskFiles } from '../../src/spool/files.ts'
 import { openReader } from '../../src/spool/settle.ts'
 
 const kills = Number(process.env.AUDIT_TEST_KILLS ?? 20)
+interface StoredJson {
+  readonly id: string
+  readonly event_type: string
+  readonly details?: { readonly previous_end?: string }
+}
+
 const writer = new URL('./writer.ts', import.meta.url).pathname
 
 /**
@@ -54,6 +60,7 @@ test(`every record whose emit returned is in the spool after SIGKILL, ${kills} t
 
   const found = new Map<string, number>()
   const last = new Map<string, number>()
+  const ends: string[] = []
   const reader = openReader(diskFiles, directory)
   for (
     let records = reader.next({ records: 500, bytes: 2 ** 20 });
@@ -61,7 +68,8 @@ test(`every record whose emit returned is in the spool after SIGKILL, ${kills} t
     records = reader.next({ records: 500, bytes: 2 ** 20 })
   ) {
     for (const record of records) {
-      const { id } = JSON.parse(record.bytes.toString()) as { id: string }
+      const { id, event_type, details } = JSON.parse(record.bytes.toString()) as StoredJson
+      if (event_type === 'audit.stream.opened') ends.push(String(details?.previous_end))
       found.set(id, (found.get(id) ?? 0) + 1)
       assert.equal(record.sequence, (last.get(record.stream) ?? 0) + 1, 'sequences have no gap')
       last.set(record.stream, record.sequence)
@@ -69,6 +77,12 @@ test(`every record whose emit returned is in the spool after SIGKILL, ${kills} t
   }
   reader.close()
   for (const id of [...acknowledged.written, ...acknowledged.durable]) assert.equal(found.get(id), 1, `record ${id}`)
+
+  assert.deepEqual(
+    ends,
+    ['none', ...Array.from({ length: kills - 1 }, () => 'crash')],
+    'each opening says how the one before ended',
+  )
 
   const delivered = readFileSync(join(folder, 'spool.ndjson'), 'utf8').trimEnd().split('\n')
   for (const line of delivered)

@@ -14,9 +14,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { AuditError } from '../../src/errors.ts'
 import { diskFiles } from '../../src/spool/files.ts'
-import { segmentName } from '../../src/spool/format.ts'
+import { decodeSegmentFrontier, segmentName } from '../../src/spool/format.ts'
 import { inspectSpool } from '../../src/spool/recover.ts'
-import { readPath } from '../../src/spool/segment.ts'
+import { readPath, readSegmentHeader } from '../../src/spool/segment.ts'
 import { slotBytes } from '../../src/spool/slots.ts'
 import { closeDriven, copyOf, freshDirectory, names, openDriven, recordText } from './harness.ts'
 
@@ -290,4 +290,7 @@ test('the tree survives a crash: sequences and frontier go on where they were', 
   second.syncer.cycle()
   const checkpoint = second.messages.find((message) => message.kind === 'checkpoint')
   assert.equal(checkpoint?.size, 91)
+  const own = readSegmentHeader(diskFiles, directory, second.recovered.segment.segment)
+  assert.ok(own.ok)
+  assert.equal(decodeSegmentFrontier(own.bytes)?.base, own.header.base, 'the new segment states the tree before it')
 })
