@@ -15,5 +15,10 @@ export interface CommandRow {
 export const commands: readonly CommandRow[] = [
   { name: 'verify', summary: 'verify copies of a trail, offline', load: () => import('./verify.ts') },
   { name: 'spool', summary: 'look into a spool: status, check, export', load: () => import('./spool.ts') },
+  {
+    name: 'migrate',
+    summary: 'create or update the schema of a PostgreSQL database',
+    load: () => import('./migrate.ts'),
+  },
   { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
 ]

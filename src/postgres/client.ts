@@ -69,7 +69,7 @@ function createClient({ url, connectMsMax = 10_000, queryMsMax = 30_000 }: Conne
   const invalid = (cause?: unknown) =>
     new AuditError('INVALID_OPTION', 'the database URL is not a PostgreSQL URL', {
       setting: 'url',
-      hint: 'Use the form postgres://user:password@host:5432/database.',
+      hint: 'use the form postgres://user:password@host:5432/database',
       cause,
     })
   if (!/^postgres(ql)?:\/\//i.test(url)) throw invalid()

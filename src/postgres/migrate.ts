@@ -115,13 +115,13 @@ function checkApplied(applied: AppliedMigration, migrations: readonly Migration[
   if (known === undefined) {
     throw failed(
       `the database was migrated by a newer version: ${name} is not known here`,
-      'Use the version of otel-audit that migrated the database, or a newer one.',
+      'use the version of otel-audit that migrated the database, or a newer one',
     )
   }
   if (known.checksum !== applied.checksum) {
     throw failed(
       `${name} was applied with other contents: SHA-256 expected ${known.checksum}, found ${applied.checksum}`,
-      'Released migrations never change: reinstall otel-audit, or find out who changed audit.migration.',
+      'released migrations never change: reinstall otel-audit, or find out who changed audit.migration',
     )
   }
 }
@@ -129,13 +129,13 @@ function checkApplied(applied: AppliedMigration, migrations: readonly Migration[
 function hintFor(thrown: unknown): string {
   switch (errorCode(thrown)) {
     case '42501':
-      return 'Run the migration as the owner of the schema audit, or as a user that may create it.'
+      return 'run the migration as the owner of the schema audit, or as a user that may create it'
     case '55P03':
-      return 'Another migration or a long transaction holds a lock: try again when it has ended.'
+      return 'another migration or a long transaction holds a lock: try again when it has ended'
     case '42P06':
-      return 'A schema named audit exists that otel-audit did not make: use another database.'
+      return 'a schema named audit exists that otel-audit did not make: use another database'
     default:
-      return 'Nothing of this migration was applied; run `otel-audit migrate up` again when the cause is gone.'
+      return 'nothing of this migration was applied; run `otel-audit migrate up` again when the cause is gone'
   }
 }
 
@@ -149,7 +149,7 @@ async function refuseOtherEncoding(client: Queryable): Promise<void> {
   if (encoding === 'UTF8') return
   throw failed(
     `the database has the encoding ${encoding}: it cannot hold every text`,
-    "Create one with `create database … encoding 'UTF8' template template0`.",
+    "make one with: create database … encoding 'UTF8' template template0",
   )
 }
 

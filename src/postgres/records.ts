@@ -86,7 +86,7 @@ interface AppendRow {
   readonly sent_hash: string | null
 }
 
-/** Makes the monthly partition of a time (RFC 3339; null: now) if it is missing. Blocks no insert. */
+/** Makes the monthly partition of a time (RFC 3339, at most microseconds; null: now) if missing. Blocks no insert. */
 export async function ensurePartition(client: Queryable, at: string | null): Promise<void> {
   await client.query('select audit.ensure_partition(coalesce($1::timestamptz, now()))', [at])
 }
