@@ -35,9 +35,9 @@ const external = process.env.AUDIT_TEST_DATABASE_URL
 
 /** Starts a server, or makes a database on the external one. Rejects when it is not ready within a minute. */
 export async function startPostgres(options: StartOptions = {}): Promise<PostgresServer> {
-  if (external === undefined || external === '') return startEmbeddedPostgres(options)
+  if (!external) return startEmbeddedPostgres(options)
   const url = await createDatabase(external)
-  return { url, stop: () => dropDatabase(url) }
+  return { url, stop: () => dropDatabase(external, url) }
 }
 
 /** An embedded server in any case: for tests that end it. */
@@ -48,13 +48,14 @@ export async function startEmbeddedPostgres(options: StartOptions = {}): Promise
   return server
 }
 
-let shared: Promise<PostgresServer> | undefined
+let serverUrl: Promise<string> | undefined
 
 /** URL of a fresh, empty database on a server shared by this process; dropped after the test. */
 export async function databaseFor(t: TestContext): Promise<string> {
-  shared ??= startPostgres()
-  const url = await createDatabase((await shared).url)
-  t.after(() => dropDatabase(url))
+  serverUrl ??= external ? Promise.resolve(external) : startEmbeddedPostgres().then((server) => server.url)
+  const server = await serverUrl
+  const url = await createDatabase(server)
+  t.after(() => dropDatabase(server, url))
   return url
 }
 
@@ -70,19 +71,16 @@ export async function queryOnce(url: string, text: string, values: unknown[] = [
   }
 }
 
-async function createDatabase(serverUrl: string): Promise<string> {
+async function createDatabase(server: string): Promise<string> {
   const name = `audit_test_${randomBytes(6).toString('hex')}`
-  await queryOnce(serverUrl, `create database ${name}`)
-  const url = new URL(serverUrl)
+  await queryOnce(server, `create database ${name}`)
+  const url = new URL(server)
   url.pathname = `/${name}`
   return url.href
 }
 
-async function dropDatabase(databaseUrl: string): Promise<void> {
-  const url = new URL(databaseUrl)
-  const name = url.pathname.slice(1)
-  url.pathname = '/postgres'
-  await queryOnce(url.href, `drop database if exists ${name} with (force)`)
+async function dropDatabase(server: string, database: string): Promise<void> {
+  await queryOnce(server, `drop database if exists ${new URL(database).pathname.slice(1)} with (force)`)
 }
 
 /**
