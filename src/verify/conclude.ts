@@ -3,8 +3,7 @@
  * signatures reach, and the verdict over all of it. Benign states become observations, everything else findings.
  */
 
-import type { Hole } from './judge.ts'
-import { type Misfit, pairMisfits } from './misfits.ts'
+import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
 import type { Reading } from './reading.ts'
 import { type Finding, type SourceReport, type StreamReport, worstVerdict } from './report.ts'
 import type { Head } from './source.ts'
@@ -32,15 +31,15 @@ function placeLeftovers(reading: Reading): void {
   const strays = found.flatMap((stream) => strayOf(stream, reading))
   const misfits = [...reading.misfits, ...found.flatMap(({ judge }) => judge.misfits), ...strays]
   const trailing = trailingHole(reading)
-  // A stray that a hole claims takes its own hole away: those are asked last, and only if they are still there.
   const holes = [...found.flatMap(({ judge }) => judge.holes), ...trailing]
   const left = pairMisfits({ holes, misfits }, { log, source })
-  const stillOpen = new Set([...reading.streams.values()].flatMap(({ judge }) => judge.holes))
   const mayBeginLater = source.beginsLater || (options.allowPartial ?? false)
   for (const hole of left.holes) {
-    if (stillOpen.has(hole) && !(hole.from === 1 && mayBeginLater)) reportHole(hole, reading)
+    if (!hole.isVoid && !(hole.from === 1 && mayBeginLater)) reportHole(hole, reading)
   }
-  for (const misfit of left.misfits) reportMisfit(misfit, reading)
+  // Where nothing is a record, nothing was inserted either: it is no copy of a trail.
+  if (reading.records > 0) for (const misfit of left.misfits) reportMisfit(misfit, reading)
+  else if (left.misfits.length > 0) reading.unreadable.push({ reason: 'nothing in it is a record of a trail' })
 }
 
 function strayOf(stream: StreamVerifier, { streams }: Reading): Misfit[] {
@@ -51,7 +50,7 @@ function strayOf(stream: StreamVerifier, { streams }: Reading): Misfit[] {
     if (stream.records === 0) streams.delete(stream.stream)
   }
   const reason = `it calls itself ${link.sequence} of ${link.stream}`
-  return [{ ...link, found: link.leaf, reason, whenClaimed }]
+  return [{ ...link, found: link.leaf, reason, stray: link, whenClaimed }]
 }
 
 /** Damage behind the last record of an ordered source stands where that stream's next record would. */
@@ -60,7 +59,17 @@ function trailingHole({ source, streams, lastStream, lastPosition }: Reading): H
   if (!source.ordered || last === undefined || last.position !== lastPosition) return []
   const sequence = last.sequence + 1
   const before = Number.POSITIVE_INFINITY
-  return [{ stream: last.stream, from: sequence, to: sequence, expected: undefined, after: lastPosition, before }]
+  return [
+    {
+      stream: last.stream,
+      from: sequence,
+      to: sequence,
+      expected: undefined,
+      after: lastPosition,
+      before,
+      isVoid: true,
+    },
+  ]
 }
 
 function reportHole({ stream, from, to, expected }: Hole, { log }: Reading): void {
@@ -196,15 +205,11 @@ function reportOf(reading: Reading, observations: readonly Finding[]): SourceRep
   const streams = [...reading.streams.values()].map((stream) => streamReportOf(stream, reading, observations))
   const couldNot = unreadable.length > 0 ? 'UNREADABLE' : records === 0 ? 'NO_RECORDS' : undefined
   const verdicts = [...log.findings, ...observations].map(({ verdict }) => verdict)
-  const isFound = log.findings.length > 0 && records > 0
   return {
     name: source.name,
     kind: source.kind,
-    verdict:
-      records === 0
-        ? (couldNot ?? 'NO_RECORDS')
-        : worstVerdict(couldNot === undefined ? verdicts : [...verdicts, couldNot]),
-    exitCode: isFound ? 1 : couldNot === undefined ? 0 : 2,
+    verdict: worstVerdict(couldNot === undefined ? verdicts : [...verdicts, couldNot]),
+    exitCode: log.findings.length > 0 ? 1 : couldNot === undefined ? 0 : 2,
     records,
     checkpoints: streams.reduce((sum, { checkpoints }) => sum + checkpoints, 0),
     streams,

@@ -6,25 +6,11 @@
 
 import type { FindingLog } from './finding-log.ts'
 import type { Link } from './link.ts'
-import type { Misfit } from './misfits.ts'
+import type { Hole, Misfit } from './misfits.ts'
 import { setAsideMax } from './report.ts'
 import type { Resolved } from './resolve.ts'
 import { SeenLeaves } from './seen-leaves.ts'
 import type { Source } from './source.ts'
-
-/** Sequences of which no record was found: `from` to `to`, inclusive. */
-export interface Hole {
-  readonly stream: string
-  from: number
-  to: number
-  /** The leaf hash that belongs at `to`, when the record above names it. */
-  expected: string | undefined
-  /** Positions of the records on both sides; -1 and infinity where there is none. */
-  readonly after: number
-  before: number
-  /** The only record above the hole, which may be a stray. */
-  above?: Link
-}
 
 export class StreamJudge {
   readonly #source: Source
@@ -109,7 +95,8 @@ export class StreamJudge {
 
   /** Forgets the stray that another hole claimed, and the hole that was there only because of it. */
   forgetStray(stray: Link): void {
-    this.holes.pop()
+    const hole = this.holes.pop()
+    if (hole !== undefined) hole.isVoid = true
     this.#mismatches = this.#mismatches.filter((link) => link !== stray)
   }
 

@@ -5,8 +5,24 @@
  */
 
 import type { FindingLog } from './finding-log.ts'
-import type { Hole } from './judge.ts'
+import type { Link } from './link.ts'
 import type { Place, Source } from './source.ts'
+
+/** Sequences of which no record was found: `from` to `to`, inclusive. */
+export interface Hole {
+  readonly stream: string
+  from: number
+  to: number
+  /** The leaf hash that belongs at `to`, when the record above names it. */
+  expected: string | undefined
+  /** Positions of the records on both sides; -1 and infinity where there is none. */
+  readonly after: number
+  before: number
+  /** The only record above the hole, which may be a stray. */
+  above?: Link
+  /** Made only by a stray that belongs elsewhere, or only for what may stand in it: no finding by itself. */
+  isVoid?: boolean
+}
 
 /** Something found that has no place in any stream. */
 export interface Misfit {
@@ -17,7 +33,8 @@ export interface Misfit {
   readonly place?: Place | undefined
   readonly found?: string | undefined
   readonly expected?: string | undefined
-  /** For a record that stands alone: it is a misfit only if a hole claims it, and then this is called. */
+  /** The record itself, if it stands alone: it is a misfit only if a hole claims it. */
+  readonly stray?: Link
   readonly whenClaimed?: () => void
 }
 
@@ -26,38 +43,72 @@ export interface Leftovers {
   readonly misfits: readonly Misfit[]
 }
 
-/** Logs every hole that something explains; returns the holes and misfits that stay as they are. */
-export function pairMisfits(
-  { holes, misfits }: Leftovers,
-  { log, source }: { log: FindingLog; source: Source },
-): Leftovers {
+/** Logs every hole, or part of one, that something explains; returns the holes and misfits that stay as they are. */
+export function pairMisfits({ holes, misfits }: Leftovers, context: PairContext): Leftovers {
   const unclaimed = new Set(misfits)
-  const open = holes.filter((hole) => {
-    const claimed = [...unclaimed].filter((misfit) => belongsTo(misfit, hole, source.ordered))
-    const first = claimed[0]
-    if (first === undefined) return true
+  const open = holes.flatMap((hole) => {
+    // A stray does not explain the hole that it made itself.
+    const here = [...unclaimed].filter(({ stray }) => stray === undefined || stray !== hole.above)
+    const placed = here.filter(({ place }) => isPlaceIn(hole, place))
+    const claimed = placed.length > 0 ? placed : here.filter((misfit) => standsIn(hole, misfit, context.source))
     for (const misfit of claimed) {
       unclaimed.delete(misfit)
       misfit.whenClaimed?.()
     }
-    const { stream, from, to, expected } = hole
-    const range = from === to ? { sequence: from } : { from, to }
-    log.add({
-      verdict: 'CONTENT_TAMPERED',
-      stream,
-      ...range,
-      ...(expected !== undefined && from === to && { expected }),
-      ...(first.found !== undefined && { found: first.found }),
-      where: source.locate(first.position),
-      detail: `what stands in its place is no longer this record: ${first.reason}`,
-    })
-    return false
+    if (claimed.length === 0) return [hole]
+    return placed.length > 0 ? explainByPlace(hole, placed, context) : explainByPosition(hole, claimed, context)
   })
-  return { holes: open, misfits: [...unclaimed].filter(({ whenClaimed }) => whenClaimed === undefined) }
+  return { holes: open, misfits: [...unclaimed].filter(({ stray }) => stray === undefined) }
 }
 
-function belongsTo({ position, place, stream, sequence }: Misfit, hole: Hole, ordered: boolean): boolean {
-  if (stream === hole.stream && sequence === hole.above?.sequence && position === hole.above?.position) return false
-  if (place?.stream === hole.stream && hole.from <= place.sequence && place.sequence <= hole.to) return true
-  return ordered && hole.after < position && position < hole.before
+export interface PairContext {
+  readonly log: FindingLog
+  readonly source: Source
+}
+
+/** The carrier says of each misfit which record it was: what none of them was stays a hole. */
+function explainByPlace(hole: Hole, placed: readonly Misfit[], context: PairContext): Hole[] {
+  const rest: Hole[] = []
+  let from = hole.from
+  const bySequence = new Map(placed.map((misfit) => [misfit.place?.sequence ?? 0, misfit]))
+  for (const [sequence, misfit] of [...bySequence].sort(([one], [other]) => one - other)) {
+    if (from < sequence) rest.push({ ...hole, from, to: sequence - 1, expected: undefined })
+    logTampered({ ...hole, from: sequence, to: sequence }, misfit, context)
+    from = sequence + 1
+  }
+  if (from <= hole.to) rest.push({ ...hole, from })
+  return rest
+}
+
+/** Only the place is left to go by: whatever stands between the neighbours is what became of the records. */
+function explainByPosition(hole: Hole, [first]: readonly Misfit[], context: PairContext): Hole[] {
+  if (first !== undefined) logTampered(hole, first, context)
+  return []
+}
+
+function logTampered(
+  { stream, from, to, expected }: Hole,
+  { found, position, reason }: Misfit,
+  { log, source }: PairContext,
+): void {
+  const isOne = from === to
+  log.add({
+    verdict: 'CONTENT_TAMPERED',
+    stream,
+    ...(isOne ? { sequence: from } : { from, to }),
+    ...(isOne && expected !== undefined && { expected }),
+    ...(found !== undefined && { found }),
+    where: source.locate(position),
+    detail: `what stands in its place is no longer this record: ${reason}`,
+  })
+}
+
+/** Whether a misfit stands between the hole's neighbours; without an order, only what says nothing of itself can. */
+function standsIn({ after, before }: Hole, { position, place, stream }: Misfit, { ordered }: Source): boolean {
+  if (ordered) return after < position && position < before
+  return place === undefined && stream === undefined && after <= position && position <= before
+}
+
+function isPlaceIn({ stream, from, to }: Hole, place: Place | undefined): boolean {
+  return place?.stream === stream && from <= place.sequence && place.sequence <= to
 }

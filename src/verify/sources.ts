@@ -14,11 +14,11 @@ import { createOtlpSource } from './sources/otlp.ts'
 import { createSpoolSource } from './sources/spool.ts'
 
 const chunkBytes = 256 * 1_024
-const standardInput = 0
+const chunked = { highWaterMark: chunkBytes }
 
 /** Opens a source far enough to know its kind. Nothing is read in full before `read()`. */
 export async function openSource(text: string): Promise<Source> {
-  if (text === '-') return openStandardInput()
+  if (text === '-') return openStream('standard input', createReadStream('', { ...chunked, fd: 0, autoClose: false }))
   if (/^postgres(ql)?:\/\//i.test(text)) {
     // Only here: verifying files needs no database driver.
     const { createPostgresSource } = await import('./sources/postgres.ts')
@@ -26,12 +26,8 @@ export async function openSource(text: string): Promise<Source> {
   }
   const found = await stat(text).catch((thrown: unknown) => refuseMissing(text, thrown))
   if (found.isDirectory()) return openDirectory(text)
-  const head = await readHead(text)
-  if (head.length === 0)
-    throw unreadable(text, 'it is empty', 'an empty file proves nothing; name the file that holds the records')
-  refuseCompressed(text, head)
-  const openBytes = (): AsyncIterable<Buffer> => readBytes(text, createReadStream(text, { highWaterMark: chunkBytes }))
-  return isOtlp(head) ? createOtlpSource(text, openBytes) : createNdjsonSource(text, openBytes)
+  if (!found.isFile()) return openStream(text, createReadStream(text, chunked))
+  return recogniseLines(text, await readHead(text), () => readBytes(text, createReadStream(text, chunked)))
 }
 
 async function openDirectory(path: string): Promise<Source> {
@@ -39,26 +35,26 @@ async function openDirectory(path: string): Promise<Source> {
     (control) => control.isFile(),
     () => false,
   )
-  if (!holdsSpool) throw unreadable(path, 'it is a directory without a spool in it', sourceHint)
+  if (!holdsSpool) throw unreadable(path, ['it is a directory without a spool in it', sourceHint])
   return createSpoolSource(path)
 }
 
-async function openStandardInput(): Promise<Source> {
-  const name = 'standard input'
-  const chunks = readBytes(
-    name,
-    createReadStream('', { fd: standardInput, autoClose: false, highWaterMark: chunkBytes }),
-  )
-  const iterator = chunks[Symbol.asyncIterator]()
-  const first = await iterator.next()
-  if (first.done)
-    throw unreadable(name, 'it is empty', 'pipe the records in, for example from: otel-audit spool export DIR')
-  const head = first.value
-  refuseCompressed(name, head)
-  const openBytes = async function* (): AsyncGenerator<Buffer> {
+/** What can be read only once: a pipe, a terminal. */
+async function openStream(name: string, stream: AsyncIterable<Buffer>): Promise<Source> {
+  const chunks = readBytes(name, stream)
+  const { value: head, done } = await chunks.next()
+  return recogniseLines(name, done ? Buffer.alloc(0) : head, async function* () {
     yield head
-    yield* { [Symbol.asyncIterator]: () => iterator }
-  }
+    yield* chunks
+  })
+}
+
+function recogniseLines(name: string, head: Buffer, openBytes: () => AsyncIterable<Buffer>): Source {
+  if (head.length === 0)
+    throw unreadable(name, ['it is empty', 'nothing was verified; name the file that holds the records'])
+  const compression = compressionOf(head)
+  if (compression !== undefined)
+    throw unreadable(name, [`it is compressed (${compression})`, 'decompress it, or pipe it to: otel-audit verify -'])
   return isOtlp(head) ? createOtlpSource(name, openBytes) : createNdjsonSource(name, openBytes)
 }
 
@@ -73,7 +69,7 @@ async function readHead(path: string): Promise<Buffer> {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(chunkBytes), 0, chunkBytes, 0)
     return buffer.subarray(0, bytesRead)
   } catch (cause) {
-    throw unreadable(path, errorText(cause), 'let this user read it', cause)
+    throw unreadable(path, [errorText(cause), 'let this user read it'], cause)
   }
 }
 
@@ -81,28 +77,23 @@ async function* readBytes(name: string, stream: AsyncIterable<Buffer>): AsyncGen
   try {
     yield* stream
   } catch (cause) {
-    throw unreadable(name, errorText(cause), 'the reading broke off: try again, or copy the source first', cause)
+    throw unreadable(name, [errorText(cause), 'the reading broke off: copy the source first, or try again'], cause)
   }
 }
 
-function refuseCompressed(name: string, head: Buffer): void {
-  const isGzip = head[0] === 0x1f && head[1] === 0x8b
-  const isZstd = head.subarray(0, 4).equals(Buffer.of(0x28, 0xb5, 0x2f, 0xfd))
-  if (isGzip || isZstd)
-    throw unreadable(
-      name,
-      `it is compressed (${isGzip ? 'gzip' : 'zstd'})`,
-      'decompress it and name the file, or pipe it to: otel-audit verify -',
-    )
+function compressionOf(head: Buffer): string | undefined {
+  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip'
+  return head.subarray(0, 4).equals(Buffer.of(0x28, 0xb5, 0x2f, 0xfd)) ? 'zstd' : undefined
 }
 
 function refuseMissing(path: string, cause: unknown): never {
   const isMissing = errorCode(cause) === 'ENOENT'
-  throw unreadable(path, isMissing ? 'there is no such file or directory' : errorText(cause), sourceHint, cause)
+  throw unreadable(path, [isMissing ? 'there is no such file or directory' : errorText(cause), sourceHint], cause)
 }
 
 const sourceHint = 'a source is a spool directory, an NDJSON or OTLP JSON file, postgres://… or - for standard input'
 
-function unreadable(name: string, reason: string, hint: string, ...[cause]: [unknown?]): AuditError {
+/** `[reason, hint]` and the cause. */
+function unreadable(name: string, [reason, hint]: readonly [string, string], cause?: unknown): AuditError {
   return new AuditError('SOURCE_UNREADABLE', `${name}: ${reason}`, { setting: 'SOURCE', hint, cause })
 }

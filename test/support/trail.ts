@@ -3,7 +3,7 @@
  * links, checkpoints signed by a key of the test. Nothing here comes from the code that seals in production.
  */
 
-import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import { checkpointDetails, originOf } from '../../src/chain/checkpoint.ts'
 import { Frontier } from '../../src/chain/merkle.ts'
 import { formatVerifierKey, parseVerifierKey, type Signer, type Verifier } from '../../src/chain/note.ts'
@@ -13,8 +13,12 @@ export interface Keys {
   readonly verifier: Verifier
 }
 
-export function makeKeys(name: string): Keys {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+/** The same key for the same name and number, so that a trail has the same bytes in every run. */
+export function makeKeys(name: string, number = 1): Keys {
+  const seed = createHash('sha256').update(`${name} ${number}`).digest()
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed])
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  const publicKey = createPublicKey(privateKey)
   const raw = publicKey.export({ type: 'spki', format: 'der' }).subarray(-32)
   const verifierKey = formatVerifierKey(name, raw)
   const verifier = parseVerifierKey(verifierKey)

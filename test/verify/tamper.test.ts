@@ -71,7 +71,7 @@ const successor = new TrailWriter(otherStream, keys)
   .open({ predecessor: { stream, seq: 60, hash: leafOf(line(60)), reason: 'boot' } })
   .act(3)
   .close().lines
-const impostor = makeKeys('prod')
+const impostor = makeKeys('prod', 2)
 const resigned = makeTrail({ stream, keys: impostor, records: 54, interval: 16 }).lines
 const renamed = (lines: readonly string[], name: string): string[] =>
   rechain(lines.map((text) => canonical({ ...JSON.parse(text), stream: name })))
@@ -341,7 +341,7 @@ describe('evidence', () => {
 
 describe('keys', () => {
   it('of somebody else give BAD_SIGNATURE, one finding for all checkpoints', async () => {
-    const { verifier } = makeKeys('prod')
+    const { verifier } = makeKeys('prod', 2)
     const report = await verifySource(sourceOf('ndjson', toNdjson(trail)), { verifiers: [verifier] })
     assert.deepEqual(named(report), ['BAD_SIGNATURE 18-60'])
   })
@@ -355,7 +355,7 @@ describe('keys', () => {
   })
 
   it('that were rotated are believed together', async () => {
-    const rotated = makeKeys('prod')
+    const rotated = makeKeys('prod', 2)
     const writer = new TrailWriter(stream, keys).open().act(3).checkpoint().act(3).checkpoint(rotated)
     const verifiers = [keys.verifier, rotated.verifier]
     const report = await verifySource(sourceOf('ndjson', toNdjson(writer.lines)), { verifiers })
@@ -418,6 +418,14 @@ describe('damage that is no record any more', () => {
       const report = await check('ndjson', Buffer.from(garbage, 'latin1'))
       assert.deepEqual([report.exitCode, report.records], [2, 0], garbage)
     }
+  })
+})
+
+describe('a body cut in two by a newline', () => {
+  it('is named although no attribute says any more which record it was', async () => {
+    const copy = toOtlp(trail).replace('Ünïcode \\\\\\"quoted\\\\\\" 25', 'Ünï\ncode')
+    assert.notEqual(copy, toOtlp(trail))
+    assert.deepEqual(named(await check('otlp', copy)), ['CONTENT_TAMPERED 25'])
   })
 })
 
