@@ -28,9 +28,7 @@ function startWorker(url: URL, role: WorkerRole): Worker {
   const env = { ...process.env, NODE_OPTIONS: '' }
   // Descriptors are the process's: the sync thread opens the segment that the application thread writes.
   const options = { workerData: role, execArgv: [], env, name: `otel-audit ${role.role}`, trackUnmanagedFds: false }
-  const worker = new Worker(url, options)
-  worker.unref()
-  return worker
+  return new Worker(url, options)
 }
 
 /** Starts the sync thread of a spool; what it says goes to the spool. */
@@ -41,6 +39,7 @@ export function startSyncThread(url: URL, role: SyncRole, spool: Spool): { setRe
   worker.on('exit', (code) => {
     if (code !== 0) spool.fail(`its sync thread ended with code ${code}`)
   })
+  worker.unref() // behind the listeners: adding one for messages references the thread again
   return { setReferenced: (referenced) => (referenced ? worker.ref() : worker.unref()) }
 }
 
@@ -58,6 +57,7 @@ export class DeliveryThread {
       else receive(message)
     })
     this.#worker.on('error', (error) => receive({ kind: 'failed', name: 'delivery', reason: errorText(error) }))
+    this.#worker.unref() // behind the listeners, as above
     this.#stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     void this.#stopped.then(() => this.#settleFlushes())
   }
