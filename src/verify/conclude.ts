@@ -14,7 +14,7 @@ export function concludeSource(reading: Reading): SourceReport {
   for (const stream of reading.streams.values()) stream.finish()
   placeLeftovers(reading)
   for (const stream of reading.streams.values()) {
-    stream.judge.reportMismatches()
+    stream.judge.reportDeferred()
     stream.reportRefusals()
     joinPredecessors(stream, reading)
     reportTruncation(stream, reading)

@@ -10,6 +10,9 @@ type Draft = { -readonly [Member in keyof Finding<FindingVerdict>]: Finding<Find
 /** A finding before its source is named; `sequence` or a range, as in `Finding`. */
 export type Found = Omit<Finding<FindingVerdict>, 'source'>
 
+/** A finding about one stream. */
+export type StreamFinding = Found & { readonly stream: string }
+
 export class FindingLog {
   readonly #source: string
   readonly #drafts: Draft[] = []
@@ -28,7 +31,7 @@ export class FindingLog {
   }
 
   /** Adds `sequence` to the finding that ends just before it, if there is one of this kind. */
-  addAdjacent(found: Found & { readonly stream: string }): void {
+  addAdjacent(found: StreamFinding): void {
     const key = `${found.verdict}\n${found.stream}`
     const [from, to] = rangeOf(found)
     const last = this.#growing.get(key)
@@ -40,7 +43,7 @@ export class FindingLog {
   }
 
   /** Adds to the finding with the same words in the same stream, however far away it is. */
-  addAlike(found: Found & { readonly stream: string }): void {
+  addAlike(found: StreamFinding): void {
     const key = `${found.verdict}\n${found.stream}\n${found.detail}`
     const last = this.#growing.get(key)
     if (last === undefined) this.#start(key, found)

@@ -4,7 +4,7 @@
  * that a hole closes when its record turns up late. Holes and records that fit nowhere wait for `misfits.ts`.
  */
 
-import type { FindingLog } from './finding-log.ts'
+import type { FindingLog, StreamFinding } from './finding-log.ts'
 import type { Link } from './link.ts'
 import type { Hole, Misfit } from './misfits.ts'
 import { setAsideMax } from './report.ts'
@@ -19,7 +19,8 @@ export class StreamJudge {
   readonly #seen = new SeenLeaves()
   readonly holes: Hole[] = []
   readonly misfits: Misfit[] = []
-  #mismatches: Link[] = []
+  /** Findings that are none if the record that gave rise to them turns out to belong elsewhere. */
+  #deferred: { readonly cause: Link; readonly found: StreamFinding }[] = []
   repeats = 0
   clockAnomalies = 0
   /** The last settled sequence, its leaf when known, and the positions of the last two records in order. */
@@ -88,24 +89,35 @@ export class StreamJudge {
     })
   }
 
-  /** Logs what carriers derived wrongly from records that stand. */
-  reportMismatches(): void {
-    for (const link of this.#mismatches) this.#reportMismatch(link)
+  /** Logs what waited for strays to be told from records that stand. */
+  reportDeferred(): void {
+    for (const { found } of this.#deferred) this.#report(found)
+    this.#deferred = []
   }
 
-  /** Forgets the stray that another hole claimed, and the hole that was there only because of it. */
+  /** Whether the record does not continue the one below it. */
+  isLoose({ sequence, prev }: Link): boolean {
+    if (sequence === 1) return prev !== undefined
+    const below = this.#seen.get(sequence - 1)
+    return below !== undefined && below !== prev
+  }
+
+  /** Forgets what was only because of a record that belongs elsewhere. */
   forgetStray(stray: Link): void {
-    const hole = this.holes.pop()
-    if (hole !== undefined) hole.isVoid = true
-    this.#mismatches = this.#mismatches.filter((link) => link !== stray)
+    const hole = this.holes.at(-1)
+    if (hole?.above === stray) hole.isVoid = true
+    this.#deferred = this.#deferred.filter(({ cause }) => cause !== stray)
   }
 
-  #reportMismatch(link: Link): void {
-    const { stream, sequence, mismatch } = link
-    if (mismatch === undefined) return
-    const { name, expected, found } = mismatch
-    const detail = `${name} is not what the record says`
-    this.#log.add({ verdict: 'PROJECTION_MISMATCH', stream, sequence, expected, found, ...this.#at(link), detail })
+  #defer(cause: Link, found: StreamFinding): void {
+    if (this.#deferred.length < setAsideMax) this.#deferred.push({ cause, found })
+    else this.#report(found)
+  }
+
+  /** What moved together is one finding; a broken link or a wrong column has evidence of its own. */
+  #report(found: StreamFinding): void {
+    if (found.verdict === 'REORDERED') this.#log.addAdjacent(found)
+    else this.#log.add(found)
   }
 
   #judgeContent({ link, leaf, tampered, brokenFrom }: Resolved): void {
@@ -122,22 +134,23 @@ export class StreamJudge {
         ...where,
         detail,
       })
-    } else if (brokenFrom !== undefined || this.#contradictsBelow(link)) {
+    } else if (brokenFrom !== undefined || this.isLoose(link)) {
       const expected = brokenFrom ?? this.#seen.get(sequence - 1)
       const detail = 'the record does not name the hash of the one before it'
-      this.#log.add({ verdict: 'LINK_BROKEN', stream, sequence, ...evidence(expected, link.prev), ...where, detail })
+      this.#defer(link, {
+        verdict: 'LINK_BROKEN',
+        stream,
+        sequence,
+        ...evidence(expected, link.prev),
+        ...where,
+        detail,
+      })
     } else if (mismatch !== undefined) {
-      if (this.#mismatches.length < setAsideMax) this.#mismatches.push(link)
-      else this.#reportMismatch(link)
+      const { name, expected, found } = mismatch
+      const detail = `${name} is not what the record says`
+      this.#defer(link, { verdict: 'PROJECTION_MISMATCH', stream, sequence, expected, found, ...where, detail })
     }
     this.#seen.set(sequence, leaf)
-  }
-
-  /** Whether the record below is settled with another hash than this one names. */
-  #contradictsBelow({ sequence, prev }: Link): boolean {
-    if (sequence === 1) return prev !== undefined
-    const below = this.#seen.get(sequence - 1)
-    return below !== undefined && below !== prev
   }
 
   #setAside(link: Link, expected: string | undefined): void {
@@ -202,7 +215,7 @@ export class StreamJudge {
     const belowMoved = position > this.#positionBefore
     const sequence = belowMoved ? this.#lastInOrder : link.sequence
     const detail = belowMoved ? 'the record stands after later ones' : 'the record stands before earlier ones'
-    this.#log.addAdjacent({
+    this.#defer(link, {
       verdict: 'REORDERED',
       stream,
       sequence,

@@ -97,10 +97,12 @@ export class StreamVerifier {
     return this.#anchors.at(-1)?.size
   }
 
-  /** A record alone behind a hole, or in its stream: its number or stream may be what was changed. */
+  /** A last record that nothing ties to the stream: its number or its stream may be what was changed. */
   get stray(): Link | undefined {
-    const isBehindHole = this.last !== undefined && this.judge.holes.at(-1)?.above === this.last
-    return isBehindHole || this.records === 1 ? this.last : undefined
+    const { last, judge } = this
+    if (last === undefined) return undefined
+    const isAlone = this.records === 1 || judge.holes.at(-1)?.above === last || judge.isLoose(last)
+    return isAlone ? last : undefined
   }
 
   /** Takes the stray away: it belongs elsewhere. */
