@@ -7,7 +7,7 @@
 export const recordBytesMax = 49_152
 /** Deepest nesting of an event; deeper values become `{"truncated":"depth"}`. */
 export const depthMax = 32
-/** Most characters converted of one event, each value counting 16 more; no record could hold the rest. */
+/** Most characters converted of one event, each value counting 256 more; no record could hold the rest. */
 export const eventSizeMax = 4 * 2 ** 20
 /** Most keys kept of one container; the rest is counted under `…`. */
 export const containerKeysMax = 1_000

@@ -87,9 +87,9 @@ export function encodeControl(fact: ControlFact, position: Position): string {
 function encode(event: ConvertedEvent, position: Position, eventType: string): string {
   const record = assemble(event, position, eventType)
   const text = stringifySorted(record, event.hasIntegerLikeKey)
-  // A UTF-16 unit takes at most three bytes: short texts need no count.
-  const fits = text.length * 3 <= recordBytesMax || Buffer.byteLength(text) <= recordBytesMax
-  return fits ? text : trimRecord(record)
+  if (text.length * 3 <= recordBytesMax) return text // a UTF-16 unit takes at most three bytes: no need to count
+  const bytes = Buffer.byteLength(text)
+  return bytes <= recordBytesMax ? text : trimRecord(record, bytes, event.hasIntegerLikeKey)
 }
 
 /** The record's members, keys in sorted order. Absent ones are left out: JSON.stringify is slow to skip them. */

@@ -1,137 +1,151 @@
 /**
  * Makes any record fit (docs/formats.md section 1b), so that an event can neither evade audit by its size nor
  * wedge delivery. In this order, until it fits: the values in `details`, `changes` and `resource`, largest first;
- * those containers whole, the lists, and what actor, target, request and error hold beyond the members the format
+ * those containers whole, the lists, and what actor, error, request and target hold beyond the members the format
  * names; last, all texts are cut. Deterministic; the record given is left as it is.
  */
 
 import { hash } from 'node:crypto'
 import { recordBytesMax, trimmedTextBytesMax } from '../limits.ts'
-import { canonicalize, type JsonObject, type JsonValue, pointerToken } from './canonical.ts'
+import { type JsonObject, type JsonValue, pointerToken, stringifySorted } from './canonical.ts'
 import { isObject, namedTexts } from './object-members.ts'
 import { cutText } from './scalar-members.ts'
 import { gatherMembers, setMember } from './value.ts'
 
+/** The record's text in the making, and how many bytes it is still too long. */
+interface Trimming {
+  readonly record: JsonObject
+  readonly hasIntegerLikeKey: boolean
+  over: number
+}
+
 /** A value that may give way, and what would stand in its place. */
 interface Candidate {
+  readonly owner: JsonObject
+  readonly key: string
   readonly pointer: string
-  /** Canonical size of what stands there now. */
   readonly bytes: number
+  readonly standIn: JsonValue
   readonly saved: number
-  readonly replace: () => void
-}
-
-/** The canonical text of the record, trimmed to at most `recordBytesMax` bytes. */
-export function trimRecord(record: JsonObject): string {
-  const trimmed: JsonObject = { ...record }
-  let over = canonicalBytes(trimmed) - recordBytesMax
-  over = giveWay(valueCandidates(trimmed), over)
-  if (over > 0) over = giveWay(containerCandidates(trimmed), over)
-  if (over > 0) cutTexts(trimmed)
-  return canonicalize(trimmed)
-}
-
-/** Replaces the largest candidates until nothing is over; returns what still is. */
-function giveWay(candidates: Candidate[], over: number): number {
-  candidates.sort((a, b) => b.bytes - a.bytes || (a.pointer < b.pointer ? -1 : 1))
-  let left = over
-  for (const candidate of candidates) {
-    if (left <= 0) break
-    candidate.replace()
-    left -= candidate.saved
-  }
-  return left
-}
-
-function valueCandidates(record: JsonObject): Candidate[] {
-  return openContainers.flatMap((name) => {
-    const given = record[name]
-    if (!isObject(given)) return []
-    const members = { ...given }
-    record[name] = members
-    return Object.entries(members).flatMap(([key, value]) => {
-      return offer({ members, key, pointer: `/${name}/${pointerToken(key)}` }, marker(value))
-    })
-  })
-}
-
-function containerCandidates(record: JsonObject): Candidate[] {
-  const candidates: Candidate[] = []
-  const consider = (key: string, standIn: (value: JsonValue) => JsonValue): void => {
-    const value = record[key]
-    if (value !== undefined) candidates.push(...offer({ members: record, key, pointer: `/${key}` }, standIn(value)))
-  }
-  for (const name of openContainers) consider(name, marker)
-  consider('targets', (targets) => [marker(targets)])
-  consider('redactions', sumRedactions)
-  consider('validation', () => [{ pointer: '', rule: 'trimmed' }])
-  for (const name of namedContainers) consider(name, (value) => keepNamed(name, value))
-  return candidates
 }
 
 const openContainers = ['changes', 'details', 'resource'] as const
 const namedContainers = ['actor', 'error', 'request', 'target'] as const
 
-/** A candidate, if it saves anything. */
-function offer(at: { members: JsonObject; key: string; pointer: string }, standIn: JsonValue): Candidate[] {
-  const bytes = canonicalBytes(at.members[at.key] ?? null)
-  const saved = bytes - canonicalBytes(standIn)
-  const replace = (): void => setMember(at.members, at.key, standIn)
-  return saved > 0 ? [{ pointer: at.pointer, bytes, saved, replace }] : []
+/** The canonical text, of at most `recordBytesMax` bytes, of a record whose text has `bytes`. */
+export function trimRecord(record: JsonObject, bytes: number, hasIntegerLikeKey: boolean): string {
+  const trimming = { record: { ...record }, hasIntegerLikeKey, over: bytes - recordBytesMax }
+  giveWay(trimming, valueCandidates(trimming))
+  if (trimming.over > 0) giveWay(trimming, containerCandidates(trimming))
+  if (trimming.over > 0) cutTexts(trimming.record)
+  return stringifySorted(trimming.record, hasIntegerLikeKey)
 }
 
-/** What stands for a trimmed value. Short values get no digest, because they could be guessed from it. */
-function marker(value: JsonValue): JsonObject {
-  const text = canonicalize(value)
+/** Puts the stand-ins of the largest candidates in their places until nothing is over. */
+function giveWay(trimming: Trimming, candidates: readonly Candidate[]): void {
+  const largestFirst = candidates.filter(({ saved }) => saved > 0)
+  largestFirst.sort((a, b) => b.bytes - a.bytes || (a.pointer < b.pointer ? -1 : 1))
+  for (const { owner, key, standIn, saved } of largestFirst) {
+    if (trimming.over <= 0) return
+    setMember(owner, key, standIn)
+    trimming.over -= saved
+  }
+}
+
+function valueCandidates(trimming: Trimming): Candidate[] {
+  return openContainers.flatMap((name) => {
+    const given = trimming.record[name]
+    if (!isObject(given)) return []
+    const owner = { ...given }
+    trimming.record[name] = owner
+    return Object.keys(owner).map((key) => markable(trimming, owner, { key, pointer: `/${name}/${pointerToken(key)}` }))
+  })
+}
+
+function containerCandidates(trimming: Trimming): Candidate[] {
+  const { record } = trimming
+  const containers = openContainers.filter((name) => name in record)
+  const { targets, redactions, validation } = record
+  const candidates = containers.map((name) => markable(trimming, record, { key: name, pointer: `/${name}` }))
+  const offer = (key: string, value: JsonValue, standIn: JsonValue): void => {
+    const bytes = sizeOf(trimming, value)
+    candidates.push({
+      owner: record,
+      key,
+      pointer: `/${key}`,
+      bytes,
+      standIn,
+      saved: bytes - sizeOf(trimming, standIn),
+    })
+  }
+  if (targets !== undefined) offer('targets', targets, [marker(print(trimming, targets))])
+  if (redactions !== undefined) offer('redactions', redactions, sumReceipts(redactions))
+  if (validation !== undefined) offer('validation', validation, trimmedNote)
+  for (const name of namedContainers) {
+    const given = record[name]
+    if (isObject(given)) offer(name, given, keepNamed(trimming, given, namedTexts[name]))
+  }
+  return candidates
+}
+
+/** A candidate for which a marker would stand. */
+function markable(trimming: Trimming, owner: JsonObject, at: { key: string; pointer: string }): Candidate {
+  const text = print(trimming, owner[at.key] ?? null)
   const bytes = Buffer.byteLength(text)
+  const standIn = marker(text, bytes)
+  return { owner, ...at, bytes, standIn, saved: bytes - sizeOf(trimming, standIn) }
+}
+
+/** What stands for a trimmed value. Short ones get no digest, from which they could be guessed. */
+function marker(text: string, bytes = Buffer.byteLength(text)): JsonObject {
   return bytes < 256 ? { bytes, trimmed: true } : { bytes, sha256: hash('sha256', text, 'hex'), trimmed: true }
 }
 
-/** The members that the format names, and one marker under `…` for all others. */
-function keepNamed(name: keyof typeof namedTexts, value: JsonValue): JsonValue {
-  if (!isObject(value)) return value
-  const named: readonly string[] = [...namedTexts[name], 'status']
-  const keys = Object.keys(value).filter((key) => named.includes(key) && !isContainer(value[key]))
-  const others = Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
-  return gatherMembers([...keys, '…'], [...keys.map((key) => value[key] ?? null), marker(others)])
+/** The texts and numbers among the named members, and one marker under `…` for everything else. */
+function keepNamed(trimming: Trimming, members: JsonObject, named: readonly string[]): JsonObject {
+  const isKept = (key: string): boolean => (named.includes(key) || key === 'status') && typeof members[key] !== 'object'
+  const kept = Object.keys(members).filter(isKept)
+  const others = { ...members }
+  for (const key of kept) delete others[key]
+  return gatherMembers([...kept, '…'], [...kept.map((key) => members[key] ?? null), marker(print(trimming, others))])
 }
 
-/** Counts by rule, without pointers. */
-function sumRedactions(redactions: JsonValue): JsonValue {
+const trimmedNote: JsonValue = [{ pointer: '', rule: 'trimmed' }]
+const rulesKept = 32
+
+/** The receipts added up by rule, without their places. */
+function sumReceipts(receipts: JsonValue): JsonValue {
   const counts = new Map<string, number>()
-  for (const receipt of Array.isArray(redactions) ? redactions : []) {
+  for (const receipt of Array.isArray(receipts) ? receipts : []) {
     if (!isObject(receipt)) continue
-    const rule = counts.size < rulesKept ? String(receipt.rule) : '…'
+    const given = String(receipt.rule)
+    const rule = counts.has(given) || counts.size < rulesKept ? given : '…'
     counts.set(rule, (counts.get(rule) ?? 0) + Number(receipt.count))
   }
   return [...counts].map(([rule, count]) => ({ count, pointer: '', rule }))
 }
 
-const rulesKept = 32
-
-/** Cuts every text of the record and of the containers whose members the format names. */
+/** Cuts every text of the record, and of the objects whose members the format names. */
 function cutTexts(record: JsonObject): void {
   for (const name of namedContainers) {
-    const given = record[name]
-    if (!isObject(given)) continue
-    const members = { ...given }
-    record[name] = members
-    cutMembers(members)
+    const members = record[name]
+    if (isObject(members)) record[name] = cutMembers({ ...members })
   }
   cutMembers(record)
-  record.validation = [{ pointer: '', rule: 'trimmed' }]
+  record.validation = trimmedNote // the last key in sorted order, should it be new
 }
 
-function cutMembers(members: JsonObject): void {
+function cutMembers(members: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(members)) {
     if (typeof value === 'string') setMember(members, key, cutText(value, trimmedTextBytesMax))
   }
+  return members
 }
 
-function isContainer(value: JsonValue | undefined): boolean {
-  return typeof value === 'object' && value !== null
+function print({ hasIntegerLikeKey }: Trimming, value: JsonValue): string {
+  return stringifySorted(value, hasIntegerLikeKey)
 }
 
-function canonicalBytes(value: JsonValue): number {
-  return Buffer.byteLength(canonicalize(value))
+function sizeOf(trimming: Trimming, value: JsonValue): number {
+  return Buffer.byteLength(print(trimming, value))
 }

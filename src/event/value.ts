@@ -28,7 +28,7 @@ export function startConversion(careful: boolean): Conversion {
 }
 
 /** Counted for each value beside its own length, so that many small values are bounded too. */
-const valueSize = 16
+const valueSize = 256
 const restKey = '…'
 
 /** The JSON form of a value; `undefined` when it has none (undefined, functions, symbols). */
