@@ -1,0 +1,102 @@
+/** The benchmarks run, and their document is written section by section. No figure is judged here. */
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { JsonLogsSerializer, ProtobufLogsSerializer } from '@opentelemetry/otlp-transformer'
+import { InMemoryLogRecordExporter, LoggerProvider, SimpleLogRecordProcessor } from '@opentelemetry/sdk-logs'
+import { collectorAbsent, collectorBinary } from '../parts/collector.ts'
+import { replaceSection } from './document.ts'
+import { createLogRecord } from './event.ts'
+import { median, medianRatio, quantile } from './figures.ts'
+import { countLogRecords } from './otlp-count.ts'
+import type { BenchReport } from './report.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'otel-audit-bench-test-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function runBench(name: string, ...options: readonly string[]): { report: BenchReport; document: string } {
+  const out = join(folder, `${name}.md`)
+  const argv = [join(import.meta.dirname, 'main.ts'), name, '--smoke', '--json', '--out', out, ...options]
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 60_000 })
+  assert.equal(status, 0, stderr)
+  return { report: JSON.parse(stdout) as BenchReport, document: readFileSync(out, 'utf8') }
+}
+
+function assertWellFormed({ report, document }: ReturnType<typeof runBench>): void {
+  for (const [contender, figures] of Object.entries(report.figures)) {
+    for (const { figure } of report.columns) assert.equal(typeof figures[figure], 'number', `${contender} ${figure}`)
+  }
+  assert.ok(Object.keys(report.figures).length >= 3)
+  const rows = document.split('\n').filter((line) => line.startsWith('|'))
+  assert.equal(rows.length, Object.keys(report.figures).length + 2)
+  assert.equal(new Set(rows.map((row) => row.split('|').length)).size, 1)
+  assert.ok(document.includes(report.command) && document.includes(report.machine.cpu))
+  assert.equal(document.match(/; aim /g)?.length ?? 0, report.aims.length)
+}
+
+describe('a benchmark', () => {
+  it('of emission runs, loses nothing, and writes its section', () =>
+    assertWellFormed(runBench('emit', '--no-collector')))
+  it('of delivery runs, loses nothing, and writes its section', () =>
+    assertWellFormed(runBench('deliver', '--no-collector')))
+  it('of verification runs and writes its section', () => assertWellFormed(runBench('verify')))
+
+  it('sends to the real collector, which counts what arrived', (context) => {
+    if (collectorBinary() === undefined) return context.skip(collectorAbsent)
+    const { report } = runBench('deliver')
+    assert.match(report.compared.join(' '), /real OpenTelemetry Collector.*received all [\d,]+ records/)
+  })
+
+  it('that does not exist is refused with the list of those that do', () => {
+    const argv = [join(import.meta.dirname, 'main.ts'), 'speed']
+    const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
+    assert.equal(status, 2)
+    assert.match(stderr, /emit .*\n.*deliver .*\n.*verify /)
+  })
+})
+
+describe('the document', () => {
+  it('has only the section replaced whose benchmark ran', () => {
+    const first = replaceSection(replaceSection('# Head\n', 'emit', 'one'), 'deliver', 'two')
+    const edited = first.replace('# Head', '# Head\n\nWords in between.')
+    const second = replaceSection(edited, 'emit', '$& new')
+    assert.equal(
+      second,
+      edited.replace('\none\n', () => '\n$& new\n'),
+    )
+    assert.equal(replaceSection(second, 'deliver', 'two'), second)
+  })
+})
+
+describe('the arithmetic', () => {
+  it('takes medians, quantiles and ratios within each round', () => {
+    assert.equal(median([3, 1, 2]), 2)
+    assert.equal(median([4, 1, 2, 3]), 2.5)
+    assert.ok(Number.isNaN(median([])))
+    assert.equal(quantile([5, 1, 4, 2, 3], 0.5), 3)
+    assert.equal(quantile([1, 2], 1), 2)
+    const rounds = new Map([
+      ['a', [{ us: 2 }, { us: 30 }, { us: 4 }]],
+      ['b', [{ us: 1 }, { us: 10 }, { us: 1 }]],
+    ])
+    assert.equal(medianRatio(rounds, 'us', ['a', 'b']), 3)
+  })
+})
+
+describe('the count of log records in a request', () => {
+  it('is right for JSON and for protobuf, over several scopes', () => {
+    const exporter = new InMemoryLogRecordExporter()
+    const provider = new LoggerProvider({ processors: [new SimpleLogRecordProcessor({ exporter })] })
+    for (let index = 0; index < 300; index += 1) provider.getLogger(`scope ${index % 3}`).emit(createLogRecord(index))
+    const records = exporter.getFinishedLogRecords()
+    const json = Buffer.from(JsonLogsSerializer.serializeRequest(records) ?? [])
+    const protobuf = Buffer.from(ProtobufLogsSerializer.serializeRequest(records) ?? [])
+    assert.equal(countLogRecords(json, 'application/json'), 300)
+    assert.equal(countLogRecords(protobuf, 'application/x-protobuf'), 300)
+    assert.equal(countLogRecords(Buffer.alloc(0), 'application/x-protobuf'), 0)
+  })
+})

@@ -1,0 +1,81 @@
+/**
+ * The process of one contender: it is set up, measured on order, and closed. Started by `turns.ts`; answers each
+ * order with figures, and ends with the channel to its parent.
+ */
+
+import { context } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { type CheckerSetup, checkers } from './checkers.ts'
+import type { EmitterSetup } from './emitter.ts'
+import { emitters } from './emitters.ts'
+import type { Figures } from './figures.ts'
+import { type Load, measureLoad } from './load.ts'
+
+/** What a contender is told first. */
+export type Setup =
+  | ({ readonly role: 'emitter'; readonly name: string } & EmitterSetup)
+  | ({ readonly role: 'checker'; readonly name: string } & CheckerSetup)
+
+/** What a contender is told, one order at a time. Emitters are measured under a load. */
+export type Order =
+  | { readonly kind: 'setup'; readonly setup: Setup }
+  | { readonly kind: 'measure'; readonly load?: Load | undefined }
+  | { readonly kind: 'close' }
+
+export type Answer = { readonly figures: Figures } | { readonly error: string }
+
+interface Contender {
+  measure(load: Load | undefined): Promise<Figures>
+  close(): Promise<Figures>
+}
+
+let contender: Contender | undefined
+
+process.on('message', (order: Order) => {
+  obey(order).then(
+    (figures) => {
+      answer({ figures })
+      if (order.kind === 'close') process.disconnect?.() // nothing else keeps this process alive
+    },
+    (thrown: unknown) => answer({ error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) }),
+  )
+})
+
+function answer(one: Answer): void {
+  process.send?.(one)
+}
+
+async function obey(order: Order): Promise<Figures> {
+  if (order.kind === 'setup') {
+    contender = order.setup.role === 'emitter' ? startEmitter(order.setup) : startChecker(order.setup)
+    return {}
+  }
+  if (contender === undefined) throw new Error('an order before the setup')
+  return order.kind === 'close' ? contender.close() : contender.measure(order.load)
+}
+
+function startEmitter(setup: { readonly name: string } & EmitterSetup): Contender {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  const emitter = emitters[setup.name]?.(setup)
+  if (emitter === undefined) throw new Error(`no emitter ${setup.name}`)
+  return {
+    measure(load) {
+      if (load === undefined) throw new Error('an emitter is measured under a load')
+      return measureLoad(emitter, load)
+    },
+    close: async () => ({ records: await emitter.close() }),
+  }
+}
+
+function startChecker(setup: { readonly name: string } & CheckerSetup): Contender {
+  const check = checkers[setup.name]
+  if (check === undefined) throw new Error(`no checker ${setup.name}`)
+  return {
+    async measure() {
+      const startMs = performance.now()
+      const records = await check(setup)
+      return { records, perSecond: (records / (performance.now() - startMs)) * 1_000 }
+    },
+    close: () => Promise.resolve({}),
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * `npm run bench -- emit|deliver|verify [--seconds N] [--json]`: runs one benchmark, prints its table, and writes it
+ * into its section of `docs/benchmarks.md`. Progress goes to standard error.
+ */
+
+import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Bench, BenchOptions } from './bench.ts'
+import { deliver } from './deliver.ts'
+import { writeSection } from './document.ts'
+import { emit } from './emit.ts'
+import { formatSection } from './report.ts'
+import { verify } from './verify.ts'
+
+const root = join(import.meta.dirname, '../..')
+const benches: readonly Bench[] = [emit, deliver, verify]
+
+const usage = `Usage: npm run bench -- NAME [--seconds N] [--json]
+
+NAME:
+${benches.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join('\n')}
+
+Options:
+  --seconds N     how long the rounds may take together (there are at least three)
+  --json          print the report as JSON
+  --out FILE      the document to write the section into (default: docs/benchmarks.md)
+  --no-collector  send to a local HTTP server even where the collector is built
+  --profile DIR   write CPU profiles of the contenders into DIR, and nothing into the document
+  --smoke         one tiny round to see that it works; written only where --out says
+`
+
+const { values, positionals } = parseArgs({
+  args: process.argv.slice(2),
+  allowPositionals: true,
+  allowNegative: true,
+  options: {
+    seconds: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    collector: { type: 'boolean', default: true },
+    profile: { type: 'string' },
+    smoke: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+
+const bench = benches.find(({ name }) => name === positionals[0])
+const seconds = Number(values.seconds ?? bench?.secondsDefault)
+if (values.help) {
+  process.stdout.write(usage)
+} else if (bench === undefined || positionals.length > 1 || !(seconds > 0)) {
+  process.stderr.write(usage)
+  process.exitCode = 2
+} else {
+  await runBench(bench)
+}
+
+async function runBench(chosen: Bench): Promise<void> {
+  const { smoke, collector, profile, json } = values
+  const onProgress = (line: string): void => void process.stderr.write(`${chosen.name}: ${line}\n`)
+  const options: BenchOptions = { seconds: smoke ? 0 : seconds, smoke, collector, profile, onProgress }
+  const report = await chosen.run(options)
+  const section = formatSection(report)
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${section}\n`)
+  const document = values.out ?? (smoke || profile !== undefined ? undefined : join(root, 'docs/benchmarks.md'))
+  if (document === undefined) return
+  writeSection(document, chosen.name, section)
+  onProgress(`written to ${relative(process.cwd(), document)}`)
+}
