@@ -49,6 +49,7 @@ export class DeliveryThread {
   readonly #flushes = new Map<number, () => void>()
   readonly #stopped: Promise<void>
   #flushId = 0
+  #hasEnded = false
 
   constructor(url: URL, role: DeliverRole, receive: (message: DeliveryMessage) => void) {
     this.#worker = startWorker(url, role)
@@ -64,6 +65,7 @@ export class DeliveryThread {
 
   /** Resolves when every destination has what was durable at the call, or when the thread is gone. */
   async flush(): Promise<void> {
+    if (this.#hasEnded) return
     const id = ++this.#flushId
     const flushed = Promise.withResolvers<void>()
     this.#flushes.set(id, flushed.resolve)
@@ -86,6 +88,7 @@ export class DeliveryThread {
   }
 
   #settleFlushes(): void {
+    this.#hasEnded = true
     for (const resolve of this.#flushes.values()) resolve()
   }
 }

@@ -66,6 +66,22 @@ export function controlPath(directory: string): string {
   return join(directory, 'control')
 }
 
+/** The error for a directory in which no spool is. */
+export function noSpool(directory: string): AuditError {
+  return new AuditError('SOURCE_UNREADABLE', `${directory} is no spool: it has no control file`, {
+    setting: 'DIR',
+    hint: 'Name the directory that spool.directory names.',
+  })
+}
+
+/** The error for a spool whose control file cannot be used. */
+export function controlDamaged(directory: string, what: string): AuditError {
+  return new AuditError('SPOOL_CORRUPT', `${controlPath(directory)}: ${what}`, {
+    setting: 'spool.directory',
+    hint: 'Nothing was changed. Restore the file, or keep a copy of the directory and start with another one.',
+  })
+}
+
 /** Reads the newest state. Throws `SPOOL_VERSION` for a later format, and what the file system throws. */
 export function readControl(files: Files, directory: string): ControlReading {
   if (!files.list(directory).includes('control')) return { kind: 'absent' }

@@ -113,13 +113,6 @@ function isFirstOpening(files: Files, directory: string, segments: readonly numb
   return decoded.ok && decoded.header.epoch === 1 && decoded.header.kind === 'explicit' && decoded.header.base === 1
 }
 
-function controlDamaged(directory: string, what: string): AuditError {
-  return new AuditError('SPOOL_CORRUPT', `${controlPath(directory)}: ${what}`, {
-    setting: 'spool.directory',
-    hint: 'Nothing was changed. Restore the file, or keep a copy of the directory and start with another one.',
-  })
-}
-
 function createSpool(files: Files, context: RecoveryContext, leftover: readonly number[]): Recovered {
   for (const segment of leftover) files.unlink(segmentPath(context.directory, segment))
   const spool = { spoolId: randomUUID(), deployment: context.deployment, stream: randomUUID(), epoch: 1 }

@@ -3,8 +3,7 @@
  * the reader takes the lock and recovers first, so that everything written is durable, and releases it again.
  */
 
-import { AuditError } from '../errors.ts'
-import { readControl } from './control.ts'
+import { controlDamaged, noSpool, readControl } from './control.ts'
 import type { Files } from './files.ts'
 import { bootId } from './files.ts'
 import { isLocked, lockSpool } from './lock.ts'
@@ -45,9 +44,7 @@ function publishedEnd(files: Files, directory: string): SpoolEnd {
 
 function stateOf(files: Files, directory: string) {
   const control = readControl(files, directory)
-  if (control.kind === 'state') return control
-  throw new AuditError('SOURCE_UNREADABLE', `${directory} is no spool: its control file is ${control.kind}`, {
-    setting: 'DIR',
-    hint: 'Name the directory that spool.directory names.',
-  })
+  if (control.kind === 'absent') throw noSpool(directory)
+  if (control.kind === 'damaged') throw controlDamaged(directory, 'both slots are damaged')
+  return control
 }

@@ -5,11 +5,11 @@
  */
 
 import type { StoredRecord } from '../event/record.ts'
-import { type ControlState, type Published, readControl } from './control.ts'
+import { type ControlState, controlDamaged, noSpool, type Published, readControl } from './control.ts'
 import type { Files } from './files.ts'
 import { decodeFrame, type SpoolPosition, segmentHeaderBytes } from './format.ts'
 import { isLocked } from './lock.ts'
-import { damaged, listSegments, type PathSegment, readPath, segmentPath } from './segment.ts'
+import { listSegments, type PathSegment, readPath, segmentPath } from './segment.ts'
 
 const readBytes = 1024 * 1024
 
@@ -37,7 +37,8 @@ export interface SpoolView {
 export function viewSpool(files: Files, directory: string): SpoolView {
   const live = isLocked(directory)
   const control = readControl(files, directory)
-  if (control.kind !== 'state') throw damaged(directory, 0, `the control file is ${control.kind}`)
+  if (control.kind === 'absent') throw noSpool(directory)
+  if (control.kind === 'damaged') throw controlDamaged(directory, 'both slots are damaged')
   const { state } = control
   const { segment, offset, nextSequence } = state.watermark
   const watermark: Published = { segment, offset, nextSequence, epoch: state.epoch }

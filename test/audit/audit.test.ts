@@ -225,6 +225,16 @@ test('closing with a destination that is down returns by its deadline, and the n
   assert.ok(seen.length > 0)
 })
 
+test('flush and close after close change nothing and return', async (t) => {
+  const folder = freshFolder(t)
+  const audit = openAudit(folder, { destinations: [{ type: 'file', path: join(folder, 'trail.ndjson') }] })
+  audit.emit(event)
+  await audit.close()
+  await audit.flush()
+  await audit.close()
+  assert.equal(eventsIn(folder).length, 1)
+})
+
 test('one dead destination does not keep another waiting', async (t) => {
   const folder = freshFolder(t)
   const path = join(folder, 'trail.ndjson')
