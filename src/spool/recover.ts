@@ -21,11 +21,10 @@
 
 import { randomUUID } from 'node:crypto'
 import { leafHash } from '../chain/hash.ts'
-import { AuditError } from '../errors.ts'
 import { parseRecord } from '../event/record.ts'
 import {
   type ControlState,
-  controlPath,
+  controlDamaged,
   type Predecessor,
   readControl,
   replaceControl,
