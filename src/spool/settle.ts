@@ -4,26 +4,28 @@
  */
 
 import { controlDamaged, noSpool, readControl } from './control.ts'
-import type { Files } from './files.ts'
-import { bootId } from './files.ts'
+import { bootId, type Files } from './files.ts'
 import { isLocked, lockSpool } from './lock.ts'
 import type { SpoolEnd } from './positions.ts'
 import { SpoolReader } from './reader.ts'
-import { recoverSpool } from './recover.ts'
+import { inspectSpool, recoverSpool } from './recover.ts'
 import { segmentPath } from './segment.ts'
 
-/** Opens a reader at the oldest retained record. Throws `SOURCE_UNREADABLE` where no spool is, and what recovery throws. */
+/** Opens a reader for the records that are durable now, oldest first. Throws `SOURCE_UNREADABLE` where no spool is, and what recovery throws. */
 export function openReader(files: Files, directory: string): SpoolReader {
   if (!isLocked(directory)) settle(files, directory)
-  return new SpoolReader(files, directory, () => publishedEnd(files, directory))
+  const end = publishedEnd(files, directory)
+  return new SpoolReader(files, directory, () => end)
 }
 
 function settle(files: Files, directory: string): void {
   const deployment = stateOf(files, directory).state.deployment
   const lock = lockSpool(directory)
   try {
-    if (stateOf(files, directory).state.clean) return
-    const recovered = recoverSpool(files, { directory, deployment, bootId: bootId() })
+    const context = { directory, deployment, bootId: bootId() }
+    const tail = inspectSpool(files, context)?.tail
+    if (tail === undefined || (tail.records.length === 0 && tail.tornBytes === 0)) return // all of it is durable
+    const recovered = recoverSpool(files, context)
     files.close(recovered.segment.file)
     for (const segment of recovered.superseded) files.unlink(segmentPath(directory, segment))
     if (recovered.superseded.length > 0) files.syncDirectory(directory)
