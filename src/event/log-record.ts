@@ -169,7 +169,7 @@ const unixNanoMax = 2n ** 64n - 1n
 
 function unixNano(timestamp: string | undefined): bigint {
   if (timestamp === undefined || !recordTime.test(timestamp)) return 0n
-  if (Number.isNaN(Date.parse(timestamp))) return 0n // 30 February looks like a date
+  if (Number.isNaN(Date.parse(timestamp))) return 0n // there is no month 13
   const nanos = timestampNanos(timestamp)
   return nanos >= 0n && nanos <= unixNanoMax ? nanos : 0n
 }

@@ -1,5 +1,5 @@
 /**
- * The policy level: which operations are recorded at all. One table, documented in docs/audit-trails.md and tested
+ * The policy level: which operations are recorded at all. One table, documented in docs/policy.md and tested
  * cell by cell. A level never hides a denied read: a denial is what an auditor looks for.
  */
 
