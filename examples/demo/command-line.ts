@@ -1,6 +1,7 @@
 /** `otel-audit` as a user runs it: the compiled program of the package, in a process of its own. */
 
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { startOwned } from '../../test/parts/process.ts'
@@ -16,6 +17,7 @@ export interface RunOptions {
 /** Runs a command and gives its standard output. Throws what it said on any other exit code than 0. */
 export async function otelAudit(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const { env, exitCodes = [0] } = options
+  if (!existsSync(program)) throw new Error('the package is not built yet; `npm run demo` builds it first')
   const child = startOwned(process.execPath, [program, ...argv], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -62,6 +62,20 @@ export async function examine(copy: Copy, secrets: readonly string[]): Promise<H
   }
 }
 
+/** What the trail itself says of the start after the crash; `undefined` when there was no crash. */
+export function findRestart(path: string): { readonly sequence: number; readonly recovered: number } | undefined {
+  const opened = linesOf(readFileSync(path, 'utf8'))
+    .filter((line) => line.includes('"event_type":"audit.stream.opened"'))
+    .map((line) => JSON.parse(line) as StreamOpened)
+    .find(({ details }) => details.previous_end === 'crash')
+  return opened && { sequence: opened.seq, recovered: opened.details.recovered }
+}
+
+interface StreamOpened {
+  readonly seq: number
+  readonly details: { readonly previous_end: string; readonly recovered: number }
+}
+
 interface ExportRequest {
   readonly resourceLogs: readonly {
     readonly scopeLogs: readonly {

@@ -8,7 +8,7 @@ import type { RunningCollector } from '../../test/parts/collector.ts'
 import { queryOnce } from '../../test/support/postgres.ts'
 import { secretsOf } from './billing.ts'
 import { otelAudit } from './command-line.ts'
-import { type Copy, collectorCopy, examine, fileCopy, postgresCopy, spoolCopy } from './copies.ts'
+import { type Copy, collectorCopy, examine, fileCopy, findRestart, postgresCopy, spoolCopy } from './copies.ts'
 import { forge } from './forgery.ts'
 import type { DemoOptions } from './options.ts'
 import type { Places } from './places.ts'
@@ -95,12 +95,22 @@ async function sendAndKill(stage: Stage, { database, collector }: Parts): Promis
   await restarted
   story.progress('the service closes its trail and delivers what is left …')
   await service.stop()
-  tellTraffic(story, killAt, acknowledged)
+  story.say(
+    `SIGKILL after ${count(killAt)} answers: ${acknowledged.brokenOff} requests broke off, and were sent again.`,
+  )
+  tellRestart(stage)
+  tellTraffic(story, acknowledged)
   return acknowledged
 }
 
-function tellTraffic(story: Story, killAt: number, { emitted, written, suppressed, brokenOff }: Acknowledged): void {
-  story.say(`SIGKILL after ${count(killAt)} answers; ${count(brokenOff)} requests broke off and were sent again`)
+function tellRestart({ places, story }: Stage): void {
+  const restart = findRestart(places.file)
+  if (restart === undefined) return
+  story.say(`The next start saw the crash, recovered ${count(restart.recovered)} records that no sync had confirmed,`)
+  story.say(`and went on in the same chain with record ${count(restart.sequence)}.`)
+}
+
+function tellTraffic(story: Story, { emitted, written, suppressed }: Acknowledged): void {
   story.say(`${count(emitted)} events acknowledged:`)
   story.table([
     ['  written', written.size, 'on disk before the request was answered'],
@@ -136,7 +146,8 @@ function tellCopies(story: Story, acknowledged: Acknowledged, copies: readonly E
       holdings.ids.size,
       'audit records',
       verdictOf(report),
-      `${report.checkpoints} signed checkpoints${holdings.repeats > 0 ? `, ${holdings.repeats} records came twice` : ''}`,
+      report.checkpoints,
+      `signed checkpoints${holdings.repeats > 0 ? `; ${holdings.repeats} records came twice` : ''}`,
     ]),
   )
   const { lost } = summarize(acknowledged, copies)
@@ -166,6 +177,9 @@ async function findTrace({ story }: Stage, { database }: Parts, { interruptedTra
     epoch === first ? '' : 'after the restart',
   ])
   story.table(cells)
+  if (rows.at(-1)?.epoch !== first) {
+    story.say('(The service kept its invoices in memory only: gone with the killed process, unlike its trail.)')
+  }
 }
 
 /** Chapter 5. Gives what went wrong: nothing, when the forged record was found and named. */

@@ -13,8 +13,6 @@ import { type Places, placesIn } from './places.ts'
 import { Story } from './story.ts'
 import { startTracing } from './tracing.ts'
 
-process.exit(await main(process.argv.slice(2)))
-
 async function main(argv: readonly string[]): Promise<number> {
   try {
     const options = readOptions(argv)
@@ -88,3 +86,5 @@ function makeFolder(dir: string | undefined): string {
   }
   throw new UsageError(`--dir ${dir} holds something already; allowed: a new or empty folder`)
 }
+
+process.exit(await main(process.argv.slice(2)))

@@ -7,12 +7,15 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createAudit, type DestinationOptions } from 'otel-audit'
 import { type Act, type Call, perform } from './billing.ts'
 import { inServerSpan, startTracing } from './tracing.ts'
 
 const { DEMO_SPOOL = 'audit-spool', DEMO_KEY = 'audit.key', DEMO_FILE = 'audit.ndjson' } = process.env
 const { DEMO_POSTGRES, DEMO_COLLECTOR } = process.env
+
+const responseMs = 3
 
 const destinations: DestinationOptions[] = [{ type: 'file', path: DEMO_FILE }]
 if (DEMO_POSTGRES) destinations.push({ type: 'postgres', url: DEMO_POSTGRES })
@@ -39,6 +42,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   const act = perform(await readCall(request))
   // On disk when this returns: whatever the client hears below, the trail has it already.
   const receipt = audit.emit({ ...act.event, request: requestOf(request, act) })
+  await delay(responseMs) // a real request has more to wait for, which is where a crash finds it
   response.writeHead(act.status, { 'content-type': 'application/json' })
   response.end(JSON.stringify({ ...act.answer, receipt }))
 }
