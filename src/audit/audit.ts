@@ -70,7 +70,8 @@ function sayStart(config: AuditConfig): void {
   if (config.signingKeyFile === undefined) {
     notice('keys.signingKeyFile is not set: the key lies in the spool directory, beside what it signs')
   }
-  for (const key of config.unenforced) notice(`spool.${key} has no effect yet: the spool grows until the disk is full`)
+  for (const key of config.unenforced)
+    notice(`spool.${key} has no effect yet: nothing is reclaimed, the spool grows until the disk is full`)
 }
 
 interface AuditParts {

@@ -131,7 +131,7 @@ export interface AuditConfig {
   readonly destinations: readonly DestinationOptions[]
   readonly closeTimeoutMs: number
   readonly workerUrl: string | URL | undefined
-  /** Settings that were given but that nothing enforces yet. */
+  /** Settings of the spool that were given but that nothing enforces yet. */
   readonly unenforced: readonly string[]
 }
 
@@ -161,7 +161,9 @@ export function readOptions(options: AuditOptions): AuditConfig {
     destinations,
     closeTimeoutMs: options.closeTimeoutMs ?? 5_000,
     workerUrl: options.workerUrl,
-    unenforced: (['bytesMax', 'onFull', 'blockMsMax'] as const).filter((key) => options.spool?.[key] !== undefined),
+    unenforced: (['bytesMax', 'onFull', 'blockMsMax', 'keepMinutes'] as const).filter(
+      (key) => options.spool?.[key] !== undefined,
+    ),
   }
 }
 

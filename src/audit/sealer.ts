@@ -78,12 +78,12 @@ export class Sealer {
       if (ambient.handBack) redaction.redact(event)
       return { receipt: suppressed(decision.rule), event }
     }
+    if (ambient.resource !== undefined) event.resource = { ...ambient.resource } // redaction works in place
     const redactions = redaction.redact(event)
     if (redactions.length > 0) event.redactions = redactions
     event.level = policy.level
     event.policy = policy.hash
     event.service = ambient.service ?? service
-    if (ambient.resource !== undefined) event.resource = ambient.resource
     if (event.trace === undefined && ambient.trace !== undefined) event.trace = { ...ambient.trace }
     event.correlation_id ??= ambientContext()?.correlation_id ?? traceId(event) ?? newUuid()
     return { receipt: this.#append(event), event }

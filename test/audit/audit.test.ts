@@ -112,6 +112,21 @@ test('secrets are hidden before they reach the disk, with a receipt in the recor
   ])
 })
 
+test('the resource is redacted like the event, in every record', async (t) => {
+  const folder = freshFolder(t)
+  const audit = openAudit(folder, {
+    resource: { 'db.password': 'geheim', zone: 'a' },
+    redact: { keys: ['db.password'] },
+  })
+  audit.emit(event)
+  audit.emit(event)
+  await audit.close()
+  for (const record of eventsIn(folder)) {
+    assert.deepEqual(record.resource, { 'db.password': '[REDACTED]', zone: 'a' })
+    assert.equal((record.redactions as unknown[]).length, 1)
+  }
+})
+
 test('whatever is emitted, emit does not throw and a record is written', async (t) => {
   const folder = freshFolder(t)
   const audit = openAudit(folder)
