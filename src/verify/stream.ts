@@ -35,6 +35,8 @@ export class StreamVerifier {
   readonly #window = new Map<number, Link>()
   /** Anchors above what is settled, smallest size first. */
   readonly #anchors: Anchor[] = []
+  /** The root signed for each size. */
+  readonly #roots = new Map<number, string>()
   readonly #refusals: AnchorRefusal[] = []
   readonly #opened: Link[] = []
   /** The tree up to `#settledTo`; undefined while a leaf below is unknown. */
@@ -142,11 +144,23 @@ export class StreamVerifier {
     this.deployment ??= anchor.deployment
     this.anchorsSeen += 1
     if (verifiers.length > 0) this.checkpoints += 1
-    const at = this.#anchors.findIndex(({ size }) => size >= anchor.size)
-    // The same size again is a replay: it covers nothing.
-    if (anchor.size <= this.#settledTo || this.#anchors[at]?.size === anchor.size) return
+    // The same size again is a replay and covers nothing; with another root the key has signed two histories.
+    if (this.#isKnownSize(anchor) || anchor.size <= this.#settledTo) return
+    const at = this.#anchors.findIndex(({ size }) => size > anchor.size)
     this.#anchors.splice(at === -1 ? this.#anchors.length : at, 0, anchor)
     if (at === -1) this.#settleReady()
+  }
+
+  #isKnownSize({ size, root, link }: Anchor): boolean {
+    const found = Buffer.from(root).toString('hex')
+    const expected = this.#roots.get(size)
+    this.#roots.set(size, expected ?? found)
+    if (expected === undefined || expected === found) return expected !== undefined
+    const { log, source } = this.#context
+    const where = source.locate(link.position)
+    const detail = `two checkpoints of ${size} records are signed with different roots`
+    log.add({ verdict: 'FORKED', stream: this.stream, sequence: size, expected, found, where, detail })
+    return true
   }
 
   /** Settles up to a checkpoint's size once all records up to the next checkpoint are there to vouch for them. */

@@ -66,6 +66,13 @@ interface Attack {
 const fork = new TrailWriter(stream, keys)
 for (const text of trail.slice(0, 40)) fork.seal(JSON.parse(text))
 const forked = fork.seal({ action: 'other.act' }).act(5).lines.slice(40)
+const twin = new TrailWriter(stream, keys)
+for (const text of trail.slice(0, 40)) twin.seal(JSON.parse(text))
+const twinned = twin.seal({ action: 'other.act' }).act(10).checkpoint().lines.slice(40)
+const usurper = new TrailWriter(otherStream, keys)
+  .open({ predecessor: { stream, seq: 60, hash: 'ab'.repeat(32), reason: 'boot' } })
+  .act(3)
+  .close().lines
 const stranger = makeTrail({ stream: otherStream, keys, records: 20, interval: 8 }).lines
 const successor = new TrailWriter(otherStream, keys)
   .open({ predecessor: { stream, seq: 60, hash: leafOf(line(60)), reason: 'boot' } })
@@ -185,6 +192,16 @@ const attacks: readonly Attack[] = [
     finds: ['FORKED 25'],
   },
   { name: 'a second branch', lines: [...trail, ...forked], finds: ['FORKED 41-46'] },
+  {
+    name: 'a second branch, signed with the same key',
+    lines: [...trail, ...twinned],
+    finds: ['FORKED 41-52', 'FORKED 51'],
+  },
+  {
+    name: 'a stream that continues another from a record that is not there',
+    lines: [...trail, ...usurper],
+    finds: ['FORKED 60'],
+  },
   {
     name: 'a record without a stream',
     lines: inserted(26, '{"action":"x"}'),
@@ -352,6 +369,19 @@ describe('keys', () => {
     const verifiers = [keys.verifier, other.verifier]
     const report = await verifySource(sourceOf('ndjson', toNdjson(writer.lines)), { verifiers })
     assert.deepEqual(named(report), ['WRONG_ORIGIN 6'])
+  })
+
+  it('of two deployments cannot take turns in one stream', async () => {
+    const other = makeKeys('staging')
+    const writer = new TrailWriter(stream, keys)
+      .open()
+      .act(3)
+      .checkpoint()
+      .act(3)
+      .checkpoint(other, `staging/${stream}`)
+    const verifiers = [keys.verifier, other.verifier]
+    const report = await verifySource(sourceOf('ndjson', toNdjson(writer.lines)), { verifiers })
+    assert.deepEqual(named(report), ['WRONG_ORIGIN 9'])
   })
 
   it('that were rotated are believed together', async () => {
