@@ -16,7 +16,7 @@ export interface ChainHead {
   readonly sequence: number
   /** Leaf hash of that record; absent before the first. */
   readonly hash: string | undefined
-  /** `recorded` of the last record of the spool, of this stream or the one before. */
+  /** `recorded` of that record. */
   readonly recorded: string | undefined
 }
 
@@ -36,7 +36,13 @@ export class Chain {
   }
 
   get head(): ChainHead {
-    return { stream: this.stream, epoch: this.epoch, sequence: this.#sequence, hash: this.#hash, recorded: this.#recorded }
+    return {
+      stream: this.stream,
+      epoch: this.epoch,
+      sequence: this.#sequence,
+      hash: this.#hash,
+      recorded: this.#recorded,
+    }
   }
 
   /** The place of the next record, with a fresh id. */

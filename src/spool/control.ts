@@ -29,7 +29,7 @@ export interface Predecessor {
   readonly stream: string
   readonly sequence: number
   readonly hash: string | undefined
-  readonly reason: 'boot' | 'torn' | 'recovery' | 'deployment'
+  readonly reason: 'boot' | 'torn' | 'recovery' | 'clock' | 'deployment'
 }
 
 export interface ControlState {

@@ -13,7 +13,8 @@
  *    every header-valid frame behind the cut. K behind the cut is corruption; otherwise what follows the cut is torn:
  *    it was never acknowledged.
  * 6. A new stream starts when the end was unclean and (the boot is another, or bytes stand behind the cut), when a
- *    segment's epoch is above control's (a recovery that was itself killed), or when the deployment changed.
+ *    segment's epoch is above control's (a recovery that was itself killed), when the clock is more than 60 s behind
+ *    the last record, or when the deployment changed.
  * 7. Publish one explicit segment with everything above W; a new stream gets a further explicit segment.
  * 8. Replace control by rename: boot id, epoch, new watermark, unclean.
  * 9. The caller starts readers and emits, and unlinks the superseded segments.
@@ -21,7 +22,9 @@
 
 import { randomUUID } from 'node:crypto'
 import { leafHash } from '../chain/hash.ts'
+import { formatTimestamp, nowMs } from '../clock.ts'
 import { parseRecord } from '../event/record.ts'
+import { clockBackMsMax } from '../limits.ts'
 import {
   type ControlState,
   controlDamaged,
@@ -92,7 +95,7 @@ export function inspectSpool(files: Files, context: RecoveryContext): Inspection
   if (isBehind(proof, tail.cut)) {
     throw damaged(directory, tail.cut.segment, `synced frames are damaged or missing from offset ${tail.cut.offset}`)
   }
-  return { state, path, tail, reason: reasonForNewStream(context, { state, path, torn: tail.tornBytes }) }
+  return { state, path, tail, reason: reasonForNewStream(context, { state, path, tail }) }
 }
 
 /** Recovers or creates the spool. Throws `SPOOL_CORRUPT` or `SPOOL_VERSION`, and then has changed nothing that counts. */
@@ -150,13 +153,24 @@ function furthest(positions: readonly (SpoolPosition | undefined)[]): SpoolPosit
 
 function reasonForNewStream(
   context: RecoveryContext,
-  found: { state: ControlState; path: readonly PathSegment[]; torn: number },
+  found: { state: ControlState; path: readonly PathSegment[]; tail: Tail },
 ): Predecessor['reason'] | undefined {
-  const { state, path, torn } = found
+  const { state, path, tail } = found
   if (path.some((one) => one.header.epoch > state.epoch)) return 'recovery'
   if (!state.clean && (context.bootId === '' || context.bootId !== state.bootId)) return 'boot'
-  if (!state.clean && torn > 0) return 'torn'
+  if (!state.clean && tail.tornBytes > 0) return 'torn'
+  if (isClockFarBack(lastRecorded(state, tail))) return 'clock'
   return state.deployment === context.deployment ? undefined : 'deployment'
+}
+
+/** `recorded` of the last record, above the watermark or below. */
+function lastRecorded({ watermark }: ControlState, tail: Tail): string | undefined {
+  const last = tail.records.at(-1)
+  return last === undefined ? watermark.recorded : parseRecord(last)?.recorded
+}
+
+function isClockFarBack(recorded: string | undefined): boolean {
+  return recorded !== undefined && recorded > (formatTimestamp(nowMs() + clockBackMsMax) ?? recorded)
 }
 
 /** Steps 7 and 8. */
@@ -168,7 +182,7 @@ function publish(files: Files, context: RecoveryContext, found: Inspection): Rec
   const nextSequence = watermark.nextSequence + tail.records.length
   const lastRecord = tail.records.at(-1)
   const hash = lastRecord === undefined ? watermark.hash : leafHash(lastRecord)
-  const recorded = lastRecord === undefined ? watermark.recorded : parseRecord(lastRecord)?.recorded
+  const recorded = lastRecorded(state, tail)
   const spool = { spoolId: state.spoolId, stream: state.stream, deployment: context.deployment, epoch }
   let segment = publishSegment(files, context.directory, {
     ...spool,
@@ -202,7 +216,7 @@ function publish(files: Files, context: RecoveryContext, found: Inspection): Rec
       records: [],
     }
     segment = publishSegment(files, context.directory, fresh)
-    next = { ...next, stream, watermark: { ...endOf(segment), nextSequence: 1, recorded } }
+    next = { ...next, stream, watermark: { ...endOf(segment), nextSequence: 1 } }
   }
   next = { ...next, predecessor }
   replaceControl(files, context.directory, next)

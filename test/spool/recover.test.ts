@@ -224,6 +224,20 @@ test('step 6: an unclean end under another boot starts a new stream, a clean one
   assert.deepEqual(third.durableNames(), ['a', 'b', 'checkpoint'])
 })
 
+test('step 6: a clock more than 60 s behind the last record starts a new stream, one less far behind does not', (t) => {
+  for (const [aheadMs, reason] of [
+    [50_000, undefined],
+    [90_000, 'clock'],
+  ] as const) {
+    const directory = freshDirectory(t)
+    const first = openDriven(directory)
+    const recorded = new Date(Date.now() + aheadMs).toISOString().replace('Z', '000000Z')
+    first.writer.append(JSON.stringify({ name: 'a', recorded }), 0)
+    first.syncer.cycle()
+    assert.equal(openDriven(directory).recovered.predecessor?.reason, reason)
+  }
+})
+
 test('step 6: another deployment starts a new stream', (t) => {
   const directory = freshDirectory(t)
   const first = openDriven(directory)
