@@ -6,7 +6,7 @@
 import { type Context, type LogRecord, ROOT_CONTEXT, SeverityNumber, type SpanContext, trace } from '@opentelemetry/api'
 import type { AuditEvent } from '../../src/index.ts'
 
-const userAgent = 'Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0'
+const userAgent = 'Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0'
 
 /** No two events in a row share actor, target or tenant. */
 export function createEvent(index: number): AuditEvent {
@@ -46,7 +46,7 @@ export function createLogRecord(index: number): LogRecord {
 }
 
 function createDetails(index: number) {
-  return { amount_cents: 129_900 + index, currency: 'EUR', lines: 3, note: 'address corrected by phone' }
+  return { amount_cents: 129_900 + index, currency: 'EUR', lines: 3, note: 'by phone' }
 }
 
 /** The trace context of the request in which a burst of events happens. */

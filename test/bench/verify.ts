@@ -26,7 +26,7 @@ const events = { full: 200_000, smoke: 500 }
 export const verify: Bench = {
   name: 'verify',
   summary: 'records a second that verify checks',
-  secondsDefault: 40,
+  secondsDefault: 25,
   async run(options) {
     const machine = readMachine()
     return inFolder(async (makeFolder) => {
