@@ -13,6 +13,8 @@ import { type Places, placesIn } from './places.ts'
 import { Story } from './story.ts'
 import { startTracing } from './tracing.ts'
 
+class Interrupted extends Error {}
+
 async function main(argv: readonly string[]): Promise<number> {
   try {
     const options = readOptions(argv)
@@ -41,19 +43,20 @@ async function runToExitCode(options: DemoOptions, places: Places): Promise<numb
     if (options.json) console.log(JSON.stringify(outcome.summary))
     return outcome.faults.length === 0 ? 0 : 1
   } catch (thrown) {
-    story.say(`The demo failed: ${thrown instanceof Error ? thrown.message : thrown}`)
+    story.say(`The demo ended early: ${thrown instanceof Error ? thrown.message : thrown}`)
     story.say(`What there is lies in ${places.dir}`)
     await servers.disposeAsync()
     return thrown instanceof Interrupted ? 130 : 1
   }
 }
 
-class Interrupted extends Error {}
-
+/** Rejects when somebody wants the demo to end, or no longer reads its story. */
 function interruption(): Promise<never> {
   return new Promise((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.once(signal, () => reject(new Interrupted(`stopped by ${signal}`)))
+    for (const stream of [process.stdout, process.stderr])
+      stream.on('error', () => reject(new Interrupted('its output is closed')))
   })
 }
 
@@ -65,11 +68,21 @@ function deadline({ events, collector }: DemoOptions): Promise<never> {
   })
 }
 
+const left = [
+  ['spool/', 'the first copy: `otel-audit spool status`, `spool export`'],
+  ['audit.ndjson', 'what the file destination wrote'],
+  ['collector.jsonl', 'what the collector received'],
+  ['postgres/', 'the files of the database'],
+  ['vkey', 'the verifier key'],
+  ['forged.ndjson', 'the copy with one changed byte'],
+  ['summary.json', 'the numbers of this story'],
+] as const
+
 function tellEnd(story: Story, { dir }: Places, { faults }: DemoOutcome): void {
   story.chapter(faults.length === 0 ? 'Look for yourself' : 'NOT as it should be')
   for (const fault of faults) story.say(fault)
   story.say(`Everything lies in ${dir}:`)
-  story.say('spool/, audit.ndjson, collector.jsonl, forged.ndjson, vkey, summary.json')
+  story.table(left.filter(([name]) => existsSync(join(dir, name))).map(([name, what]) => [`  ${name}`, what]))
   const program = relative(process.cwd(), join(import.meta.dirname, '../../dist/cli/main.js'))
   story.say(`node ${program} verify ${dir}/audit.ndjson --vkey ${dir}/vkey`)
 }

@@ -31,11 +31,10 @@ export class ServiceProcess implements AsyncDisposable {
     return (await this.#running).url
   }
 
-  /** SIGKILL: no good-bye, nothing flushed. Then a new start on the same trail. */
-  async killAndRestart(): Promise<void> {
-    const killed = this.#running
-    this.#running = killed.then(({ child }) => killOwned(child)).then(() => this.#start())
-    await this.#running
+  /** SIGKILL: no good-bye, nothing flushed. Then a new start on the same trail, for which `url` and `stop` wait. */
+  killAndRestart(): void {
+    this.#running = this.#running.then(({ child }) => killOwned(child)).then(() => this.#start())
+    this.#running.catch(() => {}) // `url` and `stop` tell those who ask
   }
 
   /** Asks it to close its trail and end; resolves when it has. */
