@@ -153,7 +153,7 @@ function tellCopies(story: Story, acknowledged: Acknowledged, copies: readonly E
     `Lost: ${lost}. Each of the ${count(acknowledged.written.size)} acknowledged ids was looked up in each copy.`,
   )
   const unanswered = (copies[0]?.holdings.ids.size ?? 0) - acknowledged.written.size
-  if (unanswered > 0) story.say(`${unanswered} more were written, but the kill swallowed the answer: none is missing.`)
+  if (unanswered > 0) story.say(`${unanswered} more were written although the kill swallowed their answers.`)
   const leaks = copies.reduce((sum, { holdings }) => sum + holdings.leaks, 0)
   story.say(`Passwords and tokens were in the events; records that hold one: ${leaks}. Redaction comes before sealing.`)
 }
