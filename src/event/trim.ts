@@ -2,7 +2,7 @@
  * Makes any record fit (docs/formats.md section 1b), so that an event can neither evade audit by its size nor
  * wedge delivery. In this order, until it fits: the values in `details`, `changes` and `resource`, largest first;
  * those containers whole, the lists, and what actor, error, request and target hold beyond the members the format
- * names; last, all texts are cut. Deterministic; the record given is left as it is.
+ * names; last, all texts are cut. Deterministic; the record changes, what its members refer to stays as it is.
  */
 
 import { hash } from 'node:crypto'
@@ -34,7 +34,7 @@ const namedContainers = ['actor', 'error', 'request', 'target'] as const
 
 /** The canonical text, of at most `recordBytesMax` bytes, of a record whose text has `bytes`. */
 export function trimRecord(record: JsonObject, bytes: number, hasIntegerLikeKey: boolean): string {
-  const trimming = { record: { ...record }, hasIntegerLikeKey, over: bytes - recordBytesMax }
+  const trimming = { record, hasIntegerLikeKey, over: bytes - recordBytesMax }
   giveWay(trimming, valueCandidates(trimming))
   if (trimming.over > 0) giveWay(trimming, containerCandidates(trimming))
   if (trimming.over > 0) cutTexts(trimming.record)

@@ -185,6 +185,12 @@ describe('a value in details', () => {
     assert.deepEqual(detailOf('ä'.repeat(2 ** 22)), { bytes: 2 ** 23, trimmed: true })
   })
 
+  it('so is one for which the texts before it leave no room', () => {
+    const text = 'x'.repeat(3 * 2 ** 20)
+    const { details } = convertEvent({ action: 'a', details: { first: text, second: text, third: 'short' } })
+    assert.deepEqual(details, { first: text, second: { bytes: text.length, trimmed: true }, third: 'short' })
+  })
+
   it('a frozen prototype takes no key away', () => {
     const shadowed = Object.getOwnPropertyDescriptor(Object.prototype, 'toLocaleString') as PropertyDescriptor
     Object.defineProperty(Object.prototype, 'toLocaleString', { ...shadowed, writable: false })

@@ -66,9 +66,11 @@ describe('encodeRecord', () => {
     assert.equal(canonicalize(JSON.parse(text)), text)
   })
 
-  it('encodes the same event the same way at any number of places', () => {
-    const event = convertEvent({ action: 'a', details: { text: 'x'.repeat(recordBytesMax), other: 1 } })
+  it('leaves the event whole when it must trim, so that it can be encoded again elsewhere', () => {
+    const text = 'x'.repeat(recordBytesMax)
+    const event = convertEvent({ action: 'a', details: { text, other: 1 } })
     assert.equal(encodeRecord(event, position), encodeRecord(event, position))
+    assert.deepEqual(event.details, { other: 1, text })
   })
 })
 

@@ -148,6 +148,16 @@ describe('redaction by key', () => {
     assert.ok(!text.includes(secret))
   })
 
+  it('leaves room for the places of other rules', () => {
+    const tokens = Array.from({ length: 900 }, () => ({ token: secret }))
+    const { receipts } = redact({ details: { tokens, z: { password: secret } } })
+    assert.equal(receipts.length, receiptsPerRuleMax + 2)
+    assert.deepEqual(receipts.slice(-2), [
+      { count: 1, pointer: '/details/z/password', rule: 'key:password' },
+      { count: 900 - receiptsPerRuleMax, pointer: '', rule: 'key:token' },
+    ])
+  })
+
   it('does not repeat very long places', () => {
     const { receipts } = redact({ details: { ['k'.repeat(300)]: { token: secret } } })
     assert.deepEqual(receipts, [{ count: 1, pointer: '', rule: 'key:token' }])
