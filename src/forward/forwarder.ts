@@ -164,7 +164,7 @@ export class Forwarder {
     this.#wake = () => waiting.abort()
     const waits = [this.#source.waitForMore(waiting.signal)]
     if (dueMs < Number.POSITIVE_INFINITY) {
-      waits.push(this.#pace.sleep(dueMs - this.#pace.monotonicMs(), waiting.signal))
+      waits.push(this.#pace.sleep(Math.max(0, dueMs - this.#pace.monotonicMs()), waiting.signal))
     }
     try {
       await Promise.race(waits)
