@@ -169,7 +169,10 @@ const unixNanoMax = 2n ** 64n - 1n
 
 function unixNano(timestamp: string | undefined): bigint {
   if (timestamp === undefined || !recordTime.test(timestamp)) return 0n
-  if (Number.isNaN(Date.parse(timestamp))) return 0n // there is no month 13
-  const nanos = timestampNanos(timestamp)
-  return nanos >= 0n && nanos <= unixNanoMax ? nanos : 0n
+  try {
+    const nanos = timestampNanos(timestamp)
+    return nanos >= 0n && nanos <= unixNanoMax ? nanos : 0n
+  } catch {
+    return 0n // it has the form of a time, but there is no month 13
+  }
 }

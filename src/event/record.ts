@@ -179,6 +179,8 @@ const memberTypes = {
   validation: 'array',
 } as const
 
+const typesByName: ReadonlyMap<string, string> = new Map(Object.entries(memberTypes))
+
 interface JsonTypes {
   readonly string: string
   readonly number: number
@@ -200,10 +202,8 @@ export function parseRecord(bytes: Uint8Array): RecordMembers | undefined {
   if (jsonType(parsed) !== 'object') return undefined
   const members = parsed as Record<string, unknown>
   for (const member of Object.keys(members)) {
-    if (Object.hasOwn(memberTypes, member)) {
-      const expected: string = memberTypes[member as keyof typeof memberTypes]
-      if (jsonType(members[member]) !== expected) delete members[member]
-    }
+    const type = typesByName.get(member)
+    if (type !== undefined && jsonType(members[member]) !== type) delete members[member]
   }
   return members
 }

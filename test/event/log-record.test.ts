@@ -223,12 +223,11 @@ describe('the projection of a record', () => {
     for (const timestamp of [
       '1969-12-31T23:59:59.000000000Z',
       '2555-01-01T00:00:00.000000000Z',
-      '2026-02-30T00:00:00.000000000Z',
+      '2026-13-01T00:00:00.000000000Z',
       'x',
     ]) {
       const { timeUnixNano } = projectRecord({ timestamp }, hash)
-      if (!timestamp.includes('02-30')) assert.equal(timeUnixNano, 0n, timestamp)
-      assert.ok(timeUnixNano >= 0n && timeUnixNano < 2n ** 64n)
+      assert.equal(timeUnixNano, 0n, timestamp)
     }
   })
 
