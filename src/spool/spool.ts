@@ -147,8 +147,9 @@ export class Spool {
     this.#lock.release()
   }
 
-  /** Frees the lock of a spool whose threads were never started. */
+  /** Closes a spool whose threads were never started. */
   abandon(): void {
+    diskFiles.close(this.recovered.segment.file)
     this.#lock.release()
   }
 

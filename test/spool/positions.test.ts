@@ -59,7 +59,10 @@ test('with both threads at full speed no frame ever shares a sector with a sampl
      import(workerData.module).then(({ Positions }) => {
        const positions = new Positions(workerData.memory)
        const ends = []
-       for (let round = 0; round < workerData.rounds; round += 1) ends.push(positions.sampleEnd())
+       while (ends.length < workerData.rounds) {
+         const end = positions.sampleEnd()
+         if (end.nextSequence > (ends.at(-1)?.nextSequence ?? 1)) ends.push(end)
+       }
        parentPort.postMessage(ends)
      })`,
     {
@@ -94,7 +97,6 @@ test('with both threads at full speed no frame ever shares a sector with a sampl
   assert.equal(ends.length, rounds)
   let checked = 0
   for (const end of ends) {
-    if (end.nextSequence <= 1) continue
     assert.equal(end.offset, frameEnds.get(end.nextSequence), 'a sampled end is the end of a frame')
     const next = starts[end.nextSequence - 1]
     if (next === undefined) continue
