@@ -4,11 +4,11 @@
  * The chain's head moves only after the append.
  */
 
-import { v4 as newUuid } from 'uuid'
+import { randomUUID } from 'node:crypto'
 import { Chain, type ChainHead } from '../chain/chain.ts'
 import { leafHash } from '../chain/hash.ts'
 import { errorText } from '../errors.ts'
-import type { JsonObject } from '../event/canonical.ts'
+import { isIntegerLikeKey, type JsonObject } from '../event/canonical.ts'
 import { convertEvent } from '../event/convert.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import type { TraceReference } from '../event/event.ts'
@@ -78,14 +78,14 @@ export class Sealer {
       if (ambient.handBack) redaction.redact(event)
       return { receipt: suppressed(decision.rule), event }
     }
-    if (ambient.resource !== undefined) event.resource = { ...ambient.resource } // redaction works in place
+    if (ambient.resource !== undefined) setResource(event, ambient.resource)
     const redactions = redaction.redact(event)
     if (redactions.length > 0) event.redactions = redactions
     event.level = policy.level
     event.policy = policy.hash
     event.service = ambient.service ?? service
-    if (event.trace === undefined && ambient.trace !== undefined) event.trace = { ...ambient.trace }
-    event.correlation_id ??= ambientContext()?.correlation_id ?? traceId(event) ?? newUuid()
+    if (event.trace === undefined && ambient.trace !== undefined) event.trace = ambient.trace
+    event.correlation_id ??= ambientContext()?.correlation_id ?? event.trace?.id ?? randomUUID()
     return { receipt: this.#append(event), event }
   }
 
@@ -125,7 +125,8 @@ export class Sealer {
   }
 }
 
-function traceId(event: ConvertedEvent): string | undefined {
-  const id = event.trace?.id
-  return typeof id === 'string' ? id : undefined
+/** A copy, because redaction works in place and the resource is shared by all events. */
+function setResource(event: ConvertedEvent, resource: JsonObject): void {
+  event.resource = { ...resource }
+  if (Object.keys(resource).some(isIntegerLikeKey)) event.hasIntegerLikeKey = true
 }

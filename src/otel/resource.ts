@@ -6,6 +6,7 @@
 
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import type { JsonObject } from '../event/canonical.ts'
+import { convertEvent } from '../event/convert.ts'
 
 type Resource = ReadableLogRecord['resource']
 
@@ -34,14 +35,8 @@ export function resourceMembers(resource: Resource): ResourceMembers {
   return members
 }
 
-/** The kept ones of plain resource attributes, keys sorted; `undefined` when none is. */
+/** The kept ones of plain resource attributes, converted like an event's details; `undefined` when none is. */
 export function keptMembers(attributes: Readonly<Record<string, unknown>>): JsonObject | undefined {
-  const members: JsonObject = {}
-  for (const name of Object.keys(attributes).sort()) {
-    const value = attributes[name]
-    if (!leftOut.test(name) && (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')) {
-      members[name] = value
-    }
-  }
-  return Object.keys(members).length === 0 ? undefined : members
+  const kept = Object.entries(attributes).filter(([name]) => !leftOut.test(name))
+  return kept.length === 0 ? undefined : convertEvent({ details: Object.fromEntries(kept) }).details
 }

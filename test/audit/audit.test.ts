@@ -127,6 +127,17 @@ test('the resource is redacted like the event, in every record', async (t) => {
   }
 })
 
+test('a resource with keys that JavaScript would reorder gives a canonical record', async (t) => {
+  const folder = freshFolder(t)
+  const audit = openAudit(folder, { resource: { '9': 'a', '10': 'b' } })
+  audit.emit(event)
+  await audit.close()
+  const record = [...viewSpool(diskFiles, join(folder, 'spool')).records()]
+    .map((one) => one.bytes.toString())
+    .find((one) => one.includes('invoice.delete'))
+  assert.ok(record?.includes('"resource":{"10":"b","9":"a"}'), record)
+})
+
 test('whatever is emitted, emit does not throw and a record is written', async (t) => {
   const folder = freshFolder(t)
   const audit = openAudit(folder)
