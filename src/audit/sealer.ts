@@ -6,7 +6,6 @@
 
 import { randomUUID } from 'node:crypto'
 import { Chain, type ChainHead } from '../chain/chain.ts'
-import { leafHash } from '../chain/hash.ts'
 import { errorText } from '../errors.ts'
 import { isIntegerLikeKey, type JsonObject } from '../event/canonical.ts'
 import { convertEvent } from '../event/convert.ts'
@@ -112,8 +111,7 @@ export class Sealer {
   }
 
   #write(record: string, position: Position, isCheckpoint: boolean): Written {
-    const hash = leafHash(record)
-    this.#parts.spool.append(record, { isCheckpoint })
+    const hash = this.#parts.spool.append(record, { isCheckpoint })
     this.#chain.advance(position, hash)
     return new Written({ id: position.id, stream: position.stream, sequence: position.sequence, hash }, this.#wait)
   }

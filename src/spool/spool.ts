@@ -113,10 +113,10 @@ export class Spool {
     return this.#failure
   }
 
-  /** Writes a record: it survives SIGKILL on return. Throws what the disk throws; nothing was appended then. */
-  append(record: string, { isCheckpoint }: { isCheckpoint: boolean }): void {
+  /** Writes a record: it survives SIGKILL on return. Its leaf hash. Throws what the disk throws; nothing was appended then. */
+  append(record: string, { isCheckpoint }: { isCheckpoint: boolean }): string {
     if (this.#failure !== undefined) throw this.#failure
-    this.#writer.append(record, isCheckpoint ? checkpointFlag : 0)
+    return this.#writer.append(record, isCheckpoint ? checkpointFlag : 0)
   }
 
   /** Resolves when the record of this sequence survives power loss; rejects with `SPOOL_FAILED` when that cannot be. */

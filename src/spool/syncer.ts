@@ -28,7 +28,7 @@ import { Positions, type SpoolEnd } from './positions.ts'
 import { createSegment, FrameReader, nameSegment, type OpenSegment, segmentPath } from './segment.ts'
 
 /** How long a group gathers while nobody waits for it, in milliseconds: fewer syncs and less sector padding. */
-const groupMs = 5
+const groupMs = 20
 /** How often the watermark follows the durable position, in milliseconds: what recovery has to read at most. */
 const watermarkMs = 1_000
 

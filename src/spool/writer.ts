@@ -4,6 +4,7 @@
  * roll to the next segment happens only when the sync thread has one ready.
  */
 
+import { leafHash } from '../chain/hash.ts'
 import { recordBytesMax, segmentBytesMax } from '../limits.ts'
 import type { Files } from './files.ts'
 import { encodeFrame, frameBytes, frameHeaderBytes, segmentHeaderBytes } from './format.ts'
@@ -40,9 +41,13 @@ export class SpoolWriter {
     return { segment: this.#segment.segment, offset: this.#offset, nextSequence: this.#nextSequence }
   }
 
-  /** Writes one record. Throws what the file system throws; then nothing was appended and the next try may succeed. */
-  append(record: string, flags: number): void {
+  /**
+   * Writes one record; its leaf hash. Throws what the file system throws; then nothing was appended and the next try
+   * may succeed. The hash is taken here because here the record's bytes stand: from a string it would be encoded twice.
+   */
+  append(record: string, flags: number): string {
     const recordBytes = this.#buffer.write(record, frameHeaderBytes, recordBytesMax, 'utf8')
+    const hash = leafHash(this.#buffer.subarray(frameHeaderBytes, frameHeaderBytes + recordBytes))
     const length = frameBytes(recordBytes)
     this.#offset = this.#positions.beginAppend(this.end)
     try {
@@ -64,6 +69,7 @@ export class SpoolWriter {
       this.#frameNumber += 1
       this.#frameCrc = crc
       this.#nextSequence += 1
+      return hash
     } finally {
       this.#positions.endAppend(this.end)
     }
