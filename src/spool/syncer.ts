@@ -29,6 +29,8 @@ import { createSegment, FrameReader, nameSegment, type OpenSegment, segmentPath 
 
 /** How long a group gathers while nobody waits for it, in milliseconds: fewer syncs and less sector padding. */
 const groupMs = 20
+/** Checkpoints handed over at most before one is sealed; further ones would only lag more. */
+const pendingCheckpointsMax = 8
 /** How often the watermark follows the durable position, in milliseconds: what recovery has to read at most. */
 const watermarkMs = 1_000
 
@@ -174,12 +176,20 @@ export class Syncer {
     if ((frame.flags & checkpointFlag) !== 0) return
     if (this.#uncovered === 0) this.#uncoveredSince = monotonicMs()
     this.#uncovered += 1
+    if (this.#uncovered >= checkpointRecords && this.#pendingCheckpoints() < pendingCheckpointsMax)
+      this.#makeCheckpoint()
   }
 
+  /** Handed over and not yet sealed: the application's event loop may be busy. */
+  #pendingCheckpoints(): number {
+    return this.#checkpointsMade - this.#positions.checkpointsSealed
+  }
+
+  /** By time or at the end; the other reason, enough records, is looked at record by record. */
   #checkpointDue(): boolean {
-    if (this.#uncovered === 0 || this.#positions.checkpointsSealed !== this.#checkpointsMade) return false
+    if (this.#uncovered === 0 || this.#pendingCheckpoints() > 0) return false
     if (this.#positions.finishRequested) return this.#isWrittenDurable()
-    return this.#uncovered >= checkpointRecords || monotonicMs() - this.#uncoveredSince >= checkpointIntervalMs
+    return monotonicMs() - this.#uncoveredSince >= checkpointIntervalMs
   }
 
   #makeCheckpoint(): void {
@@ -194,9 +204,7 @@ export class Syncer {
   }
 
   #isCovered(): boolean {
-    return (
-      this.#uncovered === 0 && this.#positions.checkpointsSealed === this.#checkpointsMade && this.#isWrittenDurable()
-    )
+    return this.#uncovered === 0 && this.#pendingCheckpoints() === 0 && this.#isWrittenDurable()
   }
 
   #saveWatermark(clean: boolean): void {
@@ -256,7 +264,7 @@ export class Syncer {
 
   /** Until the next timed duty; forever when there is none. */
   #idleMs(): number {
-    const mayCheckpoint = this.#uncovered > 0 && this.#positions.checkpointsSealed === this.#checkpointsMade
+    const mayCheckpoint = this.#uncovered > 0 && this.#pendingCheckpoints() === 0
     const checkpointAt = mayCheckpoint ? this.#uncoveredSince + checkpointIntervalMs : Number.POSITIVE_INFINITY
     return Math.max(0, Math.min(checkpointAt, this.#watermarkDueAt) - monotonicMs())
   }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { signerFromPem } from '../../src/chain/keys.ts'
-import { diskFiles } from '../../src/spool/files.ts'
+import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { Positions } from '../../src/spool/positions.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
 import { type Recovered, recoverSpool } from '../../src/spool/recover.ts'
@@ -50,9 +50,9 @@ export interface Driven {
 /** Opens as `Spool.open` does, without the lock and without threads. Dropping it is a SIGKILL. */
 export function openDriven(
   directory: string,
-  options: { boot?: string; segmentBytesMax?: number; deployment?: string } = {},
+  options: { boot?: string; segmentBytesMax?: number; deployment?: string; files?: Files } = {},
 ): Driven {
-  const { boot = 'boot-1', segmentBytesMax, deployment = 'test' } = options
+  const { boot = 'boot-1', segmentBytesMax, deployment = 'test', files = diskFiles } = options
   const recovered = recoverSpool(diskFiles, { directory, deployment, bootId: boot })
   const { state, segment, superseded } = recovered
   const positions = new Positions()
@@ -69,7 +69,7 @@ export function openDriven(
     origin: `test/${state.stream}`,
     segmentBytesMax,
   }
-  const syncer = new Syncer(diskFiles, start, { signer, post: (message) => messages.push(message) })
+  const syncer = new Syncer(files, start, { signer, post: (message) => messages.push(message) })
   return {
     directory,
     recovered,
