@@ -9,7 +9,8 @@ import { convertLegacyHttpOptions } from '@opentelemetry/otlp-exporter-base/node
 import { nowMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { Batch, Delivery, Destination, OtlpDestinationOptions } from './destination.ts'
-import { encodeLogsRequest, mediaTypes, type OtlpProtocol, readLogsAnswer, userAgent } from './otlp-request.ts'
+import { encodeLogsRequest, mediaTypes, type OtlpProtocol, readLogsAnswer } from './otlp-request.ts'
+import { userAgent } from './otlp-resource.ts'
 import { type Answer, type PostTarget, parseRetryAfter, post } from './post.ts'
 
 const excerptLengthMax = 300

@@ -130,26 +130,27 @@ export function projectRecord(members: RecordMembers | undefined, hash: string):
 
 function projectAttributes(members: RecordMembers, hash: string): Record<string, string | number> {
   const attributes: Record<string, string | number> = { [attributeNames.recordHash]: hash }
-  const put = (name: string, value: JsonValue | undefined): void => {
+  for (const [name, member, part] of projectedPaths) {
+    const whole: JsonValue | undefined = members[member]
+    const value = part === undefined ? whole : memberOf(whole, part)
     if (typeof value === 'string') attributes[name] = value.toWellFormed()
     else if (typeof value === 'number') attributes[name] = value
-  }
-  for (const [name, member] of ownAttributes) put(name, members[member])
-  for (const [name, [member, part]] of eventPaths) {
-    const value: JsonValue | undefined = members[member]
-    put(name, part === undefined ? value : memberOf(value, part))
   }
   return attributes
 }
 
-/** Attributes of the record itself, which no event can set. */
-const ownAttributes: readonly (readonly [string, keyof RecordMembers])[] = [
+/**
+ * Every attribute that shows a member, or a member of a member, in the order of the projection; before them comes
+ * the record's hash. The first are of the record itself: no event can set them.
+ */
+export const projectedPaths: readonly (readonly [name: string, member: keyof RecordMembers, part?: string])[] = [
   [attributeNames.recordUid, 'id'],
   [attributeNames.recordId, 'id'],
   [attributeNames.streamId, 'stream'],
   [attributeNames.sequence, 'seq'],
   [attributeNames.previousHash, 'prev'],
   [attributeNames.level, 'level'],
+  ...Array.from(eventPaths, ([name, path]) => [name, ...path] as const),
 ]
 
 function memberOf(value: JsonValue | undefined, part: string): JsonValue | undefined {
@@ -165,9 +166,10 @@ function projectTrace(trace: JsonObject | undefined): TraceReference | undefined
 
 const recordTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/
 /** OTLP has 64 unsigned bits for nanoseconds: 1970 to 2554. */
-const unixNanoMax = 2n ** 64n - 1n
+export const unixNanoMax = 2n ** 64n - 1n
 
-function unixNano(timestamp: string | undefined): bigint {
+/** Nanoseconds since the epoch of a record's timestamp; 0 when it states no time that OTLP can hold. */
+export function unixNano(timestamp: string | undefined): bigint {
   if (timestamp === undefined || !recordTime.test(timestamp)) return 0n
   try {
     const nanos = timestampNanos(timestamp)
