@@ -6,7 +6,7 @@
 import type { JsonObject } from '../event/canonical.ts'
 import { type FlatProjection, slots } from '../event/flat-projection.ts'
 import { createResource, type EncodedResource, encodeResource, resourceKey } from './otlp-resource.ts'
-import { type ProtobufWriter, varintLength } from './protobuf-writer.ts'
+import type { ProtobufWriter } from './protobuf-writer.ts'
 
 const tags = { resourceLogs: 0x0a, scopeLogs: 0x12 } as const
 
@@ -41,9 +41,18 @@ export class RecordGroups {
     return group
   }
 
-  /** The request, in memory of its own. */
+  /** The request: of one resource in the writer's own buffer, where copying a megabyte cost 1.5 µs a record. */
   assemble(writer: ProtobufWriter): Buffer {
-    return Buffer.concat([...this.#groups.values()].flatMap((group) => assembleGroup(group, writer)))
+    const [first, ...others] = this.#groups.values()
+    const [run] = first?.runs ?? []
+    if (first !== undefined && run !== undefined && others.length === 0)
+      return writer.headed(encodeHead(first), run.start, run.end)
+    return Buffer.concat(
+      [...this.#groups.values()].flatMap((group) => [
+        encodeHead(group),
+        ...group.runs.map(({ start, end }) => writer.slice(start, end)),
+      ]),
+    )
   }
 }
 
@@ -54,17 +63,18 @@ function membersText({ places }: FlatProjection): string {
   return places.isAbsent(slots.service) ? resource : `${resource}"${textAt(slots.service)}`
 }
 
-function assembleGroup({ encoded, runs }: Group, writer: ProtobufWriter): Buffer[] {
+/** Everything of an envelope before its first log record. */
+function encodeHead({ encoded, runs }: Group): Buffer {
   const recordsLength = runs.reduce((length, { start, end }) => length + end - start, 0)
   const scopeLogsLength = encoded.scope.length + recordsLength
-  const resourceLogsLength = encoded.resource.length + 1 + varintLength(scopeLogsLength) + scopeLogsLength
-  return [
+  const scopeLogs = encodeTagAndLength(tags.scopeLogs, scopeLogsLength)
+  const resourceLogsLength = encoded.resource.length + scopeLogs.length + scopeLogsLength
+  return Buffer.concat([
     encodeTagAndLength(tags.resourceLogs, resourceLogsLength),
     encoded.resource,
-    encodeTagAndLength(tags.scopeLogs, scopeLogsLength),
+    scopeLogs,
     encoded.scope,
-    ...runs.map(({ start, end }) => writer.slice(start, end)),
-  ]
+  ])
 }
 
 function encodeTagAndLength(tag: number, length: number): Buffer {

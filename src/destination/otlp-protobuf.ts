@@ -8,6 +8,7 @@
 import { isUtf8 } from 'node:buffer'
 import { leafHash } from '../chain/hash.ts'
 import { FlatProjection, projectedSlots, slots } from '../event/flat-projection.ts'
+import type { FlatTime } from '../event/flat-time.ts'
 import { attributeNames } from '../event/names.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { RecordGroups } from './otlp-groups.ts'
@@ -51,124 +52,140 @@ const frameBytesMax = 4_096
 /** What the lengths of a typical record take. */
 const recordLengthBytes = 2
 
-const writer = new ProtobufWriter()
-const flat = new FlatProjection()
+/** Encodes requests into one buffer, which it keeps. */
+export class ProtobufRequestEncoder {
+  readonly #writer = new ProtobufWriter()
+  readonly #flat = new FlatProjection()
 
-/** Encodes the records as one request, in their order within each resource. */
-export function encodeProtobufRequest(records: readonly StoredRecord[]): Buffer {
-  const groups = new RecordGroups()
-  writer.clear()
-  for (const record of records) {
-    const start = writer.length
-    writeRecord(record.bytes)
-    groups.add(flat, start, writer.length)
+  /**
+   * Encodes the records as one request, in their order within each resource. The request lies in the buffer: it
+   * changes with the next call.
+   */
+  encode(records: readonly StoredRecord[]): Buffer {
+    const groups = new RecordGroups()
+    this.#writer.clear()
+    for (const record of records) {
+      const start = this.#writer.length
+      this.#writeRecord(record.bytes)
+      groups.add(this.#flat, start, this.#writer.length)
+    }
+    return groups.assemble(this.#writer)
   }
-  return groups.assemble(writer)
-}
 
-/** Writes the log record, with its tag in ScopeLogs; leaves its projection in `flat`. */
-function writeRecord(record: Buffer): void {
-  // What is no UTF-8 is no record of ours; a string field may not hold it.
-  const body = isUtf8(record) ? record : Buffer.from(record.toString('utf8'))
-  flat.read(body)
-  const { places, time, observedTime } = flat
-  writer.reserve(body.length + 2 * places.source.length + frameBytesMax)
-  writer.byte(tags.scopeLogsRecord)
-  const start = writer.begin(recordLengthBytes)
-  writer.byte(tags.time)
-  writer.fixed32(time.low)
-  writer.fixed32(time.high)
-  const severity = flat.isWarning ? severities.warn : severities.info
-  writer.copy(severity, 0, severity.length)
-  writeBody(body)
-  writeHash(leafHash(record))
-  for (const { key, slot } of attributes) {
-    if (places.isNumber(slot)) writeNumber(key, places.number(slot))
-    else if (!places.isAbsent(slot)) writeText(key, places.start(slot), places.end(slot))
+  /** Writes the log record, with its tag in ScopeLogs; leaves its projection behind. */
+  #writeRecord(record: Buffer): void {
+    // What is no UTF-8 is no record of ours; a string field may not hold it.
+    const body = isUtf8(record) ? record : Buffer.from(record.toString('utf8'))
+    const writer = this.#writer
+    this.#flat.read(body)
+    writer.reserve(body.length + 2 * this.#flat.places.source.length + frameBytesMax)
+    writer.byte(tags.scopeLogsRecord)
+    const start = writer.begin(recordLengthBytes)
+    this.#writeTime(tags.time, this.#flat.time)
+    const severity = this.#flat.isWarning ? severities.warn : severities.info
+    writer.copy(severity, 0, severity.length)
+    this.#writeBody(body)
+    this.#writeAttributes(leafHash(record))
+    writer.byte(tags.droppedAttributes)
+    writer.byte(0)
+    this.#writeTrace()
+    this.#writeTime(tags.observedTime, this.#flat.observedTime)
+    this.#writeEventName()
+    writer.end(start, recordLengthBytes)
   }
-  writer.byte(tags.droppedAttributes)
-  writer.byte(0)
-  if (!places.isAbsent(slots.traceId)) writeTrace()
-  writer.byte(tags.observedTime)
-  writer.fixed32(observedTime.low)
-  writer.fixed32(observedTime.high)
-  writeEventName(places.start(slots.action), places.end(slots.action))
-  writer.end(start, recordLengthBytes)
-}
 
-function writeBody(body: Buffer): void {
-  writer.byte(tags.body)
-  writer.varint(1 + varintLength(body.length) + body.length)
-  writer.byte(tags.stringValue)
-  writer.varint(body.length)
-  writer.copy(body, 0, body.length)
-}
-
-function writeHash(hash: string): void {
-  beginText(hashKey, hash.length)
-  writer.ascii(hash)
-}
-
-function writeText(key: Buffer, start: number, end: number): void {
-  beginText(key, end - start)
-  writer.copy(flat.places.source, start, end)
-}
-
-/** An attribute up to its text, of which `length` bytes are to follow. */
-function beginText(key: Buffer, length: number): void {
-  const value = 1 + varintLength(length) + length
-  writer.byte(tags.attribute)
-  writer.varint(key.length + varintLength(value) + value)
-  writer.copy(key, 0, key.length)
-  writer.varint(value)
-  writer.byte(tags.stringValue)
-  writer.varint(length)
-}
-
-function writeNumber(key: Buffer, value: number): void {
-  writer.byte(tags.attribute)
-  const attribute = writer.begin(1)
-  writer.copy(key, 0, key.length)
-  const anyValue = writer.begin(1)
-  if (Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63) {
-    writer.byte(tags.intValue)
-    if (value >= 0 && value < 2 ** 32) writer.varint(value)
-    else writer.varint64(BigInt(value))
-  } else {
-    writer.byte(tags.doubleValue)
-    writer.double(value)
+  #writeTime(tag: number, { low, high }: FlatTime): void {
+    this.#writer.byte(tag)
+    this.#writer.fixed32(low)
+    this.#writer.fixed32(high)
   }
-  writer.end(anyValue, 1)
-  writer.end(attribute, 1)
-}
 
-function writeTrace(): void {
-  if (flat.traceFlags !== 0) {
-    writer.byte(tags.flags)
-    writer.fixed32(flat.traceFlags)
+  #writeBody(body: Buffer): void {
+    const writer = this.#writer
+    writer.byte(tags.body)
+    writer.varint(1 + varintLength(body.length) + body.length)
+    writer.byte(tags.stringValue)
+    writer.varint(body.length)
+    writer.copy(body, 0, body.length)
   }
-  writeHex(tags.traceId, slots.traceId)
-  writeHex(tags.spanId, slots.traceSpan)
-}
 
-/** The lower-case hex digits of a slot, as the bytes that they stand for. */
-function writeHex(tag: number, slot: number): void {
-  const { places } = flat
-  const end = places.end(slot)
-  writer.byte(tag)
-  writer.byte((end - places.start(slot)) / 2)
-  for (let at = places.start(slot); at < end; at += 2) {
-    writer.byte((hexDigit(places.source[at]) << 4) | hexDigit(places.source[at + 1]))
+  #writeAttributes(hash: string): void {
+    const { places } = this.#flat
+    this.#beginText(hashKey, hash.length)
+    this.#writer.ascii(hash)
+    for (const { key, slot } of attributes) {
+      if (places.isNumber(slot)) this.#writeNumber(key, places.number(slot))
+      else if (!places.isAbsent(slot)) this.#writeText(key, places.start(slot), places.end(slot))
+    }
+  }
+
+  #writeText(key: Buffer, start: number, end: number): void {
+    this.#beginText(key, end - start)
+    this.#writer.copy(this.#flat.places.source, start, end)
+  }
+
+  /** An attribute up to its text, of which `length` bytes are to follow. */
+  #beginText(key: Buffer, length: number): void {
+    const writer = this.#writer
+    const value = 1 + varintLength(length) + length
+    writer.byte(tags.attribute)
+    writer.varint(key.length + varintLength(value) + value)
+    writer.copy(key, 0, key.length)
+    writer.varint(value)
+    writer.byte(tags.stringValue)
+    writer.varint(length)
+  }
+
+  #writeNumber(key: Buffer, value: number): void {
+    const writer = this.#writer
+    writer.byte(tags.attribute)
+    const attribute = writer.begin(1)
+    writer.copy(key, 0, key.length)
+    const anyValue = writer.begin(1)
+    if (Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63) {
+      writer.byte(tags.intValue)
+      if (value >= 0 && value < 2 ** 32) writer.varint(value)
+      else writer.varint64(BigInt(value))
+    } else {
+      writer.byte(tags.doubleValue)
+      writer.double(value)
+    }
+    writer.end(anyValue, 1)
+    writer.end(attribute, 1)
+  }
+
+  #writeTrace(): void {
+    if (this.#flat.places.isAbsent(slots.traceId)) return
+    if (this.#flat.traceFlags !== 0) {
+      this.#writer.byte(tags.flags)
+      this.#writer.fixed32(this.#flat.traceFlags)
+    }
+    this.#writeHex(tags.traceId, slots.traceId)
+    this.#writeHex(tags.spanId, slots.traceSpan)
+  }
+
+  /** The lower-case hex digits of a slot, as the bytes that they stand for. */
+  #writeHex(tag: number, slot: number): void {
+    const { places } = this.#flat
+    const end = places.end(slot)
+    this.#writer.byte(tag)
+    this.#writer.byte((end - places.start(slot)) / 2)
+    for (let at = places.start(slot); at < end; at += 2) {
+      this.#writer.byte((hexDigit(places.source[at]) << 4) | hexDigit(places.source[at + 1]))
+    }
+  }
+
+  #writeEventName(): void {
+    const { places } = this.#flat
+    const start = places.start(slots.action)
+    const end = places.end(slots.action)
+    if (start < 0 || start === end) return
+    this.#writer.byte(tags.eventName)
+    this.#writer.varint(end - start)
+    this.#writer.copy(places.source, start, end)
   }
 }
 
 function hexDigit(byte = 0): number {
   return byte < 0x61 ? byte - 0x30 : byte - 0x61 + 10
-}
-
-function writeEventName(start: number, end: number): void {
-  if (start < 0 || start === end) return
-  writer.byte(tags.eventName)
-  writer.varint(end - start)
-  writer.copy(flat.places.source, start, end)
 }

@@ -6,7 +6,7 @@
 import { ProtobufLogsSerializer } from '@opentelemetry/otlp-transformer'
 import type { StoredRecord } from '../event/record.ts'
 import { encodeJsonRequest } from './otlp-json.ts'
-import { encodeProtobufRequest } from './otlp-protobuf.ts'
+import { ProtobufRequestEncoder } from './otlp-protobuf.ts'
 import type { Answer } from './post.ts'
 
 export type OtlpProtocol = 'http/protobuf' | 'http/json'
@@ -17,9 +17,14 @@ export const mediaTypes = {
   'http/json': 'application/json',
 } as const satisfies Record<OtlpProtocol, string>
 
-/** Encodes the records as one ExportLogsServiceRequest, in their order within each resource. */
-export function encodeLogsRequest(records: readonly StoredRecord[], protocol: OtlpProtocol): Uint8Array {
-  return protocol === 'http/json' ? encodeJsonRequest(records) : encodeProtobufRequest(records)
+/** Encodes records as ExportLogsServiceRequests, in their order within each resource. */
+export interface RequestEncoder {
+  /** The request may lie in a buffer of the encoder: it is used up before the next call. */
+  encode(records: readonly StoredRecord[]): Uint8Array
+}
+
+export function createRequestEncoder(protocol: OtlpProtocol): RequestEncoder {
+  return protocol === 'http/json' ? { encode: encodeJsonRequest } : new ProtobufRequestEncoder()
 }
 
 /** What a successful answer says about the records: how many were refused, and why. */

@@ -9,7 +9,13 @@ import { convertLegacyHttpOptions } from '@opentelemetry/otlp-exporter-base/node
 import { nowMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { Batch, Delivery, Destination, OtlpDestinationOptions } from './destination.ts'
-import { encodeLogsRequest, mediaTypes, type OtlpProtocol, readLogsAnswer } from './otlp-request.ts'
+import {
+  createRequestEncoder,
+  mediaTypes,
+  type OtlpProtocol,
+  type RequestEncoder,
+  readLogsAnswer,
+} from './otlp-request.ts'
 import { userAgent } from './otlp-resource.ts'
 import { type Answer, type PostTarget, parseRetryAfter, post } from './post.ts'
 
@@ -31,13 +37,19 @@ export function createOtlpDestination(options: OtlpDestinationOptions): Destinat
     compression: configuration.compression,
     timeoutMs: configuration.timeoutMillis,
   })
+  /** Encoders whose buffer no request reads any more. */
+  const idle: RequestEncoder[] = []
   return {
     name: options.name ?? 'otlp',
     async send(batch, signal) {
-      const request = encodeLogsRequest(batch.records, protocol)
+      const encoder = idle.pop() ?? createRequestEncoder(protocol)
+      const request = encoder.encode(batch.records)
       try {
         target ??= connect()
-        return judgeAnswer(await post(await target, request, signal), batch)
+        const delivery = judgeAnswer(await post(await target, request, signal), batch)
+        // Only then is the request known to be read to its end; else a socket may still hold the buffer.
+        if (delivery.status === 'delivered') idle.push(encoder)
+        return delivery
       } catch (thrown) {
         return { status: 'retry', reason: signal.aborted ? 'stopped' : `${url.origin}: ${errorText(thrown)}` }
       }

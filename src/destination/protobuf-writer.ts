@@ -4,18 +4,20 @@
  */
 
 const growth = 2
+/** Left free in front, for what can only be written when all is known. */
+const headRoom = 1_024
 
 export class ProtobufWriter {
   #bytes = Buffer.allocUnsafeSlow(256 * 1024)
-  #at = 0
+  #at = headRoom
 
-  /** How much is written. */
+  /** Where the next byte goes. */
   get length(): number {
     return this.#at
   }
 
   clear(): void {
-    this.#at = 0
+    this.#at = headRoom
   }
 
   /** Makes room for `length` more bytes. */
@@ -30,6 +32,14 @@ export class ProtobufWriter {
   /** What is written in `[start, end)`, until more is written. */
   slice(start: number, end: number): Buffer {
     return this.#bytes.subarray(start, end)
+  }
+
+  /** What is written in `[start, end)` with a head in front of it: in place, when the head has room before `start`. */
+  headed(head: Buffer, start: number, end: number): Buffer {
+    const from = start - head.length
+    if (from < 0) return Buffer.concat([head, this.slice(start, end)])
+    head.copy(this.#bytes, from)
+    return this.slice(from, end)
   }
 
   byte(value: number): void {
