@@ -138,8 +138,12 @@ export class Positions {
     this.wake()
   }
 
-  /** Before both threads start: everything up to here is written and durable. */
+  /**
+   * Before both threads start: everything up to here is written and durable. What recovery synced counts as a sampled
+   * end: the barrier is up, so that the first append does not write into its last sector.
+   */
   reset(end: SpoolEnd): void {
+    Atomics.store(this.#words, word.barrier, 1)
     storeEnd(this.#words, word.writtenSegment, end)
     this.publishDurable(end)
   }

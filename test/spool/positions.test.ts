@@ -23,6 +23,14 @@ test('behind a sampled end the next frame starts at a sector boundary, once', ()
   positions.endAppend(at(4_800, 4))
 })
 
+test('the first frame after recovery starts at a sector boundary: what recovery synced is never written into', () => {
+  const positions = new Positions()
+  positions.reset(at(4_200, 7))
+  assert.equal(positions.beginAppend(at(4_200, 7)), 4_608)
+  positions.endAppend(at(4_700, 8))
+  assert.equal(positions.beginAppend(at(4_700, 8)), 4_700)
+})
+
 test('an end is sampled as it was when the barrier was honoured, not behind later appends', () => {
   const shared = new Positions()
   const application = new Positions(shared.memory)
