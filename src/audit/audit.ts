@@ -21,7 +21,7 @@ import { createOwnProvider } from '../otel/provider.ts'
 import { keptMembers } from '../otel/resource.ts'
 import { compilePolicy } from '../policy/policy.ts'
 import { compileRedaction } from '../policy/redact.ts'
-import { defaultKeyFile, Spool } from '../spool/spool.ts'
+import { Spool } from '../spool/spool.ts'
 import { type AuditConfig, type AuditOptions, readOptions } from './config.ts'
 import { type AuditContext, runInContext } from './context.ts'
 import { notice } from './notice.ts'
@@ -51,10 +51,9 @@ export function createAudit(options: AuditOptions = {}): Audit {
   const worker = workerModule(config.workerUrl)
   const spool = Spool.open({ directory: config.spoolDirectory, deployment: config.deployment })
   try {
-    const keyFile = config.signingKeyFile ?? defaultKeyFile(config.spoolDirectory)
-    const signer = loadOrCreateSigner(keyFile, config.deployment)
+    const signer = loadOrCreateSigner(config.signingKeyFile, config.deployment)
     sayStart(config)
-    return new Audit({ config, worker, spool, signer, keyFile })
+    return new Audit({ config, worker, spool, signer })
   } catch (error) {
     spool.abandon()
     throw error
@@ -67,7 +66,7 @@ function sayStart(config: AuditConfig): void {
   else if (!policy.levelGiven)
     notice(`policy.level is ${policy.level} (the default): reads are recorded only if denied`)
   if (config.redact.preset === 'off') notice('redact.preset is off: secrets in events are recorded as they come')
-  if (config.signingKeyFile === undefined) {
+  if (config.isKeyDefault) {
     notice('keys.signingKeyFile is not set: the key lies in the spool directory, beside what it signs')
   }
   for (const key of config.unenforced)
@@ -79,7 +78,6 @@ interface AuditParts {
   readonly worker: URL
   readonly spool: Spool
   readonly signer: Signer
-  readonly keyFile: string
 }
 
 /** An open trail. Made by `createAudit`. */
@@ -99,7 +97,7 @@ export class Audit implements AsyncDisposable {
   #lastReceipt: Receipt | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ config, worker, spool, signer, keyFile }: AuditParts) {
+  constructor({ config, worker, spool, signer }: AuditParts) {
     const { state } = spool.recovered
     this.#config = config
     this.#spool = spool
@@ -121,7 +119,11 @@ export class Audit implements AsyncDisposable {
     })
     this.#sealOpened()
     const start = spool.syncerStart(originOf(config.deployment, state.stream))
-    const thread = startSyncThread(worker, { role: 'sync', start, key: { file: keyFile, name: signer.name } }, spool)
+    const thread = startSyncThread(
+      worker,
+      { role: 'sync', start, key: { file: config.signingKeyFile, name: signer.name } },
+      spool,
+    )
     spool.attach(thread, (details, size) => this.#sealCheckpoint(details, size))
     this.#delivery = this.#startDelivery(worker)
     const own = createOwnProvider((input, trace) => {

@@ -3,6 +3,7 @@
  * with the setting, the value and what is allowed; secrets never stand in an error.
  */
 
+import { join } from 'node:path'
 import { z } from 'zod'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { AuditError } from '../errors.ts'
@@ -127,7 +128,9 @@ export interface AuditConfig {
   readonly spoolDirectory: string
   readonly policy: { readonly enabled: boolean; readonly level: Level; readonly levelGiven: boolean }
   readonly redact: { readonly preset: 'default' | 'off'; readonly keys: readonly string[] }
-  readonly signingKeyFile: string | undefined
+  readonly signingKeyFile: string
+  /** Not given: it lies in the spool directory. */
+  readonly isKeyDefault: boolean
   readonly destinations: readonly DestinationOptions[]
   readonly closeTimeoutMs: number
   readonly workerUrl: string | URL | undefined
@@ -146,18 +149,20 @@ export function readOptions(options: AuditOptions): AuditConfig {
   }
   const destinations = options.destinations ?? []
   checkNames(destinations)
+  const spoolDirectory = options.spool?.directory ?? './audit-spool'
   return {
     service,
     deployment,
     resource: options.resource ?? {},
-    spoolDirectory: options.spool?.directory ?? './audit-spool',
+    spoolDirectory,
     policy: {
       enabled: options.policy?.enabled ?? true,
       level: options.policy?.level ?? 'writes_only',
       levelGiven: options.policy?.level !== undefined,
     },
     redact: { preset: options.redact?.preset ?? 'default', keys: options.redact?.keys ?? [] },
-    signingKeyFile: options.keys?.signingKeyFile,
+    signingKeyFile: options.keys?.signingKeyFile ?? join(spoolDirectory, 'audit.key'),
+    isKeyDefault: options.keys?.signingKeyFile === undefined,
     destinations,
     closeTimeoutMs: options.closeTimeoutMs ?? 5_000,
     workerUrl: options.workerUrl,

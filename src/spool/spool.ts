@@ -4,7 +4,6 @@
  * here waits for that thread but promises that somebody observes.
  */
 
-import { join } from 'node:path'
 import type { CheckpointDetails } from '../chain/checkpoint.ts'
 import { AuditError, errorText } from '../errors.ts'
 import { bootId, diskFiles, ensureDirectory, networkFileSystem } from './files.ts'
@@ -214,9 +213,4 @@ function refuseNetworkFileSystem(directory: string): void {
     setting: 'spool.directory',
     hint: 'A network file system cannot promise what the spool promises: use a local disk.',
   })
-}
-
-/** Where the signing key is made when none is named. */
-export function defaultKeyFile(directory: string): string {
-  return join(directory, 'audit.key')
 }
