@@ -9,6 +9,7 @@ import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import { originOf } from '../chain/checkpoint.ts'
 import { loadOrCreateSigner } from '../chain/keys.ts'
 import type { Signer } from '../chain/note.ts'
+import type { DestinationOptions } from '../destination/destination.ts'
 import { checkFileWritable } from '../destination/file.ts'
 import { errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
@@ -69,8 +70,10 @@ function sayStart(config: AuditConfig): void {
   if (config.isKeyDefault) {
     notice('keys.signingKeyFile is not set: the key lies in the spool directory, beside what it signs')
   }
-  for (const key of config.unenforced)
-    notice(`spool.${key} has no effect yet: nothing is reclaimed, the spool grows until the disk is full`)
+  if (config.unenforced.length > 0) {
+    const settings = config.unenforced.map((key) => `spool.${key}`).join(', ')
+    notice(`${settings}: no effect yet; nothing is reclaimed, the spool grows until the disk is full`)
+  }
 }
 
 interface AuditParts {
@@ -92,7 +95,7 @@ export class Audit implements AsyncDisposable {
   readonly #logger: Logger
   readonly #resource: JsonObject | undefined
   readonly #delivery: DeliveryThread | undefined
-  #destinations: readonly ForwarderState[] = []
+  #destinations: readonly ForwarderState[]
   #lastError: string | undefined
   #lastReceipt: Receipt | undefined
   #closing: Promise<void> | undefined
@@ -103,6 +106,7 @@ export class Audit implements AsyncDisposable {
     this.#spool = spool
     this.verifierKey = signer.verifierKey
     this.#resource = keptMembers(config.resource)
+    this.#destinations = config.destinations.map(startingState)
     const redaction = compileRedaction(config.redact)
     this.#sealer = new Sealer({
       policy: compilePolicy({ ...config.policy, redaction }),
@@ -251,6 +255,12 @@ export class Audit implements AsyncDisposable {
     await this.#spool.stop()
     await this.loggerProvider.shutdown()
   }
+}
+
+/** What is known of a destination before the delivery thread has said anything. */
+function startingState({ name, type }: DestinationOptions): ForwarderState {
+  const nothing = { confirmed: undefined, delivered: 0, failures: 0, backlog: undefined }
+  return { name: name ?? type, condition: 'ok', ...nothing }
 }
 
 function predecessorMembers(predecessor: {
