@@ -25,6 +25,8 @@ export type Delivery =
 export interface Destination {
   /** Durable name: the cursor file carries it. */
   readonly name: string
+  /** How many batches may be on their way at once, default 1. With more, they may arrive in another order. */
+  readonly sendingsMax?: number | undefined
   /** Sends one batch. Resolves for every remote failure; rejects only for a defect of ours. */
   send(batch: Batch, signal: AbortSignal): Promise<Delivery>
   /** Releases connections and files. Sends nothing. */

@@ -41,6 +41,7 @@ export function createOtlpDestination(options: OtlpDestinationOptions): Destinat
   const idle: RequestEncoder[] = []
   return {
     name: options.name ?? 'otlp',
+    sendingsMax: 2, // one is encoded while the other is on the wire; a collector keeps no order anyway
     async send(batch, signal) {
       const encoder = idle.pop() ?? createRequestEncoder(protocol)
       const request = encoder.encode(batch.records)

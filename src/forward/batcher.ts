@@ -1,7 +1,7 @@
 /**
- * The records in hand: read from the source, not yet confirmed, in order, and cut into batches. A batch is always
- * the front of what is in hand. Refused batches are halved and grow back by steps, so that a peer with a lower limit
- * than ours is met near that limit and not with a refusal every other time.
+ * The records in hand: read from the source, not yet confirmed, in order, and cut into batches. Batches are taken from
+ * the front and confirmed in that order; what was taken and failed is put back. Refused batches are halved and grow
+ * back by steps, so that a peer with a lower limit than ours is met near it and not with a refusal every other time.
  */
 
 import type { Batch } from '../destination/destination.ts'
@@ -18,6 +18,9 @@ export interface BatchLimits {
 export class Batcher {
   readonly #limits: BatchLimits
   #records: StoredRecord[] = []
+  /** How many of them, from the front, are taken. */
+  #taken = 0
+  /** Bytes of those that are not. */
   #bytes = 0
   /** How many records a batch may have now. */
   #sendMax: number
@@ -27,18 +30,20 @@ export class Batcher {
     this.#sendMax = limits.records
   }
 
+  /** Nothing is left to take. */
   get isEmpty(): boolean {
-    return this.#records.length === 0
+    return this.#records.length === this.#taken
   }
 
-  /** A full batch is in hand. The last record may go beyond the limit of bytes. */
+  /** A full batch can be taken. The last record may go beyond the limit of bytes. */
   get isFull(): boolean {
-    return this.#records.length >= this.#limits.records || this.#bytes >= this.#limits.bytes
+    return this.#records.length - this.#taken >= this.#limits.records || this.#bytes >= this.#limits.bytes
   }
 
   /** What may still be read. */
   get room(): BatchLimits {
-    return { records: this.#limits.records - this.#records.length, bytes: this.#limits.bytes - this.#bytes }
+    const records = this.#limits.records - (this.#records.length - this.#taken)
+    return { records, bytes: this.#limits.bytes - this.#bytes }
   }
 
   add(records: readonly StoredRecord[]): void {
@@ -46,16 +51,25 @@ export class Batcher {
     this.#bytes += sizeOf(records)
   }
 
-  /** The batch to send now; the same one until it is confirmed or halved. */
-  next(): Batch {
-    const records = this.#records.slice(0, this.#sendMax)
-    return { records, bytes: sizeOf(records) }
+  /** The next batch to send. */
+  take(): Batch {
+    const records = this.#records.slice(this.#taken, this.#taken + this.#sendMax)
+    const bytes = sizeOf(records)
+    this.#taken += records.length
+    this.#bytes -= bytes
+    return { records, bytes }
   }
 
-  /** Lets go of a batch that is confirmed. */
+  /** Makes everything that is not confirmed a thing to send again. */
+  putBack(): void {
+    this.#bytes += sizeOf(this.#records.slice(0, this.#taken))
+    this.#taken = 0
+  }
+
+  /** Lets go of the oldest batch that is taken: it is confirmed. */
   confirm(batch: Batch): void {
     this.#records = this.#records.slice(batch.records.length)
-    this.#bytes -= batch.bytes
+    this.#taken -= batch.records.length
     this.#sendMax = Math.min(this.#limits.records, this.#sendMax + Math.ceil(this.#limits.records / growthSteps))
   }
 

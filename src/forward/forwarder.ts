@@ -1,8 +1,7 @@
 /**
  * The one loop between a source of records and a destination. Always holds: records go in order; a record is
  * confirmed only after it was delivered, and every record before it too; nothing is dropped for being refused or for
- * waiting long. Owns the batch in hand and the pace; the source owns the durable cursor, the destination one sending.
- *
+ * waiting long. Owns the batches in hand and the pace; the source owns the durable cursor, the destination a sending.
  *   gather (until full, due or flushed) ─► send ─► delivered: confirm, go on
  *                                               ├► retry: pause, the same records again
  *                                               └► rejected: half as many at once; a single one: pause, again
@@ -52,6 +51,12 @@ export interface ForwarderOptions {
   readonly pace?: Pace
 }
 
+/** A batch on its way. */
+interface Sending {
+  readonly batch: Batch
+  readonly delivery: Promise<Delivery>
+}
+
 interface Flush {
   /** Count of delivered records that satisfies it; without one, the source must run dry. */
   readonly delivered: number
@@ -67,6 +72,12 @@ export class Forwarder {
   readonly #inHand: Batcher
   readonly #onStateChange: (state: ForwarderState) => void
 
+  /** Oldest first. */
+  #sendings: Sending[] = []
+  /** After a failure and until a success, one at a time: what goes behind a batch that fails again goes in vain. */
+  #isCautious = false
+  /** When the records in hand have waited long enough. */
+  #dueMs = Number.POSITIVE_INFINITY
   #pausesInRow = 0
   #flushes: Flush[] = []
   #stopped = false
@@ -100,10 +111,13 @@ export class Forwarder {
     signal.addEventListener('abort', wake)
     try {
       while (!signal.aborted) {
-        if (this.#inHand.isEmpty) await this.#gather(signal)
-        else await this.#deliver(signal)
+        if (await this.#mayBegin()) this.#begin(signal)
+        else if (this.#sendings.length > 0) await this.#finish(signal)
+        else await this.#gather(signal)
         await nextTurn() // a synchronous destination with a long backlog would keep the thread from the others
       }
+      while (this.#sendings.length > 0) await this.#finish(signal)
+      this.#source.settle()
     } finally {
       signal.removeEventListener('abort', wake)
       this.#stop()
@@ -137,24 +151,35 @@ export class Forwarder {
     }
   }
 
-  /** Reads, with nothing in hand, until a batch is due: full, old enough, or wanted by a flush. */
+  /** Whether a batch is due and another sending allowed; behind one on its way, only what is there already counts. */
+  async #mayBegin(): Promise<boolean> {
+    if (this.#sendings.length === 0) return this.#isDue()
+    const sendingsMax = this.#isCautious ? 1 : (this.#destination.sendingsMax ?? 1)
+    if (this.#sendings.length >= sendingsMax) return false
+    if (!this.#inHand.isFull) await this.#read()
+    return this.#isDue()
+  }
+
+  #isDue(): boolean {
+    if (this.#inHand.isEmpty) return false
+    return this.#inHand.isFull || this.#flushes.length > 0 || this.#pace.monotonicMs() >= this.#dueMs
+  }
+
+  /** Reads, with nothing on its way, until a batch is due: full, old enough, or wanted by a flush. */
   async #gather(signal: AbortSignal): Promise<void> {
-    let dueMs = Number.POSITIVE_INFINITY
     while (!signal.aborted && !this.#inHand.isFull) {
       const asked = this.#flushes.length
-      if (await this.#read()) {
-        dueMs = Math.min(dueMs, this.#pace.monotonicMs() + this.#flushIntervalMs)
-        continue
-      }
+      if (await this.#read()) continue
       if (this.#inHand.isEmpty) this.#settleFlushes(asked)
-      else if (this.#flushes.length > 0 || this.#pace.monotonicMs() >= dueMs) return
+      else if (this.#isDue()) return
       // A flush that came while the source was read wants another look at it.
-      if (!signal.aborted && this.#flushes.length === 0) await this.#waitUntil(dueMs)
+      if (!signal.aborted && this.#flushes.length === 0) await this.#waitUntil(this.#dueMs)
     }
   }
 
   async #read(): Promise<boolean> {
     const records = await this.#source.next(this.#inHand.room)
+    if (records.length > 0 && this.#inHand.isEmpty) this.#dueMs = this.#pace.monotonicMs() + this.#flushIntervalMs
     this.#inHand.add(records)
     return records.length > 0
   }
@@ -173,11 +198,31 @@ export class Forwarder {
     }
   }
 
-  async #deliver(signal: AbortSignal): Promise<void> {
-    const batch = this.#inHand.next()
-    const delivery = await this.#send(batch, signal)
-    if (delivery.status === 'delivered') this.#confirm(batch)
-    else if (!signal.aborted) await this.#retreat(batch, delivery, signal)
+  #begin(signal: AbortSignal): void {
+    const batch = this.#inHand.take()
+    this.#sendings.push({ batch, delivery: this.#send(batch, signal) })
+    // What a halved batch leaves was due with it.
+    this.#dueMs = this.#inHand.isEmpty ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+  }
+
+  /** Waits for the oldest sending. When it failed, what went behind it is sent again: it may have arrived, or not. */
+  async #finish(signal: AbortSignal): Promise<void> {
+    const [oldest, ...others] = this.#sendings
+    if (oldest === undefined) return
+    const delivery = await oldest.delivery
+    if (delivery.status === 'delivered') {
+      this.#sendings.shift()
+      this.#confirm(oldest.batch)
+      return
+    }
+    // Waited for, so that none arrives after its own repetition.
+    const behind = await Promise.all(others.map((sending) => sending.delivery))
+    this.#sendings = []
+    this.#inHand.putBack()
+    this.#dueMs = Number.NEGATIVE_INFINITY
+    if (signal.aborted) return
+    this.#failures += 1 + behind.filter(({ status }) => status !== 'delivered').length
+    await this.#retreat(oldest.batch, delivery, signal)
   }
 
   async #send(batch: Batch, signal: AbortSignal): Promise<Delivery> {
@@ -197,6 +242,7 @@ export class Forwarder {
     this.#confirmed = { stream: last.stream, sequence: last.sequence }
     this.#delivered += batch.records.length
     this.#pausesInRow = 0
+    this.#isCautious = false
     this.#enter('ok')
     this.#settleFlushes(0)
   }
@@ -208,12 +254,13 @@ export class Forwarder {
     signal: AbortSignal,
   ): Promise<void> {
     const isRefused = delivery.status === 'rejected'
-    this.#failures += 1
+    this.#isCautious = true
     if (isRefused && batch.records.length > 1) return this.#inHand.halve(batch)
     this.#pausesInRow += 1
     if (this.#pausesInRow % pausesBeforeHalving === 0) this.#inHand.halve(batch)
     if (isRefused) this.#enter('refused', describeRefusal(batch, delivery.reason))
     else this.#enter('failing', delivery.reason)
+    this.#source.settle() // the pause may be a long one
     const afterMs = delivery.status === 'retry' ? delivery.afterMs : undefined
     await this.#pace.sleep(retryDelayMs(this.#pausesInRow, afterMs, this.#pace.random()), signal)
   }
@@ -230,6 +277,7 @@ export class Forwarder {
   #settleFlushes(dry: number): void {
     const isSettled = (flush: Flush, index: number) => index < dry || this.#delivered >= flush.delivered
     const settled = this.#flushes.filter(isSettled)
+    if (settled.length > 0) this.#source.settle()
     this.#flushes = this.#flushes.filter((flush) => !settled.includes(flush))
     for (const flush of settled) flush.resolve()
   }

@@ -9,8 +9,10 @@ export interface RecordSource {
    * at most `records`, and no further one once `bytes` is reached. Never what is not durable.
    */
   next(limit: { records: number; bytes: number }): Promise<readonly StoredRecord[]> | readonly StoredRecord[]
-  /** Durably notes that everything up to and including this record is confirmed. */
+  /** Notes that everything up to and including this record is confirmed; durable soon, and after `settle` at the latest. */
   confirm(last: StoredRecord): void
+  /** Makes durable what was confirmed. */
+  settle(): void
   /** Resolves when there may be more (at once when there is), after a bounded time, or on abort; does not reject then. */
   waitForMore(signal: AbortSignal): Promise<void>
   /** Durable records that are not confirmed, where that is known. */

@@ -100,7 +100,7 @@ test('a sidecar without a backend delivers nothing', needed, async (t) => {
 })
 
 test(
-  'a collector that is killed and comes back loses nothing, and the backend meets the records in order',
+  'a collector that is killed and comes back loses nothing, and repeats no more than was on its way',
   needed,
   async (t) => {
     const backend = await startBackend(t)
@@ -124,18 +124,23 @@ test(
     })
     const stopping = new AbortController()
     const running = forwarder.run(stopping.signal)
+    t.after(() => stopping.abort())
     await failed.promise
-    assert.equal(source.confirmed.at(-1), 300)
+    const confirmed = source.confirmed.at(-1) ?? 0
+    assert.ok(confirmed === 200 || confirmed === 300, `${confirmed} of what two requests at a time had reached`)
     await start(t, options)
     await forwarder.flush()
     stopping.abort()
     await running
     const arrived = backend.requests.flatMap(({ body }) => sequencesOf(body))
     assert.deepEqual(
-      [...new Set(arrived)],
+      [...new Set(arrived)].sort((a, b) => a - b),
       batchOf(1, 1_000).records.map((record) => record.sequence),
     )
-    assert.equal(arrived.length, 1_100, 'the batch that nobody confirmed came twice')
+    assert.ok(
+      arrived.length > 1_000 && arrived.length <= 1_200,
+      `${arrived.length} arrived: what nobody confirmed twice`,
+    )
   },
 )
 

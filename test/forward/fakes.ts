@@ -22,6 +22,8 @@ export class ArraySource implements RecordSource {
   #read = 0
   /** Sequence numbers in the order in which they were confirmed. */
   readonly confirmed: number[] = []
+  /** The last that was confirmed at the last `settle`. */
+  settled: number | undefined
   knowsBacklog = true
   /** Called when the source is asked, before it answers. */
   onNext: () => void = () => {}
@@ -53,6 +55,10 @@ export class ArraySource implements RecordSource {
   confirm(last: StoredRecord): void {
     this.confirmed.push(last.sequence)
     this.#changes.emit('confirmed')
+  }
+
+  settle(): void {
+    this.settled = this.confirmed.at(-1)
   }
 
   async waitForMore(signal: AbortSignal): Promise<void> {
@@ -87,6 +93,7 @@ export const rejected: Delivery = { status: 'rejected', reason: 'HTTP 400' }
 /** Answers with `answers` in turn, then with the last one for ever; keeps what it was sent. */
 export class ScriptedDestination implements Destination {
   readonly name = 'scripted'
+  sendingsMax = 1
   readonly #answers: Answer[]
   /** Sequence numbers of each batch. */
   readonly sent: number[][] = []

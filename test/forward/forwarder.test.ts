@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { getActiveResourcesInfo } from 'node:process'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
@@ -326,6 +327,159 @@ test('an endless backlog to a synchronous destination leaves the thread to other
   start(t, { source, destination: new ScriptedDestination(endless), options: { batchRecordsMax: 1 } })
   for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
   assert.ok((source.confirmed.at(-1) ?? 0) < 100_000)
+})
+
+/** A destination of two sendings, each answered by the test, in any order. */
+function answeredByHand() {
+  const sendings: { sequences: number[]; answer: (delivery: Delivery) => void }[] = []
+  const changes = new EventEmitter()
+  const destination = new ScriptedDestination((batch) => {
+    const { promise, resolve } = Promise.withResolvers<Delivery>()
+    sendings.push({ sequences: batch.records.map((record) => record.sequence), answer: resolve })
+    changes.emit('begun')
+    return promise
+  })
+  destination.sendingsMax = 2
+  /** Waits for the sending of that number, counted from 1, and answers it. */
+  const answer = async (number: number, delivery: Delivery): Promise<void> => {
+    while (sendings.length < number) await once(changes, 'begun')
+    sendings[number - 1]?.answer(delivery)
+  }
+  const untilBegun = async (number: number): Promise<number[] | undefined> => {
+    while (sendings.length < number) await once(changes, 'begun')
+    return sendings[number - 1]?.sequences
+  }
+  return { destination, answer, untilBegun }
+}
+
+test('a destination of two sendings gets the next full batch while one is on its way, and no third', async (t) => {
+  const source = new ArraySource(makeRecords(1, 9))
+  const { destination, answer, untilBegun } = answeredByHand()
+  const { pace } = start(t, { source, destination, options: { batchRecordsMax: 3 } })
+  await untilBegun(2)
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+  assert.deepEqual(destination.sent, [range(1, 3), range(4, 6)])
+  await answer(1, delivered)
+  assert.deepEqual(await untilBegun(3), range(7, 9))
+  await answer(2, delivered)
+  await answer(3, delivered)
+  await source.untilConfirmed(9)
+  assert.deepEqual([source.confirmed, pace.sleeping], [[3, 6, 9], []])
+})
+
+test('what is no full batch does not go behind another before its time', async (t) => {
+  const source = new ArraySource(makeRecords(1, 5))
+  const { destination, answer } = answeredByHand()
+  const { pace } = start(t, { source, destination, options: { batchRecordsMax: 3 } })
+  await answer(1, delivered)
+  await source.untilConfirmed(3)
+  pace.advance(await pace.untilAsleep())
+  await answer(2, delivered)
+  await source.untilConfirmed(5)
+  assert.deepEqual(destination.sent, [range(1, 3), range(4, 5)])
+})
+
+test('a later sending that is answered first is confirmed after the earlier one', async (t) => {
+  const source = new ArraySource(makeRecords(1, 6))
+  const { destination, answer } = answeredByHand()
+  start(t, { source, destination, options: { batchRecordsMax: 3 } })
+  await answer(2, delivered)
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+  assert.deepEqual(source.confirmed, [])
+  await answer(1, delivered)
+  await source.untilConfirmed(6)
+  assert.deepEqual(source.confirmed, [3, 6])
+})
+
+for (const [first, second] of [
+  [retry, delivered],
+  [retry, retry],
+  [rejected, delivered],
+  [rejected, rejected],
+] as const) {
+  test(`an earlier sending that is ${first.status}, a later one ${second.status}: both go again, one at a time`, async (t) => {
+    const source = new ArraySource(makeRecords(1, 4))
+    const { destination, answer, untilBegun } = answeredByHand()
+    const { pace, forwarder } = start(t, { source, destination, options: { batchRecordsMax: 2 } })
+    await answer(1, first)
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    assert.deepEqual(pace.sleeping, [], 'the later one is waited for')
+    await answer(2, second)
+    if (first === retry) pace.advance(await pace.untilAsleep())
+    const again = await untilBegun(3)
+    assert.deepEqual(again, first === retry ? [1, 2] : [1])
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    assert.equal(destination.sent.length, 3)
+    assert.equal(forwarder.state().failures, second === delivered ? 1 : 2)
+    const answerRest = async () => {
+      for (let number = 3; ; number++) await answer(number, delivered)
+    }
+    void answerRest()
+    await source.untilConfirmed(4)
+    assert.equal(forwarder.state().delivered, 4)
+  })
+}
+
+test('the source is settled before a flush resolves, before a pause, and at the end', async (t) => {
+  const source = new ArraySource(makeRecords(1, 6))
+  const { destination, answer } = answeredByHand()
+  const { forwarder, pace, stop } = start(t, { source, destination, options: { batchRecordsMax: 3 } })
+  await answer(1, delivered)
+  await answer(2, retry)
+  await pace.untilAsleep()
+  assert.equal(source.settled, 3)
+  pace.advance(await pace.untilAsleep())
+  await answer(3, delivered)
+  await source.untilConfirmed(6)
+  source.append(makeRecords(7, 8))
+  const flushed = forwarder.flush()
+  await answer(4, delivered)
+  await flushed
+  assert.equal(source.settled, 8)
+  source.settled = undefined
+  await stop()
+  assert.equal(source.settled, 8)
+})
+
+test('whatever two sendings are answered, and in which order, records are confirmed once, in order, and after they arrived', async () => {
+  const outcome = fc.record({
+    delivery: fc.constantFrom<Delivery>(delivered, delivered, retry, rejected),
+    turns: fc.nat(4),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(outcome, { maxLength: 60 }), fc.integer({ min: 1, max: 40 }), async (script, max) => {
+      const source = new ArraySource(makeRecords(1, 100))
+      const arrived = new Set<number>()
+      const faithful = script.map(({ delivery, turns }) => async ({ records }: Batch) => {
+        for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+        if (delivery.status === 'delivered') for (const { sequence } of records) arrived.add(sequence)
+        return delivery
+      })
+      const destination = new ScriptedDestination(...faithful, ({ records }) => {
+        for (const { sequence } of records) arrived.add(sequence)
+        return delivered
+      })
+      destination.sendingsMax = 2
+      const confirm = source.confirm.bind(source)
+      source.confirm = (last) => {
+        for (let sequence = 1; sequence <= last.sequence; sequence++) assert.ok(arrived.has(sequence))
+        confirm(last)
+      }
+      const pace = new FakePace()
+      pace.sleep = async (ms) => pace.advance(ms)
+      const forwarder = new Forwarder({ source, destination, pace, options: { batchRecordsMax: max } })
+      const stopping = new AbortController()
+      const running = forwarder.run(stopping.signal)
+      await Promise.race([source.untilConfirmed(100), running])
+      stopping.abort()
+      await running
+      assert.deepEqual(
+        source.confirmed,
+        [...new Set(source.confirmed)].sort((a, b) => a - b),
+      )
+      assert.equal(forwarder.state().delivered, 100)
+    }),
+  )
 })
 
 test('whatever a destination answers, every record is confirmed once, in order, and never before it was delivered', async () => {

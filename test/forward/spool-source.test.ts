@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { StoredRecord } from '../../src/event/record.ts'
+import { SpoolSource } from '../../src/forward/spool-source.ts'
+import { readCursor } from '../../src/spool/cursor.ts'
+import { diskFiles } from '../../src/spool/files.ts'
+import { freshDirectory, openDriven } from '../spool/harness.ts'
+
+/** A spool of durable records and a source of it whose clock stands still until the test moves it. */
+function open(t: TestContext, records: number) {
+  const directory = freshDirectory(t)
+  const driven = openDriven(directory)
+  driven.append(...Array.from({ length: records }, (_, index) => `r${index + 1}`))
+  driven.syncer.cycle()
+  const clock = { ms: 1_000 }
+  const { stream } = driven.recovered.state
+  const durable = () => driven.positions.durable()
+  const options = { files: diskFiles, directory, name: 'test', stream, durable, monotonicMs: () => clock.ms }
+  const reopen = () => {
+    const source = new SpoolSource(options)
+    t.after(() => source.close())
+    return source
+  }
+  /** What a crash now would leave. */
+  const saved = () => readCursor(diskFiles, directory, 'test').confirmed?.sequence
+  return { source: reopen(), reopen, clock, saved }
+}
+
+function read(source: SpoolSource, records: number): StoredRecord {
+  const last = source.next({ records, bytes: 2 ** 20 }).at(-1)
+  assert.ok(last !== undefined)
+  return last
+}
+
+test('while records flow the cursor is saved every 100 ms, and never ahead of what is confirmed', (t) => {
+  const { source, clock, saved } = open(t, 20)
+  const seen: (number | undefined)[] = []
+  for (let step = 0; step < 6; step++) {
+    source.confirm(read(source, 2))
+    seen.push(saved())
+    clock.ms += 40
+  }
+  assert.deepEqual(seen, [2, 2, 2, 8, 8, 8])
+})
+
+test('the backlog counts what is confirmed, durable or not', (t) => {
+  const { source, saved } = open(t, 9)
+  source.confirm(read(source, 2))
+  const before = source.backlog() ?? Number.NaN
+  source.confirm(read(source, 4))
+  assert.deepEqual([saved(), source.backlog()], [2, before - 4])
+})
+
+test('settle saves what is confirmed', (t) => {
+  const { source, saved } = open(t, 9)
+  source.confirm(read(source, 2))
+  source.confirm(read(source, 4))
+  source.settle()
+  assert.equal(saved(), 6)
+})
+
+test('a source that waits for more saves what is confirmed when its time has come', async (t) => {
+  const { source, clock, saved } = open(t, 9)
+  source.confirm(read(source, 2))
+  source.confirm(read(source, 4))
+  await source.waitForMore(AbortSignal.abort())
+  assert.equal(saved(), 2)
+  clock.ms += 100
+  await source.waitForMore(AbortSignal.abort())
+  assert.equal(saved(), 6)
+})
+
+test('what was confirmed and not saved comes again after a crash, and nothing else does', (t) => {
+  const { source, reopen } = open(t, 9)
+  source.confirm(read(source, 2))
+  const unsaved = read(source, 4)
+  read(source, 1) // read ahead, not confirmed
+  source.confirm(unsaved)
+  assert.equal(reopen().next({ records: 1, bytes: 1 })[0]?.sequence, 3)
+  source.settle()
+  assert.equal(reopen().next({ records: 1, bytes: 1 })[0]?.sequence, 7)
+})
