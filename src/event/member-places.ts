@@ -89,16 +89,12 @@ type Offset = number
 /** Finds the wanted members of the object that `bytes` are; `false` when a parser must be asked. `wanted` is sorted. */
 export function findMembers(bytes: Buffer, wanted: readonly Wanted[], places: Places): boolean {
   places.clear(bytes)
-  return findIn(bytes, 0, { wanted, places }) === bytes.length
-}
-
-interface Search {
-  readonly wanted: readonly Wanted[]
-  readonly places: Places
+  return findIn(0, wanted, places) === bytes.length
 }
 
 /** Goes through the object at `at`; returns where it ends. */
-function findIn(bytes: Buffer, at: Offset, { wanted, places }: Search): Offset {
+function findIn(at: Offset, wanted: readonly Wanted[], places: Places): Offset {
+  const bytes = places.source
   if (bytes[at] !== openBrace) return -1
   if (bytes[at + 1] === closeBrace) return at + 2
   let before = -1
@@ -113,28 +109,30 @@ function findIn(bytes: Buffer, at: Offset, { wanted, places }: Search): Offset {
     let one = wanted[next]
     while (one !== undefined && compareKey(one.key, bytes, key) < 0) one = wanted[++next]
     const isWanted = one !== undefined && compareKey(one.key, bytes, key) === 0
-    position = isWanted && one !== undefined ? findValue(bytes, keyEnd + 2, one, places) : skipValue(bytes, keyEnd + 2)
+    position = isWanted && one !== undefined ? findValue(keyEnd + 2, one, places) : skipValue(bytes, keyEnd + 2)
     if (position < 0) return -1
   } while (bytes[position] === comma)
   return bytes[position] === closeBrace ? position + 1 : -1
 }
 
 /** Finds one wanted value at `at`; returns where it ends. */
-function findValue(bytes: Buffer, at: Offset, one: Wanted, places: Places): Offset {
-  if (one.parts.length > 0) return findIn(bytes, at, { wanted: one.parts, places })
+function findValue(at: Offset, one: Wanted, places: Places): Offset {
+  if (one.parts.length > 0) return findIn(at, one.parts, places)
+  const bytes = places.source
   if (one.type === 'object') {
     const end = bytes[at] === openBrace ? skipValue(bytes, at) : -1
     places.setPlace(one.slot, at, end)
     return end
   }
-  if (bytes[at] !== quote) return one.type === 'text' ? -1 : findInteger(bytes, at, one.slot, places)
+  if (bytes[at] !== quote) return one.type === 'text' ? -1 : findInteger(at, one.slot, places)
   if (one.type === 'integer') return -1
   const end = endOfPlainText(bytes, at + 1)
   places.setPlace(one.slot, at + 1, end)
   return end < 0 ? -1 : end + 1
 }
 
-function findInteger(bytes: Buffer, at: Offset, slot: number, places: Places): Offset {
+function findInteger(at: Offset, slot: number, places: Places): Offset {
+  const bytes = places.source
   let value = 0
   let end = at
   for (let byte = bytes[end]; byte !== undefined && byte >= zero && byte <= nine; byte = bytes[++end]) {

@@ -52,7 +52,7 @@ export const deliver: Bench = {
 
 const whatIsCompared = [
   `In each round every contender emits ${events.full.toLocaleString('en-US')} events; the clock runs from the first call until the sink has confirmed the last record.`,
-  `All send ${batchRecords} records a request, one request at a time, uncompressed.`,
+  `All send ${batchRecords} records a request, uncompressed; the batch processors one request at a time, otel-audit at most two.`,
   'otel-audit takes events as fast as they come, writes and syncs them, reads them back from the disk and sends its own checkpoints besides.',
   'The batch processor drops without a word what its queue of 2,048 cannot take, so it is fed only as fast as it empties it: given less, it would be slower; given more, it would lose records.',
   'Emitting, delivering and the collector share the cores of this machine.',
