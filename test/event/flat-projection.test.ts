@@ -134,7 +134,9 @@ describe('the flat projection', () => {
     '{"actor":{"id":5,"type":null}}',
     '{"actor":{},"id":"1"}',
     '{"actor":{"z":1,"id":"unsorted"}}',
+    '{"seq":38358322684671985741}', // digit by digit gives another number
     '{"trace":{"flags":1}}',
+    '{"trace":{"flags":257,"id":"4bf92f3577b34da6a3ce929d0e0e4736","span":"00f067aa0ba902b7"}}',
     '{"timestamp":"2026-02-31T00:00:00.000000000Z"}',
     '{"timestamp":"2026-11-22T24:00:00.999999999Z"}',
     '{"timestamp":"2026-11-22T09:29:59.99999999ZZ"}',

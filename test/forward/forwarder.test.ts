@@ -159,6 +159,18 @@ test('Retry-After is waited for, up to a minute, and never shortens the pause', 
   await source.untilConfirmed(1)
 })
 
+test('a batch that failed counts its bytes again', async (t) => {
+  const source = new ArraySource(makeRecords(1, 12, 100))
+  const { destination, pace } = start(t, {
+    source,
+    destination: new ScriptedDestination(retry, delivered),
+    options: { batchBytesMax: 350 },
+  })
+  pace.advance(await pace.untilAsleep())
+  await source.untilConfirmed(12)
+  assert.deepEqual(destination.sent, [range(1, 4), range(1, 4), range(5, 8), range(9, 12)])
+})
+
 test('nothing behind a failed batch is sent or confirmed before it', async (t) => {
   const source = new ArraySource(makeRecords(1, 30))
   const { destination, pace } = start(t, {
