@@ -14,21 +14,30 @@ export function monotonicMs(): number {
   return performance.now()
 }
 
+// Many records share a millisecond, and almost all a second with the one before.
 let cachedSecond = Number.NaN
 let cachedPrefix = ''
+let cachedMs = Number.NaN
+let cachedText = ''
 
 /**
  * RFC 3339 with nine fractional digits, from whole milliseconds plus nanoseconds below the millisecond.
  * Years outside 0000–9999 do not exist in RFC 3339: they give `undefined`.
  */
 export function formatTimestamp(ms: number, nanosBelowMs = 0): string | undefined {
+  if (ms === cachedMs && nanosBelowMs === 0) return cachedText
   const second = Math.floor(ms / 1_000)
   if (second !== cachedSecond) {
     if (!(second >= -62_167_219_200 && second < 253_402_300_800)) return undefined
     cachedPrefix = new Date(second * 1_000).toISOString().slice(0, 20)
     cachedSecond = second
   }
-  return `${cachedPrefix}${String((ms - second * 1_000) * 1_000_000 + nanosBelowMs).padStart(9, '0')}Z`
+  const text = `${cachedPrefix}${String((ms - second * 1_000) * 1_000_000 + nanosBelowMs).padStart(9, '0')}Z`
+  if (nanosBelowMs === 0) {
+    cachedMs = ms
+    cachedText = text
+  }
+  return text
 }
 
 const rfc3339 = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,18}))?([Zz]|[+-]\d{2}:\d{2})$/

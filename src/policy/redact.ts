@@ -87,9 +87,13 @@ const containers = ['actor', 'changes', 'details', 'error', 'request', 'resource
 export function compileRedaction({ preset = 'default', keys = [] }: RedactionOptions = {}): Redaction {
   const names = new Set([...(preset === 'default' ? secretKeys : []), ...keys.map(normalizeKey)])
   const ruleOf = rememberRules((key) => findRule(key, names))
+  const secretTexts = texts.flatMap((name) => {
+    const rule = ruleOf(name)
+    return rule === null ? [] : [{ name, rule }]
+  })
   return {
     rules: [...names].sort().map((name) => `key:${name}`),
-    redact: (event) => redactEvent(event, { ruleOf, path: [], receipts: [], beyond: new Map() }),
+    redact: (event) => redactEvent(event, secretTexts, { ruleOf, path: [], receipts: [], beyond: undefined }),
   }
 }
 
@@ -103,18 +107,23 @@ export function normalizeKey(key: string): string {
 
 /** The walk through one event. */
 interface Search {
-  /** The rule under which a key is secret, if it is. */
-  readonly ruleOf: (key: string) => string | undefined
+  /** The rule under which a key is secret; null for any other. */
+  readonly ruleOf: (key: string) => string | null
   readonly path: string[]
   readonly receipts: Receipt[]
   /** Counts by rule of what the receipts have no room for. */
-  readonly beyond: Map<string, number>
+  beyond: Map<string, number> | undefined
 }
 
-function redactEvent(event: ConvertedEvent, search: Search): Receipt[] {
-  for (const name of texts) {
-    const rule = event[name] === undefined ? undefined : search.ruleOf(name)
-    if (rule === undefined || event[name] === redactedText) continue
+/** A text member of the event whose own name is secret, and its rule. */
+interface SecretText {
+  readonly name: (typeof texts)[number]
+  readonly rule: string
+}
+
+function redactEvent(event: ConvertedEvent, secretTexts: readonly SecretText[], search: Search): Receipt[] {
+  for (const { name, rule } of secretTexts) {
+    if (event[name] === undefined || event[name] === redactedText) continue
     event[name] = redactedText
     noteReceipt(search, rule, name)
   }
@@ -122,7 +131,7 @@ function redactEvent(event: ConvertedEvent, search: Search): Receipt[] {
     const value = event[name]
     if (value !== undefined) searchMember(value, name, search)
   }
-  for (const [rule, count] of search.beyond) search.receipts.push({ count, pointer: '', rule })
+  for (const [rule, count] of search.beyond ?? []) search.receipts.push({ count, pointer: '', rule })
   return search.receipts
 }
 
@@ -144,7 +153,7 @@ function searchMembers(members: JsonObject, search: Search): void {
   for (const key of Object.keys(members)) {
     const value = members[key]
     const rule = search.ruleOf(key)
-    if (rule === undefined) {
+    if (rule === null) {
       if (typeof value === 'object' && value !== null) searchMember(value, key, search)
     } else if (value !== redactedText) {
       members[key] = redactedText
@@ -153,28 +162,33 @@ function searchMembers(members: JsonObject, search: Search): void {
   }
 }
 
-function noteReceipt({ path, receipts, beyond }: Search, rule: string, key: string): void {
+function noteReceipt(search: Search, rule: string, key: string): void {
+  const { path, receipts } = search
   const pointer = [...path, key].map((token) => `/${pointerToken(token)}`).join('')
   const sameRule = receipts.length < receiptsPerRuleMax ? 0 : receipts.filter((receipt) => receipt.rule === rule).length
   const hasRoom = receipts.length < receiptsMax && sameRule < receiptsPerRuleMax && pointer.length <= receiptPointerMax
-  if (hasRoom) receipts.push({ count: 1, pointer, rule })
-  else beyond.set(rule, (beyond.get(rule) ?? 0) + 1)
+  if (hasRoom) {
+    receipts.push({ count: 1, pointer, rule })
+    return
+  }
+  search.beyond ??= new Map()
+  search.beyond.set(rule, (search.beyond.get(rule) ?? 0) + 1)
 }
 
 /** A name counts in full, as the last part of a dotted one, and as the copy of an equal key (`token#2`). */
-function findRule(key: string, names: ReadonlySet<string>): string | undefined {
+function findRule(key: string, names: ReadonlySet<string>): string | null {
   const name = normalizeKey(key.replace(/(?:#\d+)+$/, ''))
   if (names.has(name)) return `key:${name}`
   const part = name.slice(name.lastIndexOf('.') + 1)
-  return names.has(part) ? `key:${part}` : undefined
+  return names.has(part) ? `key:${part}` : null
 }
 
 /** Programs use the same few keys again and again; only keys made of data would fill the memory. */
-function rememberRules(find: (key: string) => string | undefined): (key: string) => string | undefined {
-  const known = new Map<string, string | undefined>()
+function rememberRules(find: (key: string) => string | null): (key: string) => string | null {
+  const known = new Map<string, string | null>()
   return (key) => {
     const rule = known.get(key)
-    if (rule !== undefined || known.has(key)) return rule
+    if (rule !== undefined) return rule
     const found = find(key)
     if (known.size === rememberedKeysMax) known.clear()
     if (key.length <= rememberedKeyLengthMax) known.set(key, found)
