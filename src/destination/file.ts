@@ -1,42 +1,48 @@
 /**
  * Delivery to a local NDJSON file: one record a line, verbatim. Always holds: `delivered` means synced to disk, the
- * directory entry included; a reader never meets half a record between two whole ones. What a kill leaves half
- * written is cut back when the file is next opened: it was never confirmed, so it comes again. Records that were
- * whole but not confirmed come twice. One process writes a file; a second one needs a path of its own.
+ * directory entry included; a reader never meets half a record between two whole ones; what was written and not
+ * confirmed when the process was killed is cut back or known again (`file-tail.ts`), so that it does not come twice.
+ * One process writes a file; a second one needs a path of its own.
  */
 
 import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { AuditError, errorCode, errorText } from '../errors.ts'
-import { recordBytesMax } from '../limits.ts'
-import type { Batch, Delivery, Destination, FileDestinationOptions } from './destination.ts'
+import type { StoredRecord } from '../event/record.ts'
+import type { Delivery, Destination, FileDestinationOptions } from './destination.ts'
+import { linesFrom, mendLastLine } from './file-tail.ts'
 
 const newline = 0x0a
-/** What every record's text begins with: `action` sorts first and is always there. */
-const recordStart = Buffer.from('{"action":"')
 const { O_APPEND, O_CREAT, O_RDWR } = fs.constants
 
 /** A destination that appends to `path` and syncs before it confirms. The file is opened by the first batch. */
 export function createFileDestination(options: FileDestinationOptions): Destination {
   const { path } = options
   let file: number | undefined
+  /** Lines that the file has already of what is about to be sent; not known until the first record comes. */
+  let known: Buffer[] | undefined
   const release = () => {
     if (file !== undefined) fs.closeSync(file)
     file = undefined
   }
   return {
     name: options.name ?? 'file',
-    async send(batch): Promise<Delivery> {
+    async send({ records }): Promise<Delivery> {
       try {
         file ??= openForAppend(path)
-        appendDurably(file, encodeLines(batch))
+        known ??= records[0] === undefined ? [] : linesFrom(file, records[0])
+        const count = countKnown(records, known)
+        appendDurably(file, encodeLines(records.slice(count)))
+        known = count === records.length ? known.slice(count) : []
         return { status: 'delivered' }
       } catch (thrown) {
+        if (file !== undefined) known = [] // a later sync must not give credit for bytes that this one may have lost
         return { status: 'retry', reason: `${path}: ${errorText(thrown)}${abandon(release)}` }
       }
     },
     async close() {
       release()
+      known = undefined
     },
   }
 }
@@ -64,7 +70,7 @@ function hintFor(path: string, code: string | undefined): string {
 function openForAppend(path: string): number {
   const file = openOrCreate(path)
   try {
-    mendLastLine(file)
+    mendLastLine(file, writeFully)
     return file
   } catch (thrown) {
     fs.closeSync(file)
@@ -92,35 +98,13 @@ function syncDirectory(path: string): void {
   }
 }
 
-/** Cuts back a half-written record at the end. Anything else without a newline is not ours: it is only ended. */
-function mendLastLine(file: number): void {
-  const { size } = fs.fstatSync(file)
-  const tail = readTail(file, size)
-  const torn = tail.subarray(tail.lastIndexOf(newline) + 1)
-  if (torn.length === 0) return
-  const isOurs = torn.length <= recordBytesMax && startsLikeRecord(torn)
-  if (isOurs) fs.ftruncateSync(file, size - torn.length)
-  else writeFully(file, Buffer.of(newline))
+/** How many of the records, from the first on, the file has in the same place and with the same bytes. */
+function countKnown(records: readonly StoredRecord[], known: readonly Buffer[]): number {
+  const differs = records.findIndex((record, index) => known[index]?.equals(record.bytes) !== true)
+  return differs < 0 ? records.length : differs
 }
 
-/** The last bytes of the file: enough to hold the longest record and the newline before it. */
-function readTail(file: number, size: number): Buffer {
-  const tail = Buffer.alloc(Math.min(size, recordBytesMax + 1))
-  let read = 0
-  while (read < tail.length) {
-    const count = fs.readSync(file, tail, read, tail.length - read, size - tail.length + read)
-    if (count === 0) throw new Error('the file became shorter while it was read')
-    read += count
-  }
-  return tail
-}
-
-function startsLikeRecord(line: Buffer): boolean {
-  const length = Math.min(line.length, recordStart.length)
-  return line.subarray(0, length).equals(recordStart.subarray(0, length))
-}
-
-function encodeLines({ records }: Batch): Buffer {
+function encodeLines(records: readonly StoredRecord[]): Buffer {
   const lines = Buffer.allocUnsafe(records.reduce((bytes, record) => bytes + record.bytes.length + 1, 0))
   let end = 0
   for (const { bytes } of records) {

@@ -86,10 +86,13 @@ test(`every record whose emit returned is in the spool after SIGKILL, ${kills} t
   )
 
   const delivered = createInterface({ input: createReadStream(join(folder, 'spool.ndjson')) })
+  const lines = new Set<string>()
   let whole: string | undefined // one line behind: the last may be cut off by the last kill
   for await (const line of delivered) {
     const { id } = whole === undefined ? { id: undefined } : (JSON.parse(whole) as StoredJson)
     assert.ok(id === undefined || found.has(id), 'nothing was delivered that the spool lacks')
+    assert.ok(id === undefined || !lines.has(id), 'nothing stands twice in the file')
+    if (id !== undefined) lines.add(id)
     whole = line
   }
   t.diagnostic(

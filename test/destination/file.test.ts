@@ -200,3 +200,87 @@ function failWith(code: string): () => never {
     throw systemError(code)
   }
 }
+
+/** What a process leaves that was killed after it wrote these records and before it saved its cursor. */
+async function leave(t: TestContext, path: string, from: number, to: number): Promise<void> {
+  const killed = createFileDestination({ type: 'file', path })
+  assert.deepEqual(await killed.send(batchOf(from, to), t.signal), { status: 'delivered' })
+  await killed.close()
+}
+
+test('records that are there already, and are sent again after a kill, do not come twice', async (t) => {
+  for (const [again, further] of [
+    [3, 9],
+    [3, 6],
+    [6, 7],
+    [7, 8],
+    [1, 4],
+  ] as const) {
+    const path = join(makeDirectory(t), 'audit.ndjson')
+    await leave(t, path, 1, 6)
+    const destination = open(t, path)
+    for (let at = again; at <= further; at += 2) {
+      const batch = batchOf(at, Math.min(at + 1, further))
+      assert.deepEqual(await destination.send(batch, t.signal), { status: 'delivered' })
+    }
+    assert.equal(fs.readFileSync(path, 'utf8'), linesOf(1, Math.max(6, further)), `from ${again} to ${further}`)
+  }
+})
+
+test('what is there already is found behind megabytes of it', async (t) => {
+  const path = join(makeDirectory(t), 'audit.ndjson')
+  const records = Array.from({ length: 120 }, (_, index) => makeRecord(index + 1, { reason: 'x'.repeat(40_000) }))
+  const text = records.map((record) => `${record.bytes}\n`).join('')
+  fs.writeFileSync(path, text)
+  await open(t, path).send(makeBatch(records.slice(1)), t.signal)
+  assert.equal(fs.readFileSync(path, 'utf8'), text)
+})
+
+test('what is there already is known again when the file goes on with a stream that follows', async (t) => {
+  const path = join(makeDirectory(t), 'audit.ndjson')
+  const following = [1, 2].map((seq) => ({ ...makeRecord(seq, { stream: 'b' }), stream: 'b' }))
+  const records = [makeRecord(1), makeRecord(2), makeRecord(3), ...following]
+  const text = records.map((record) => `${record.bytes}\n`).join('')
+  fs.writeFileSync(path, text)
+  await open(t, path).send(makeBatch(records.slice(1)), t.signal)
+  assert.equal(fs.readFileSync(path, 'utf8'), text)
+})
+
+test('a record with the same number and other bytes is written, so that the fork can be seen', async (t) => {
+  const path = join(makeDirectory(t), 'audit.ndjson')
+  await leave(t, path, 1, 4)
+  const other = makeRecord(3, { reason: 'another' })
+  await open(t, path).send(makeBatch([makeRecord(2), other, makeRecord(4)]), t.signal)
+  assert.equal(fs.readFileSync(path, 'utf8'), `${linesOf(1, 4)}${other.bytes}\n${linesOf(4, 4)}`)
+})
+
+test('a file that ends with another stream, or with no record, is only added to', async (t) => {
+  const directory = makeDirectory(t)
+  for (const [name, content] of [
+    ['text', 'no record\n'],
+    ['other', `${JSON.stringify({ action: 'a', seq: 9, stream: 'another' })}\n`],
+    ['empty', ''],
+  ] as const) {
+    const path = join(directory, name)
+    fs.writeFileSync(path, content)
+    await open(t, path).send(batchOf(1, 2), t.signal)
+    assert.equal(fs.readFileSync(path, 'utf8'), content + linesOf(1, 2))
+  }
+})
+
+test('what is known again is synced before it counts as delivered', async (t) => {
+  const path = join(makeDirectory(t), 'audit.ndjson')
+  await leave(t, path, 1, 3)
+  const sync = failOn(t, 'fdatasyncSync', () => {
+    throw systemError('EIO')
+  })
+  const destination = open(t, path)
+  assert.equal((await destination.send(batchOf(1, 3), t.signal)).status, 'retry')
+  sync.mock.restore()
+  await destination.send(batchOf(1, 3), t.signal)
+  assert.equal(
+    fs.readFileSync(path, 'utf8'),
+    linesOf(1, 3) + linesOf(1, 3),
+    'bytes of a failed sync get no credit later',
+  )
+})

@@ -1,0 +1,79 @@
+/**
+ * The end of an NDJSON file as a kill left it: half a record is cut back, and whole records that were written but not
+ * confirmed are known again when they are sent again, so that they do not come twice. Known means equal byte for byte
+ * and in place; anything else is written, because a repeat is harmless and a missing record is not.
+ */
+
+import fs from 'node:fs'
+import { parseRecord, type StoredRecord } from '../event/record.ts'
+import { recordBytesMax } from '../limits.ts'
+
+const newline = 0x0a
+/** What every record's text begins with: `action` sorts first and is always there. */
+const recordStart = Buffer.from('{"action":"')
+/** How far back whole records are looked for; what a cursor lags by is far less. */
+const tailBytesMax = 64 * 2 ** 20
+
+/** Cuts back a half-written record at the end. Anything else without a newline is not ours: it is only ended. */
+export function mendLastLine(file: number, end: (file: number, bytes: Buffer) => void): void {
+  const { size } = fs.fstatSync(file)
+  const tail = readTail(file, recordBytesMax + 1)
+  const torn = tail.subarray(tail.lastIndexOf(newline) + 1)
+  if (torn.length === 0) return
+  const isOurs = torn.length <= recordBytesMax && startsLikeRecord(torn)
+  if (isOurs) fs.ftruncateSync(file, size - torn.length)
+  else end(file, Buffer.of(newline))
+}
+
+/**
+ * The lines of the file from this record's on, when it stands near the end; else none. Not looked for where the last
+ * line says that it comes later: a clean start reads one line.
+ */
+export function linesFrom(file: number, record: StoredRecord): Buffer[] {
+  const last = lastLine(readTail(file, recordBytesMax + 2))
+  const members = last === undefined ? undefined : parseRecord(last)
+  if (members?.seq === undefined || (members.stream === record.stream && members.seq < record.sequence)) return []
+  const line = Buffer.concat([record.bytes, Buffer.of(newline)])
+  for (let bytes = 2 ** 20; bytes <= tailBytesMax; bytes *= 4) {
+    const tail = readTail(file, bytes)
+    const isWholeFile = tail.length < bytes
+    const at = tail.lastIndexOf(line)
+    if (at > 0 ? tail[at - 1] === newline : at === 0 && isWholeFile) return splitLines(tail.subarray(at))
+    if (isWholeFile) return []
+  }
+  return []
+}
+
+/** The lines of a text that ends with a newline, without it. */
+function splitLines(text: Buffer): Buffer[] {
+  const lines: Buffer[] = []
+  for (let start = 0; start < text.length; ) {
+    const end = text.indexOf(newline, start)
+    lines.push(text.subarray(start, end))
+    start = end + 1
+  }
+  return lines
+}
+
+function lastLine(tail: Buffer): Buffer | undefined {
+  if (tail.at(-1) !== newline) return undefined
+  return tail.subarray(tail.lastIndexOf(newline, tail.length - 2) + 1, -1)
+}
+
+/** The last bytes of the file, at most `bytesMax`. */
+function readTail(file: number, bytesMax: number): Buffer {
+  const { size } = fs.fstatSync(file)
+  const tail = Buffer.alloc(Math.min(size, bytesMax))
+  let read = 0
+  while (read < tail.length) {
+    const count = fs.readSync(file, tail, read, tail.length - read, size - tail.length + read)
+    if (count === 0) throw new Error('the file became shorter while it was read')
+    read += count
+  }
+  return tail
+}
+
+function startsLikeRecord(line: Buffer): boolean {
+  const length = Math.min(line.length, recordStart.length)
+  return line.subarray(0, length).equals(recordStart.subarray(0, length))
+}
