@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import type { DiskFaults } from './disk.ts'
 import { History, type HistoryCounts } from './history.ts'
 
-const { AUDIT_SIM_HISTORIES = '1500', AUDIT_SIM_FROM = String(Math.floor(Math.random() * 2 ** 31)) } = process.env
+const { AUDIT_SIM_HISTORIES = '1500', AUDIT_SIM_FROM = '0' } = process.env
 const histories = Number(AUDIT_SIM_HISTORIES)
 const from = Number(AUDIT_SIM_FROM)
 
