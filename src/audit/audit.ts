@@ -26,7 +26,7 @@ import { Spool } from '../spool/spool.ts'
 import { type AuditConfig, type AuditOptions, readOptions } from './config.ts'
 import { type AuditContext, runInContext } from './context.ts'
 import { notice } from './notice.ts'
-import { Emergency, type Receipt } from './receipt.ts'
+import type { Receipt } from './receipt.ts'
 import { Sealer } from './sealer.ts'
 import { DeliveryThread, startSyncThread, workerModule } from './threads.ts'
 
@@ -195,7 +195,7 @@ export class Audit implements AsyncDisposable {
   #afterShutdown(event: AuditEvent): Receipt {
     const ambient = { trace: undefined, resource: this.#resource, handBack: false }
     this.#sealer.close() // somebody shut our provider down: say so on the emergency path instead of losing the event
-    return this.#sealer.seal(event, ambient).receipt ?? new Emergency('audit is closed')
+    return this.#sealer.seal(event, ambient).receipt
   }
 
   #sealOpened(): void {

@@ -10,7 +10,7 @@ import { AuditError, errorText } from '../errors.ts'
 import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
 import type { DeliverRole, SyncRole, WorkerRole } from '../forward/worker.ts'
 import { exists } from '../spool/files.ts'
-import type { Spool } from '../spool/spool.ts'
+import type { Spool, SyncThread } from '../spool/spool.ts'
 import type { SyncMessage } from '../spool/syncer.ts'
 
 /** Where the worker module lies: beside the sources, compiled or not; elsewhere when a bundler moved it. */
@@ -32,7 +32,7 @@ function startWorker(url: URL, role: WorkerRole): Worker {
 }
 
 /** Starts the sync thread of a spool; what it says goes to the spool. */
-export function startSyncThread(url: URL, role: SyncRole, spool: Spool): { setReferenced(referenced: boolean): void } {
+export function startSyncThread(url: URL, role: SyncRole, spool: Spool): SyncThread {
   const worker = startWorker(url, role)
   worker.on('message', (message: SyncMessage) => spool.receive(message))
   worker.on('error', (error) => spool.fail(errorText(error)))

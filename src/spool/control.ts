@@ -5,10 +5,9 @@
  * cache and overwriting the other one before a power cut would leave both bad.
  */
 
-import { join } from 'node:path'
-import { AuditError } from '../errors.ts'
 import type { Files } from './files.ts'
-import type { SpoolPosition } from './format.ts'
+import { isBefore, type SpoolPosition } from './format.ts'
+import { controlDamaged, controlPath, newerVersion, noSpool } from './refusals.ts'
 import { type decodeSlot, encodeSlot, newest, readSlot, type Slot, slotBytes } from './slots.ts'
 
 /** A durable place in the spool with all that is needed to go on from there. */
@@ -62,26 +61,6 @@ export type ControlReading =
       readonly published: Published | undefined
     }
 
-export function controlPath(directory: string): string {
-  return join(directory, 'control')
-}
-
-/** The error for a directory in which no spool is. */
-export function noSpool(directory: string): AuditError {
-  return new AuditError('SOURCE_UNREADABLE', `${directory} is no spool: it has no control file`, {
-    setting: 'DIR',
-    hint: 'Name the directory that spool.directory names.',
-  })
-}
-
-/** The error for a spool whose control file cannot be used. */
-export function controlDamaged(directory: string, what: string): AuditError {
-  return new AuditError('SPOOL_CORRUPT', `${controlPath(directory)}: ${what}`, {
-    setting: 'spool.directory',
-    hint: 'Nothing was changed. Restore the file, or keep a copy of the directory and start with another one.',
-  })
-}
-
 /** Reads the newest state. Throws `SPOOL_VERSION` for a later format, and what the file system throws. */
 export function readControl(files: Files, directory: string): ControlReading {
   if (!files.list(directory).includes('control')) return { kind: 'absent' }
@@ -103,10 +82,22 @@ export function readControl(files: Files, directory: string): ControlReading {
 
 function known(slot: ReturnType<typeof decodeSlot>, directory: string): Slot | undefined {
   if (slot === undefined || !('newer' in slot)) return slot
-  throw new AuditError('SPOOL_VERSION', `spool ${directory} has format version ${slot.newer}`, {
-    setting: 'spool.directory',
-    hint: 'It was written by a newer otel-audit: use that version, or another directory.',
-  })
+  throw newerVersion(directory, `format version ${slot.newer}`)
+}
+
+/** Reads control where a spool must be. Throws `SOURCE_UNREADABLE`, `SPOOL_CORRUPT` or `SPOOL_VERSION`. */
+export function readPresentControl(files: Files, directory: string): Extract<ControlReading, { kind: 'state' }> {
+  const control = readControl(files, directory)
+  if (control.kind === 'absent') throw noSpool(directory)
+  if (control.kind === 'damaged') throw controlDamaged(directory, 'both slots are damaged')
+  return control
+}
+
+/** The durable end that control tells of: the published position, where that is further than the watermark. */
+export function durableEnd({ state, published }: { state: ControlState; published: Published | undefined }): Published {
+  const { segment, offset, nextSequence } = state.watermark
+  const watermark = { segment, offset, nextSequence, epoch: state.epoch }
+  return published !== undefined && isBefore(watermark, published) ? published : watermark
 }
 
 /** Replaces the control file by one that holds `state` alone; durable on return. */

@@ -63,6 +63,11 @@ export interface SpoolPosition {
   readonly offset: number
 }
 
+/** Whether one place lies before another; segment numbers grow along the path. */
+export function isBefore(one: SpoolPosition, other: SpoolPosition): boolean {
+  return one.segment < other.segment || (one.segment === other.segment && one.offset < other.offset)
+}
+
 export interface SegmentHeader {
   readonly kind: 'planned' | 'explicit'
   readonly spoolId: string

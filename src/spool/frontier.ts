@@ -8,15 +8,8 @@ import { Frontier } from '../chain/merkle.ts'
 import type { ControlState } from './control.ts'
 import type { Files } from './files.ts'
 import { decodeSegmentFrontier, type SegmentFrontier, segmentHeaderBytes } from './format.ts'
-import {
-  damaged,
-  type FramePlace,
-  FrameReader,
-  type PathSegment,
-  readPath,
-  readSegmentHeader,
-  segmentPath,
-} from './segment.ts'
+import { damaged, segmentPath } from './refusals.ts'
+import { type FramePlace, FrameReader, type PathSegment, readPath, readSegmentHeader } from './segment.ts'
 
 /** The tree at the watermark, and at the start of the watermark's segment. */
 export interface RebuiltFrontier {
@@ -29,8 +22,11 @@ export function rebuildFrontier(files: Files, directory: string, state: ControlS
   const { watermark } = state
   const all = readPath(files, directory, { first: state.firstSegment, last: watermark.segment })
   const path = all.filter((one) => one.header.stream === state.stream)
-  const start = path.findLastIndex((one) => statedFrontier(files, directory, one) !== undefined)
-  const stated = path[start] === undefined ? undefined : statedFrontier(files, directory, path[start])
+  let stated: SegmentFrontier | undefined
+  const start = path.findLastIndex((one) => {
+    stated = statedFrontier(files, directory, one)
+    return stated !== undefined
+  })
   let atSegmentStart = stated
   const frontier = stated === undefined ? undefined : Frontier.from(stated.base - 1, stated.hashes)
   if (stated === undefined || atSegmentStart === undefined || frontier === undefined) {

@@ -10,15 +10,14 @@ import type { Cursor, RecordNumber } from './cursor.ts'
 import type { Files } from './files.ts'
 import { decodeSegmentFrontier, type SegmentHeader, segmentHeaderBytes } from './format.ts'
 import type { SpoolEnd } from './positions.ts'
+import { damaged, segmentPath } from './refusals.ts'
 import {
-  damaged,
   type FramePlace,
   FrameReader,
   type PathSegment,
   type ReadPlace,
   readPath,
   readSegmentHeader,
-  segmentPath,
 } from './segment.ts'
 
 interface Succession {

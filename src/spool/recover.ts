@@ -25,25 +25,17 @@ import { leafHash } from '../chain/hash.ts'
 import { formatTimestamp, nowMs } from '../clock.ts'
 import { parseRecord } from '../event/record.ts'
 import { clockBackMsMax } from '../limits.ts'
-import {
-  type ControlState,
-  controlDamaged,
-  type Predecessor,
-  readControl,
-  replaceControl,
-  type Watermark,
-} from './control.ts'
+import { type ControlState, type Predecessor, readControl, replaceControl, type Watermark } from './control.ts'
 import type { Files } from './files.ts'
-import type { SpoolPosition } from './format.ts'
+import { isBefore, type SpoolPosition } from './format.ts'
+import { controlDamaged, damaged, segmentPath } from './refusals.ts'
 import {
-  damaged,
   listSegments,
   type OpenSegment,
   type PathSegment,
   publishSegment,
   readPath,
   readSegmentHeader,
-  segmentPath,
 } from './segment.ts'
 import { scanTail, type Tail } from './tail.ts'
 
@@ -92,7 +84,7 @@ export function inspectSpool(files: Files, context: RecoveryContext): Inspection
   const path = readPath(files, directory, { first: state.firstSegment, last })
   const tail = scanTail(files, directory, { path, watermark: state.watermark })
   const proof = furthest([state.watermark, control.published, ...explicitProofs(path), ...tail.knownBehindCut])
-  if (isBehind(proof, tail.cut)) {
+  if (isBefore(tail.cut, proof)) {
     throw damaged(directory, tail.cut.segment, `synced frames are damaged or missing from offset ${tail.cut.offset}`)
   }
   return { state, path, tail, reason: reasonForNewStream(context, { state, path, tail }) }
@@ -141,13 +133,9 @@ function explicitProofs(path: readonly PathSegment[]): SpoolPosition[] {
     ])
 }
 
-function isBehind(one: SpoolPosition, other: SpoolPosition): boolean {
-  return one.segment > other.segment || (one.segment === other.segment && one.offset > other.offset)
-}
-
 function furthest(positions: readonly (SpoolPosition | undefined)[]): SpoolPosition {
   let best: SpoolPosition = { segment: 0, offset: 0 }
-  for (const position of positions) if (position !== undefined && isBehind(position, best)) best = position
+  for (const position of positions) if (position !== undefined && isBefore(best, position)) best = position
   return best
 }
 
@@ -165,7 +153,7 @@ function reasonForNewStream(
 
 /** `recorded` of the last record, above the watermark or below. */
 function lastRecorded({ watermark }: ControlState, tail: Tail): string | undefined {
-  const last = tail.records.at(-1)
+  const last = tail.records.at(-1)?.record
   return last === undefined ? watermark.recorded : parseRecord(last)?.recorded
 }
 
@@ -180,7 +168,7 @@ function publish(files: Files, context: RecoveryContext, found: Inspection): Rec
   const { watermark } = state
   const epoch = Math.max(state.epoch, ...found.path.map((one) => one.header.epoch)) + 1
   const nextSequence = watermark.nextSequence + tail.records.length
-  const lastRecord = tail.records.at(-1)
+  const lastRecord = tail.records.at(-1)?.record
   const hash = lastRecord === undefined ? watermark.hash : leafHash(lastRecord)
   const recorded = lastRecorded(state, tail)
   const spool = { spoolId: state.spoolId, stream: state.stream, deployment: context.deployment, epoch }
@@ -190,7 +178,7 @@ function publish(files: Files, context: RecoveryContext, found: Inspection): Rec
     previous: watermark,
     nextSequence: watermark.nextSequence,
     hash: watermark.hash,
-    records: tail.records.map((record, index) => ({ record, flags: tail.flags[index] ?? 0 })),
+    records: tail.records,
   })
   let next: ControlState = {
     ...spool,

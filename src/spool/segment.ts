@@ -5,8 +5,6 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import { AuditError } from '../errors.ts'
 import type { Files } from './files.ts'
 import {
   type DecodedFrame,
@@ -21,9 +19,9 @@ import {
   type SegmentHeader,
   type SpoolPosition,
   segmentHeaderBytes,
-  segmentName,
   segmentNumber,
 } from './format.ts'
+import { damaged, newerVersion, segmentPath } from './refusals.ts'
 
 const readBytes = 256 * 1024
 
@@ -44,10 +42,6 @@ export interface OpenSegment extends FramePlace {
   readonly segment: number
   readonly file: number
   readonly salt: number
-}
-
-export function segmentPath(directory: string, segment: number): string {
-  return join(directory, segmentName(segment))
 }
 
 /** Numbers of all segment files, ascending. */
@@ -100,21 +94,6 @@ export function readPath(files: Files, directory: string, range: { first: number
   return path
 }
 
-function newerVersion(directory: string, reason: string): AuditError {
-  return new AuditError('SPOOL_VERSION', `spool ${directory} has ${reason}`, {
-    setting: 'spool.directory',
-    hint: 'It was written by a newer otel-audit: use that version, or another directory.',
-  })
-}
-
-/** The error for damage that must not be guessed around. */
-export function damaged(directory: string, segment: number, what: string): AuditError {
-  return new AuditError('SPOOL_CORRUPT', `${segmentPath(directory, segment)}: ${what}`, {
-    setting: 'spool.directory',
-    hint: 'Nothing was changed. Look with `otel-audit spool check`, keep a copy of the directory, and start with another one.',
-  })
-}
-
 /** Creates a segment under a temporary name; it gets its real one by `nameSegment`, once what it needs is synced. */
 export function createSegment(files: Files, directory: string, header: SegmentHeader): number {
   const file = files.open(`${segmentPath(directory, header.segment)}.tmp`, 'create')
@@ -128,6 +107,12 @@ export function nameSegment(files: Files, directory: string, segment: number): v
   files.syncDirectory(directory)
 }
 
+/** A record and its frame's flags, on its way from one segment to another. */
+export interface CarriedRecord {
+  readonly record: Buffer
+  readonly flags: number
+}
+
 export interface SegmentContents {
   readonly spoolId: string
   readonly stream: string
@@ -136,7 +121,7 @@ export interface SegmentContents {
   readonly previous: SpoolPosition
   readonly nextSequence: number
   readonly hash: string | undefined
-  readonly records: readonly { readonly record: Buffer; readonly flags: number }[]
+  readonly records: readonly CarriedRecord[]
 }
 
 /** Writes, syncs and names an explicit segment; returns it open for writing. */
@@ -171,6 +156,12 @@ export function publishSegment(files: Files, directory: string, contents: Segmen
   files.sync(file)
   nameSegment(files, directory, contents.segment)
   return { segment: contents.segment, file, salt, offset, frameNumber: contents.records.length, frameCrc }
+}
+
+/** Removes segments that control no longer needs; durable on return. */
+export function unlinkSegments(files: Files, directory: string, segments: readonly number[]): void {
+  for (const segment of segments) files.unlink(segmentPath(directory, segment))
+  if (segments.length > 0) files.syncDirectory(directory)
 }
 
 /** Walks the frames of one segment in order, checking number, salt and link of each. */

@@ -3,23 +3,22 @@
  * the reader takes the lock and recovers first, so that everything written is durable, and releases it again.
  */
 
-import { controlDamaged, noSpool, readControl } from './control.ts'
+import { durableEnd, readPresentControl } from './control.ts'
 import { bootId, type Files } from './files.ts'
 import { isLocked, lockSpool } from './lock.ts'
-import type { SpoolEnd } from './positions.ts'
 import { SpoolReader } from './reader.ts'
 import { inspectSpool, recoverSpool } from './recover.ts'
-import { segmentPath } from './segment.ts'
+import { unlinkSegments } from './segment.ts'
 
 /** Opens a reader for the records that are durable now, oldest first. Throws `SOURCE_UNREADABLE` where no spool is, and what recovery throws. */
 export function openReader(files: Files, directory: string): SpoolReader {
   if (!isLocked(directory)) settle(files, directory)
-  const end = publishedEnd(files, directory)
+  const end = durableEnd(readPresentControl(files, directory))
   return new SpoolReader(files, directory, () => end)
 }
 
 function settle(files: Files, directory: string): void {
-  const deployment = stateOf(files, directory).state.deployment
+  const deployment = readPresentControl(files, directory).state.deployment
   const lock = lockSpool(directory)
   try {
     const context = { directory, deployment, bootId: bootId() }
@@ -27,26 +26,8 @@ function settle(files: Files, directory: string): void {
     if (tail === undefined || (tail.records.length === 0 && tail.tornBytes === 0)) return // all of it is durable
     const recovered = recoverSpool(files, context)
     files.close(recovered.segment.file)
-    for (const segment of recovered.superseded) files.unlink(segmentPath(directory, segment))
-    if (recovered.superseded.length > 0) files.syncDirectory(directory)
+    unlinkSegments(files, directory, recovered.superseded)
   } finally {
     lock.release()
   }
-}
-
-function publishedEnd(files: Files, directory: string): SpoolEnd {
-  const { state, published } = stateOf(files, directory)
-  const { segment, offset, nextSequence } = state.watermark
-  if (published === undefined || published.epoch !== state.epoch || state.clean)
-    return { segment, offset, nextSequence }
-  return published.segment > segment || (published.segment === segment && published.offset > offset)
-    ? published
-    : { segment, offset, nextSequence }
-}
-
-function stateOf(files: Files, directory: string) {
-  const control = readControl(files, directory)
-  if (control.kind === 'absent') throw noSpool(directory)
-  if (control.kind === 'damaged') throw controlDamaged(directory, 'both slots are damaged')
-  return control
 }

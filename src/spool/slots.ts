@@ -23,11 +23,12 @@ export function encodeSlot(slot: Slot): Buffer {
   const bytes = Buffer.alloc(slotBytes)
   magic.copy(bytes)
   bytes.writeUInt16LE(spoolVersion, 8)
-  const length = Buffer.byteLength(JSON.stringify(slot.members))
+  const text = JSON.stringify(slot.members)
+  const length = Buffer.byteLength(text)
   if (length > crcOffset - textOffset) throw new RangeError(`slot of ${length} bytes`)
   bytes.writeUInt32LE(length, 12)
   bytes.writeBigUInt64LE(BigInt(slot.generation), 16)
-  bytes.write(JSON.stringify(slot.members), textOffset)
+  bytes.write(text, textOffset)
   bytes.writeUInt32LE(crc32(bytes.subarray(0, crcOffset)), crcOffset)
   return bytes
 }

@@ -25,7 +25,7 @@ import {
 } from './format.ts'
 import { rebuildFrontier } from './frontier.ts'
 import { Positions, type SpoolEnd } from './positions.ts'
-import { createSegment, FrameReader, nameSegment, type OpenSegment, segmentPath } from './segment.ts'
+import { createSegment, FrameReader, nameSegment, type OpenSegment, unlinkSegments } from './segment.ts'
 
 /** How long a group gathers while nobody waits for it, in milliseconds: fewer syncs and less sector padding. */
 const groupMs = 20
@@ -97,7 +97,7 @@ export class Syncer {
 
   /** Runs until `requestStop`; then leaves the spool marked clean if a finish came first. */
   run(): void {
-    this.#unlinkSuperseded()
+    unlinkSegments(this.#files, this.#start.directory, this.#start.superseded)
     for (let stopping = false; !stopping; ) {
       stopping = this.#positions.stopRequested
       if (!stopping) this.#positions.sleep(() => this.#nothingToDo(), this.#idleMs())
@@ -247,12 +247,6 @@ export class Syncer {
     this.#newestSegment = segment
     this.#spare = { segment, file, salt }
     this.#positions.offerSpare(this.#spare)
-  }
-
-  #unlinkSuperseded(): void {
-    const { directory, superseded } = this.#start
-    for (const segment of superseded) this.#files.unlink(segmentPath(directory, segment))
-    if (superseded.length > 0) this.#files.syncDirectory(directory)
   }
 
   #nothingToDo(): boolean {

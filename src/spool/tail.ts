@@ -6,13 +6,13 @@
 import type { Watermark } from './control.ts'
 import type { Files } from './files.ts'
 import { decodeFrame, frameHeaderBytes, type SpoolPosition, segmentHeaderBytes } from './format.ts'
-import { damaged, FrameReader, type PathSegment, segmentPath } from './segment.ts'
+import { damaged, segmentPath } from './refusals.ts'
+import { type CarriedRecord, FrameReader, type PathSegment } from './segment.ts'
 
 /** What stands above the watermark. */
 export interface Tail {
   /** Records above the watermark, in order, copied. */
-  readonly records: readonly Buffer[]
-  readonly flags: readonly number[]
+  readonly records: readonly CarriedRecord[]
   readonly cut: SpoolPosition
   readonly tornBytes: number
   readonly knownBehindCut: readonly SpoolPosition[]
@@ -23,8 +23,7 @@ export function scanTail(files: Files, directory: string, scan: { path: PathSegm
   const { path, watermark } = scan
   const from = path.findIndex((one) => one.header.segment === watermark.segment)
   if (from < 0) throw damaged(directory, watermark.segment, 'the watermark names it, but no later segment does')
-  const records: Buffer[] = []
-  const flags: number[] = []
+  const records: CarriedRecord[] = []
   const knownBehindCut: SpoolPosition[] = []
   let cut: SpoolPosition = watermark
   let tornBytes = 0
@@ -41,8 +40,7 @@ export function scanTail(files: Files, directory: string, scan: { path: PathSegm
         frame !== undefined;
         frame = reader.next(one.length)
       ) {
-        records.push(Buffer.from(frame.record))
-        flags.push(frame.flags)
+        records.push({ record: Buffer.from(frame.record), flags: frame.flags })
       }
       if (open && (kind === 'explicit' || reader.place.frameNumber > link.frameNumber))
         cut = { segment, offset: reader.place.offset }
@@ -57,7 +55,7 @@ export function scanTail(files: Files, directory: string, scan: { path: PathSegm
       files.close(file)
     }
   }
-  return { records, flags, cut, tornBytes, knownBehindCut }
+  return { records, cut, tornBytes, knownBehindCut }
 }
 
 function checkReached(directory: string, one: PathSegment, offset: number): void {

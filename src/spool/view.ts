@@ -5,11 +5,12 @@
  */
 
 import type { StoredRecord } from '../event/record.ts'
-import { type ControlState, controlDamaged, noSpool, type Published, readControl } from './control.ts'
+import { type ControlState, durableEnd, type Published, readPresentControl } from './control.ts'
 import type { Files } from './files.ts'
-import { decodeFrame, type SpoolPosition, segmentHeaderBytes } from './format.ts'
+import { decodeFrame, isBefore, type SpoolPosition, segmentHeaderBytes } from './format.ts'
 import { isLocked } from './lock.ts'
-import { listSegments, type PathSegment, readPath, segmentPath } from './segment.ts'
+import { segmentPath } from './refusals.ts'
+import { listSegments, type PathSegment, readPath } from './segment.ts'
 
 const readBytes = 1024 * 1024
 
@@ -36,22 +37,13 @@ export interface SpoolView {
 /** Looks at a spool. Throws `SPOOL_CORRUPT` when not even control or headers can be read, `SPOOL_VERSION` for a later format. */
 export function viewSpool(files: Files, directory: string): SpoolView {
   const live = isLocked(directory)
-  const control = readControl(files, directory)
-  if (control.kind === 'absent') throw noSpool(directory)
-  if (control.kind === 'damaged') throw controlDamaged(directory, 'both slots are damaged')
+  const control = readPresentControl(files, directory)
   const { state } = control
-  const { segment, offset, nextSequence } = state.watermark
-  const watermark: Published = { segment, offset, nextSequence, epoch: state.epoch }
-  const published = control.published
-  const durable = published !== undefined && isBefore(watermark, published) ? published : watermark
+  const durable = durableEnd(control)
   const last = live ? durable.segment : (listSegments(files, directory).at(-1) ?? 0)
   const path = readPath(files, directory, { first: state.firstSegment, last })
   const segments = path.map((one) => one.header.segment)
   return { directory, state, durable, live, segments, records: () => walk(files, directory, { path, durable, live }) }
-}
-
-function isBefore(one: SpoolPosition, other: SpoolPosition): boolean {
-  return one.segment < other.segment || (one.segment === other.segment && one.offset < other.offset)
 }
 
 function* walk(

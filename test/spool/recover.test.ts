@@ -193,7 +193,7 @@ test('step 5: every flipped bit of a small spool is found or changes nothing tha
       overwrite(path, at, Buffer.from([(whole[at] ?? 0) ^ bit]))
       let found: string[] | undefined
       try {
-        found = inspectSpool(diskFiles, context(directory))?.tail.records.map(String)
+        found = inspectSpool(diskFiles, context(directory))?.tail.records.map(({ record }) => record.toString())
       } catch (error) {
         assert.ok(error instanceof AuditError, String(error))
       }
