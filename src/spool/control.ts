@@ -8,6 +8,7 @@
 import type { Files } from './files.ts'
 import { isBefore, type SpoolPosition } from './format.ts'
 import { controlDamaged, controlPath, newerVersion, noSpool } from './refusals.ts'
+import type { OpenDirectory } from './segment.ts'
 import { type decodeSlot, encodeSlot, newest, readSlot, type Slot, slotBytes } from './slots.ts'
 
 /** A durable place in the spool with all that is needed to go on from there. */
@@ -101,8 +102,8 @@ export function durableEnd({ state, published }: { state: ControlState; publishe
 }
 
 /** Replaces the control file by one that holds `state` alone; durable on return. */
-export function replaceControl(files: Files, directory: string, state: ControlState): void {
-  const temporary = `${controlPath(directory)}.tmp`
+export function replaceControl(files: Files, directory: OpenDirectory, state: ControlState): void {
+  const temporary = `${controlPath(directory.path)}.tmp`
   const file = files.open(temporary, 'create')
   try {
     const published: Published = {
@@ -116,8 +117,8 @@ export function replaceControl(files: Files, directory: string, state: ControlSt
   } finally {
     files.close(file)
   }
-  files.rename(temporary, controlPath(directory))
-  files.syncDirectory(directory)
+  files.rename(temporary, controlPath(directory.path))
+  files.syncDirectory(directory.file)
 }
 
 function place(position: SpoolPosition): SpoolPosition {

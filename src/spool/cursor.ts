@@ -31,10 +31,12 @@ export class CursorFile {
   constructor(files: Files, directory: string, name: string) {
     const fileName = cursorFileName(name)
     const path = join(directory, fileName)
+    const own = files.openDirectory(directory)
     const present = files.list(directory).includes(fileName)
     this.#files = files
     this.#file = files.open(path, present ? 'write' : 'create')
-    if (!present) files.syncDirectory(directory)
+    if (!present) files.syncDirectory(own)
+    files.close(own)
     const slot = newest(whole(readSlot(files, this.#file, 0)), whole(readSlot(files, this.#file, 1)))
     this.#generation = slot?.generation ?? 0
     this.#cursor = (slot?.members ?? {}) as Cursor

@@ -8,8 +8,13 @@
 import * as fs from 'node:fs'
 
 export interface Files {
-  /** Opens for reading and writing; `create` demands that the file does not exist yet. */
+  /** Opens a file; `create` demands that it does not exist yet. */
   open(path: string, how: 'create' | 'write' | 'read'): number
+  /**
+   * Opens a directory for `syncDirectory`. A caller keeps its own, opened before it makes the names it will sync: the
+   * kernel reports a failed write-back once to each descriptor, and not at all to those opened later.
+   */
+  openDirectory(path: string): number
   close(file: number): void
   /** Reads until the range is full or the file ends; returns the bytes read. */
   read(file: number, into: Uint8Array, position: number): number
@@ -18,20 +23,26 @@ export interface Files {
   size(file: number): number
   /** fdatasync. */
   sync(file: number): void
-  /** Makes names in the directory durable: creations, renames and removals. */
-  syncDirectory(directory: string): void
+  /** fsync of an open directory: makes its names durable, creations, renames and removals. */
+  syncDirectory(directory: number): void
   rename(from: string, to: string): void
   unlink(path: string): void
   list(directory: string): string[]
+  /** Device and inode of what a path names now; it changes when something else gets the name. */
+  identity(path: string): string
+  /** Bytes that the file system of a directory has left for us. */
+  freeBytes(directory: string): number
 }
 
 const flags = { create: fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_RDWR, write: 'r+', read: 'r' }
 
 export const diskFiles: Files = {
   open: (path, how) => fs.openSync(path, flags[how], 0o600),
+  openDirectory: (path) => fs.openSync(path, 'r'),
   close: (file) => fs.closeSync(file),
   size: (file) => fs.fstatSync(file).size,
   sync: (file) => fs.fdatasyncSync(file),
+  syncDirectory: (directory) => fs.fsyncSync(directory),
   rename: (from, to) => fs.renameSync(from, to),
   unlink: (path) => fs.unlinkSync(path),
   list: (directory) => fs.readdirSync(directory),
@@ -51,13 +62,14 @@ export const diskFiles: Files = {
     while (done < from.length) done += fs.writeSync(file, from, done, from.length - done, position + done)
   },
 
-  syncDirectory(directory) {
-    const handle = fs.openSync(directory, 'r')
-    try {
-      fs.fsyncSync(handle)
-    } finally {
-      fs.closeSync(handle)
-    }
+  identity(path) {
+    const { dev, ino } = fs.statSync(path)
+    return `${dev}:${ino}`
+  },
+
+  freeBytes(directory) {
+    const { bavail, bsize } = fs.statfsSync(directory)
+    return bavail * bsize
   },
 }
 

@@ -7,9 +7,10 @@ import { leafHash } from '../chain/hash.ts'
 import { Frontier } from '../chain/merkle.ts'
 import type { ControlState } from './control.ts'
 import type { Files } from './files.ts'
-import { decodeSegmentFrontier, type SegmentFrontier, segmentHeaderBytes } from './format.ts'
+import { segmentHeaderBytes } from './format.ts'
 import { damaged, segmentPath } from './refusals.ts'
 import { type FramePlace, FrameReader, type PathSegment, readPath, readSegmentHeader } from './segment.ts'
+import { decodeSegmentFrontier, type SegmentFrontier } from './segment-header.ts'
 
 /** The tree at the watermark, and at the start of the watermark's segment. */
 export interface RebuiltFrontier {
@@ -27,15 +28,16 @@ export function rebuildFrontier(files: Files, directory: string, state: ControlS
     stated = statedFrontier(files, directory, one)
     return stated !== undefined
   })
-  let atSegmentStart = stated
   const frontier = stated === undefined ? undefined : Frontier.from(stated.base - 1, stated.hashes)
-  if (stated === undefined || atSegmentStart === undefined || frontier === undefined) {
+  if (stated === undefined || frontier === undefined) {
     throw damaged(directory, watermark.segment, 'no segment states the tree before it')
   }
+  let atSegmentStart: SegmentFrontier = stated
   let { frameCrc, previousHash } = stated
   for (const one of path.slice(start)) {
     if (one.header.kind === 'explicit') frameCrc = one.crc
-    atSegmentStart = { base: frontier.size + 1, previousHash, hashes: [...frontier.hashes()], frameCrc }
+    const hashes = [...frontier.hashes()]
+    atSegmentStart = { base: frontier.size + 1, previousHash, hashes, frameCrc, writtenMs: one.header.createdMs }
     const limit = one.header.segment === watermark.segment ? watermark.offset : one.length
     const end = walkSegment(
       files,
@@ -59,7 +61,7 @@ export function rebuildFrontier(files: Files, directory: string, state: ControlS
 function statedFrontier(files: Files, directory: string, one: PathSegment): SegmentFrontier | undefined {
   const { header, crc } = one
   if (header.kind === 'explicit' && header.base === 1)
-    return { base: 1, previousHash: undefined, hashes: [], frameCrc: crc }
+    return { base: 1, previousHash: undefined, hashes: [], frameCrc: crc, writtenMs: header.createdMs }
   return decodeSegmentFrontier(readSegmentHeader(files, directory, header.segment).bytes)
 }
 

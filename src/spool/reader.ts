@@ -8,7 +8,7 @@ import type { StoredRecord } from '../event/record.ts'
 import { readControl } from './control.ts'
 import type { Cursor, RecordNumber } from './cursor.ts'
 import type { Files } from './files.ts'
-import { decodeSegmentFrontier, type SegmentHeader, segmentHeaderBytes } from './format.ts'
+import { segmentHeaderBytes } from './format.ts'
 import type { SpoolEnd } from './positions.ts'
 import { damaged, segmentPath } from './refusals.ts'
 import {
@@ -19,6 +19,7 @@ import {
   readPath,
   readSegmentHeader,
 } from './segment.ts'
+import { decodeSegmentFrontier, type SegmentHeader } from './segment-header.ts'
 
 interface Succession {
   readonly successor: PathSegment

@@ -31,7 +31,9 @@ import { isBefore, type SpoolPosition } from './format.ts'
 import { controlDamaged, damaged, segmentPath } from './refusals.ts'
 import {
   listSegments,
+  type OpenDirectory,
   type OpenSegment,
+  openDirectory,
   type PathSegment,
   publishSegment,
   readPath,
@@ -93,11 +95,20 @@ export function inspectSpool(files: Files, context: RecoveryContext): Inspection
 /** Recovers or creates the spool. Throws `SPOOL_CORRUPT` or `SPOOL_VERSION`, and then has changed nothing that counts. */
 export function recoverSpool(files: Files, context: RecoveryContext): Recovered {
   const { directory } = context
-  files.syncDirectory(directory)
-  for (const name of files.list(directory)) if (name.endsWith('.tmp')) files.unlink(`${directory}/${name}`)
-  const found = inspectSpool(files, context)
-  const segments = listSegments(files, directory)
-  return found === undefined ? createSpool(files, context, segments) : publish(files, context, found)
+  const own = openDirectory(files, directory)
+  try {
+    files.syncDirectory(own.file)
+    for (const name of files.list(directory)) if (name.endsWith('.tmp')) files.unlink(`${directory}/${name}`)
+    const found = inspectSpool(files, context)
+    return found === undefined ? createSpool(files, { ...context, own }) : publish(files, { ...context, own }, found)
+  } finally {
+    files.close(own.file)
+  }
+}
+
+/** A recovery that makes names in the directory. */
+interface Recovering extends RecoveryContext {
+  readonly own: OpenDirectory
 }
 
 /** A first opening that was killed before control got its name leaves one empty explicit segment. */
@@ -107,10 +118,10 @@ function isFirstOpening(files: Files, directory: string, segments: readonly numb
   return decoded.ok && decoded.header.epoch === 1 && decoded.header.kind === 'explicit' && decoded.header.base === 1
 }
 
-function createSpool(files: Files, context: RecoveryContext, leftover: readonly number[]): Recovered {
-  for (const segment of leftover) files.unlink(segmentPath(context.directory, segment))
+function createSpool(files: Files, context: Recovering): Recovered {
+  for (const leftover of listSegments(files, context.directory)) files.unlink(segmentPath(context.directory, leftover))
   const spool = { spoolId: randomUUID(), deployment: context.deployment, stream: randomUUID(), epoch: 1 }
-  const segment = publishSegment(files, context.directory, {
+  const segment = publishSegment(files, context.own, {
     ...spool,
     segment: 1,
     previous: { segment: 0, offset: 0 },
@@ -120,7 +131,7 @@ function createSpool(files: Files, context: RecoveryContext, leftover: readonly 
   })
   const watermark = { segment: 1, offset: segment.offset, nextSequence: 1, frameNumber: 0, frameCrc: segment.frameCrc }
   const state = { ...spool, bootId: context.bootId, firstSegment: 1, watermark, clean: false }
-  replaceControl(files, context.directory, state)
+  replaceControl(files, context.own, state)
   return { state, segment, previousEnd: 'none', recovered: 0, tornBytes: 0, predecessor: undefined, superseded: [] }
 }
 
@@ -162,7 +173,7 @@ function isClockFarBack(recorded: string | undefined): boolean {
 }
 
 /** Steps 7 and 8. */
-function publish(files: Files, context: RecoveryContext, found: Inspection): Recovered {
+function publish(files: Files, context: Recovering, found: Inspection): Recovered {
   const { state, tail, reason } = found
   const nextSegment = (listSegments(files, context.directory).at(-1) ?? 0) + 1
   const { watermark } = state
@@ -172,7 +183,7 @@ function publish(files: Files, context: RecoveryContext, found: Inspection): Rec
   const hash = lastRecord === undefined ? watermark.hash : leafHash(lastRecord)
   const recorded = lastRecorded(state, tail)
   const spool = { spoolId: state.spoolId, stream: state.stream, deployment: context.deployment, epoch }
-  let segment = publishSegment(files, context.directory, {
+  let segment = publishSegment(files, context.own, {
     ...spool,
     segment: nextSegment,
     previous: watermark,
@@ -203,11 +214,11 @@ function publish(files: Files, context: RecoveryContext, found: Inspection): Rec
       hash: undefined,
       records: [],
     }
-    segment = publishSegment(files, context.directory, fresh)
+    segment = publishSegment(files, context.own, fresh)
     next = { ...next, stream, watermark: { ...endOf(segment), nextSequence: 1 } }
   }
   next = { ...next, predecessor }
-  replaceControl(files, context.directory, next)
+  replaceControl(files, context.own, next)
   const live = new Set(found.path.map((one) => one.header.segment).filter((number) => number <= watermark.segment))
   const all = listSegments(files, context.directory).filter((number) => number < nextSegment)
   return {

@@ -5,23 +5,27 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import { nowMs } from '../clock.ts'
 import type { Files } from './files.ts'
 import {
   type DecodedFrame,
-  type DecodedSegmentHeader,
   decodeFrame,
-  decodeSegmentHeader,
   encodeFrame,
-  encodeSegmentHeader,
+  type FrameLoad,
   frameBytes,
   frameHeaderBytes,
   nextSector,
-  type SegmentHeader,
   type SpoolPosition,
   segmentHeaderBytes,
   segmentNumber,
 } from './format.ts'
 import { damaged, newerVersion, segmentPath } from './refusals.ts'
+import {
+  type DecodedSegmentHeader,
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  type SegmentHeader,
+} from './segment-header.ts'
 
 const readBytes = 256 * 1024
 
@@ -101,15 +105,27 @@ export function createSegment(files: Files, directory: string, header: SegmentHe
   return file
 }
 
-/** Gives a synced segment its name; durable on return. */
-export function nameSegment(files: Files, directory: string, segment: number): void {
-  files.rename(`${segmentPath(directory, segment)}.tmp`, segmentPath(directory, segment))
-  files.syncDirectory(directory)
+/** A spool's directory, with the descriptor by which the holder syncs the names that it makes. */
+export interface OpenDirectory {
+  readonly path: string
+  readonly file: number
 }
 
-/** A record and its frame's flags, on its way from one segment to another. */
+export function openDirectory(files: Files, path: string): OpenDirectory {
+  return { path, file: files.openDirectory(path) }
+}
+
+/** Gives a synced segment its name; durable on return. */
+export function nameSegment(files: Files, directory: OpenDirectory, segment: number): void {
+  const path = segmentPath(directory.path, segment)
+  files.rename(`${path}.tmp`, path)
+  files.syncDirectory(directory.file)
+}
+
+/** What a frame carries, on its way from one segment to another. */
 export interface CarriedRecord {
   readonly record: Buffer
+  readonly attachment: Buffer
   readonly flags: number
 }
 
@@ -125,10 +141,10 @@ export interface SegmentContents {
 }
 
 /** Writes, syncs and names an explicit segment; returns it open for writing. */
-export function publishSegment(files: Files, directory: string, contents: SegmentContents): OpenSegment {
+export function publishSegment(files: Files, directory: OpenDirectory, contents: SegmentContents): OpenSegment {
   const salt = randomBytes(4).readUInt32LE()
-  const length = contents.records.reduce((sum, { record }) => sum + frameBytes(record.length), segmentHeaderBytes)
-  const file = createSegment(files, directory, {
+  const length = contents.records.reduce((sum, carried) => sum + frameBytes(loadOf(carried)), segmentHeaderBytes)
+  const file = createSegment(files, directory.path, {
     kind: 'explicit',
     spoolId: contents.spoolId,
     stream: contents.stream,
@@ -140,16 +156,19 @@ export function publishSegment(files: Files, directory: string, contents: Segmen
     previousLength: contents.previous.offset,
     publishedLength: length,
     previousHash: contents.hash,
+    createdMs: nowMs(),
   })
   const header = Buffer.alloc(512)
   files.read(file, header, 0)
   let frameCrc = header.readUInt32LE(508)
   let offset = segmentHeaderBytes
-  contents.records.forEach(({ record, flags }, index) => {
-    const frame = Buffer.alloc(frameBytes(record.length))
+  contents.records.forEach((carried, index) => {
+    const { record, attachment, flags } = carried
+    const frame = Buffer.alloc(frameBytes(loadOf(carried)))
     record.copy(frame, frameHeaderBytes)
+    attachment.copy(frame, frameHeaderBytes + record.length)
     const place = { flags, salt, number: index + 1, sequence: contents.nextSequence + index, previousCrc: frameCrc }
-    frameCrc = encodeFrame(frame, { ...place, known: contents.previous }, record.length)
+    frameCrc = encodeFrame(frame, { ...place, known: contents.previous }, loadOf(carried))
     files.write(file, frame, offset)
     offset += frame.length
   })
@@ -158,10 +177,14 @@ export function publishSegment(files: Files, directory: string, contents: Segmen
   return { segment: contents.segment, file, salt, offset, frameNumber: contents.records.length, frameCrc }
 }
 
+function loadOf({ record, attachment }: CarriedRecord): FrameLoad {
+  return { record: record.length, attachment: attachment.length }
+}
+
 /** Removes segments that control no longer needs; durable on return. */
-export function unlinkSegments(files: Files, directory: string, segments: readonly number[]): void {
-  for (const segment of segments) files.unlink(segmentPath(directory, segment))
-  if (segments.length > 0) files.syncDirectory(directory)
+export function unlinkSegments(files: Files, directory: OpenDirectory, segments: readonly number[]): void {
+  for (const segment of segments) files.unlink(segmentPath(directory.path, segment))
+  if (segments.length > 0) files.syncDirectory(directory.file)
 }
 
 /** Walks the frames of one segment in order, checking number, salt and link of each. */

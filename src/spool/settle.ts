@@ -8,7 +8,7 @@ import { bootId, type Files } from './files.ts'
 import { isLocked, lockSpool } from './lock.ts'
 import { SpoolReader } from './reader.ts'
 import { inspectSpool, recoverSpool } from './recover.ts'
-import { unlinkSegments } from './segment.ts'
+import { openDirectory, unlinkSegments } from './segment.ts'
 
 /** Opens a reader for the records that are durable now, oldest first. Throws `SOURCE_UNREADABLE` where no spool is, and what recovery throws. */
 export function openReader(files: Files, directory: string): SpoolReader {
@@ -26,7 +26,9 @@ function settle(files: Files, directory: string): void {
     if (tail === undefined || (tail.records.length === 0 && tail.tornBytes === 0)) return // all of it is durable
     const recovered = recoverSpool(files, context)
     files.close(recovered.segment.file)
-    unlinkSegments(files, directory, recovered.superseded)
+    const own = openDirectory(files, directory)
+    unlinkSegments(files, own, recovered.superseded)
+    files.close(own.file)
   } finally {
     lock.release()
   }

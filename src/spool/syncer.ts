@@ -10,22 +10,25 @@ import { type CheckpointDetails, checkpointDetails } from '../chain/checkpoint.t
 import { leafHash } from '../chain/hash.ts'
 import type { Frontier } from '../chain/merkle.ts'
 import type { Signer } from '../chain/note.ts'
-import { monotonicMs } from '../clock.ts'
+import { monotonicMs, nowMs } from '../clock.ts'
 import { AuditError } from '../errors.ts'
 import { parseRecord } from '../event/record.ts'
 import { checkpointIntervalMs, checkpointRecords, segmentBytesMax } from '../limits.ts'
 import { ControlFile, type ControlState, type Watermark } from './control.ts'
 import type { Files } from './files.ts'
-import {
-  checkpointFlag,
-  type DecodedFrame,
-  encodeSegmentFrontier,
-  type SegmentFrontier,
-  segmentHeaderBytes,
-} from './format.ts'
+import { checkpointFlag, type DecodedFrame, segmentHeaderBytes } from './format.ts'
 import { rebuildFrontier } from './frontier.ts'
 import { Positions, type SpoolEnd } from './positions.ts'
-import { createSegment, FrameReader, nameSegment, type OpenSegment, unlinkSegments } from './segment.ts'
+import {
+  createSegment,
+  FrameReader,
+  nameSegment,
+  type OpenDirectory,
+  type OpenSegment,
+  openDirectory,
+  unlinkSegments,
+} from './segment.ts'
+import { encodeSegmentFrontier, type SegmentFrontier } from './segment-header.ts'
 
 /** How long a group gathers while nobody waits for it, in milliseconds: fewer syncs and less sector padding. */
 const groupMs = 20
@@ -62,6 +65,7 @@ export class Syncer {
   readonly #positions: Positions
   readonly #control: ControlFile
   readonly #frontier: Frontier
+  readonly #directory: OpenDirectory
   #segment: { segment: number; file: number; salt: number }
   #reader: FrameReader
   #newestSegment: number
@@ -80,6 +84,7 @@ export class Syncer {
     const { state, segment } = start
     this.#files = files
     this.#start = start
+    this.#directory = openDirectory(files, start.directory)
     this.#signer = context.signer
     this.#post = context.post
     this.#positions = new Positions(start.memory)
@@ -97,7 +102,7 @@ export class Syncer {
 
   /** Runs until `requestStop`; then leaves the spool marked clean if a finish came first. */
   run(): void {
-    unlinkSegments(this.#files, this.#start.directory, this.#start.superseded)
+    unlinkSegments(this.#files, this.#directory, this.#start.superseded)
     for (let stopping = false; !stopping; ) {
       stopping = this.#positions.stopRequested
       if (!stopping) this.#positions.sleep(() => this.#nothingToDo(), this.#idleMs())
@@ -107,6 +112,7 @@ export class Syncer {
     if (this.#spare !== undefined && this.#positions.spareOffered) this.#files.close(this.#spare.file)
     this.#files.close(this.#segment.file)
     this.#control.close()
+    this.#files.close(this.#directory.file)
     this.#post({ kind: 'stopped' })
   }
 
@@ -147,7 +153,8 @@ export class Syncer {
     this.#spare = undefined
     this.#reader = new FrameReader(this.#files, this.#segment, { offset: segmentHeaderBytes, frameNumber: 0, frameCrc })
     const base = this.#frontier.size + 1
-    this.#writeFrontier({ base, previousHash: this.#last.hash, hashes: this.#frontier.hashes(), frameCrc })
+    const hashes = this.#frontier.hashes()
+    this.#writeFrontier({ base, previousHash: this.#last.hash, hashes, frameCrc, writtenMs: nowMs() })
     this.#files.sync(this.#segment.file)
   }
 
@@ -241,9 +248,10 @@ export class Syncer {
       salt,
       epoch,
       previous: this.#segment.segment,
+      createdMs: nowMs(),
     })
     this.#files.sync(file)
-    nameSegment(this.#files, this.#start.directory, segment)
+    nameSegment(this.#files, this.#directory, segment)
     this.#newestSegment = segment
     this.#spare = { segment, file, salt }
     this.#positions.offerSpare(this.#spare)

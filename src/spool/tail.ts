@@ -40,7 +40,8 @@ export function scanTail(files: Files, directory: string, scan: { path: PathSegm
         frame !== undefined;
         frame = reader.next(one.length)
       ) {
-        records.push({ record: Buffer.from(frame.record), flags: frame.flags })
+        const { record, attachment, flags } = frame
+        records.push({ record: Buffer.from(record), attachment: Buffer.from(attachment), flags })
       }
       if (open && (kind === 'explicit' || reader.place.frameNumber > link.frameNumber))
         cut = { segment, offset: reader.place.offset }

@@ -15,7 +15,7 @@ export class SpoolWriter {
   readonly #files: Files
   readonly #positions: Positions
   readonly #segmentBytesMax: number
-  readonly #buffer = Buffer.allocUnsafeSlow(frameBytes(recordBytesMax))
+  readonly #buffer = Buffer.allocUnsafeSlow(frameBytes({ record: recordBytesMax, attachment: 0 }))
   #segment: OpenSegment
   #offset: number
   #frameNumber: number
@@ -48,7 +48,8 @@ export class SpoolWriter {
   append(record: string, flags: number): string {
     const recordBytes = this.#buffer.write(record, frameHeaderBytes, recordBytesMax, 'utf8')
     const hash = leafHash(this.#buffer.subarray(frameHeaderBytes, frameHeaderBytes + recordBytes))
-    const length = frameBytes(recordBytes)
+    const load = { record: recordBytes, attachment: 0 }
+    const length = frameBytes(load)
     this.#offset = this.#positions.beginAppend(this.end)
     try {
       if (this.#offset + length > this.#segmentBytesMax) this.#roll()
@@ -62,7 +63,7 @@ export class SpoolWriter {
           previousCrc: this.#frameCrc,
           known: this.#positions.known(),
         },
-        recordBytes,
+        load,
       )
       this.#write(length)
       this.#offset += length

@@ -28,15 +28,13 @@ import {
 } from '../../src/event/record.ts'
 import * as limits from '../../src/limits.ts'
 import { derivedColumns } from '../../src/postgres/projection.ts'
+import { decodeFrame, encodeFrame, frameHeaderBytes } from '../../src/spool/format.ts'
 import {
-  decodeFrame,
   decodeSegmentFrontier,
   decodeSegmentHeader,
-  encodeFrame,
   encodeSegmentFrontier,
   encodeSegmentHeader,
-  frameHeaderBytes,
-} from '../../src/spool/format.ts'
+} from '../../src/spool/segment-header.ts'
 import { decodeSlot, encodeSlot } from '../../src/spool/slots.ts'
 import { openSource } from '../../src/verify/sources.ts'
 import { verifySource } from '../../src/verify/verify.ts'
@@ -206,7 +204,7 @@ describe('the code', () => {
     assert.equal(reading.frame.previousCrc, header.crc)
     const again = Buffer.alloc(spool.frame.length, 0xee)
     reading.frame.record.copy(again, frameHeaderBytes)
-    encodeFrame(again, reading.frame, reading.frame.record.length)
+    encodeFrame(again, reading.frame, { record: reading.frame.record.length, attachment: 0 })
     assert.deepEqual(again, spool.frame)
 
     const slot = decodeSlot(spool.controlSlot)

@@ -184,6 +184,12 @@ export class SimDisk {
       inode.disk = cache
       for (const index of synced) if (sectorsEqual(inode.cache, cache, index)) inode.dirty.delete(index)
     },
+    openDirectory: () => {
+      this.#call()
+      return this.#nextFile++
+    },
+    identity: (path) => path,
+    freeBytes: () => 2 ** 40,
     syncDirectory: () => {
       this.#call()
       if (this.#faults.ignoreDirectorySyncs) return
