@@ -5,6 +5,7 @@
  * cache and overwriting the other one before a power cut would leave both bad.
  */
 
+import type { ControlFact } from '../event/record.ts'
 import type { Files } from './files.ts'
 import { isBefore, type SpoolPosition } from './format.ts'
 import { controlDamaged, controlPath, newerVersion, noSpool } from './refusals.ts'
@@ -29,8 +30,14 @@ export interface Predecessor {
   readonly stream: string
   readonly sequence: number
   readonly hash: string | undefined
-  readonly reason: 'boot' | 'torn' | 'recovery' | 'clock' | 'deployment'
+  readonly reason: StreamReason
 }
+
+/**
+ * Why a new stream begins: another boot after an unclean end, torn bytes, a recovery that was itself killed, a clock
+ * far back, a renamed deployment, a copied or restored directory, an accepted loss, a destination whose head is ahead.
+ */
+export type StreamReason = 'boot' | 'torn' | 'recovery' | 'clock' | 'deployment' | 'copied' | 'loss' | 'ahead'
 
 export interface ControlState {
   readonly spoolId: string
@@ -44,6 +51,22 @@ export interface ControlState {
   readonly clean: boolean
   /** What the stream follows, kept at least until its first record says so. */
   readonly predecessor?: Predecessor | undefined
+  /** Where the spool lay when this was written; a copy lies elsewhere. */
+  readonly place?: SpoolPlace | undefined
+  /** Names of the destinations that must confirm a segment before it goes. Absent names stay until they are dropped. */
+  readonly destinations?: readonly string[] | undefined
+  /** What happened while no writer lived; the next opening seals these behind its `opened`. */
+  readonly facts?: readonly ControlFact[] | undefined
+}
+
+/** What a copied or restored spool cannot have in common with the original. */
+export interface SpoolPlace {
+  /** Device and inode of the directory. */
+  readonly directory: string
+  /** Device and inode of the control file. */
+  readonly control: string
+  /** `/etc/machine-id`; empty where there is none. */
+  readonly machine: string
 }
 
 /** The durable position as it was last told to other processes. */
