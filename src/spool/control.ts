@@ -8,9 +8,9 @@
 import type { ControlFact } from '../event/record.ts'
 import type { Files } from './files.ts'
 import { isBefore, type SpoolPosition } from './format.ts'
-import { controlDamaged, controlPath, newerVersion, noSpool } from './refusals.ts'
+import { controlDamaged, controlPath, noSpool } from './refusals.ts'
 import type { OpenDirectory } from './segment.ts'
-import { type decodeSlot, encodeSlot, newest, readSlot, type Slot, slotBytes } from './slots.ts'
+import { encodeSlot, newest, readSlot, slotBytes } from './slots.ts'
 
 /** A durable place in the spool with all that is needed to go on from there. */
 export interface Watermark extends SpoolPosition {
@@ -88,9 +88,10 @@ export type ControlReading =
 /** Reads the newest state. Throws `SPOOL_VERSION` for a later format, and what the file system throws. */
 export function readControl(files: Files, directory: string): ControlReading {
   if (!files.list(directory).includes('control')) return { kind: 'absent' }
-  const file = files.open(controlPath(directory), 'read')
+  const path = controlPath(directory)
+  const file = files.open(path, 'read')
   try {
-    const slots = [0, 1, 2].map((index) => known(readSlot(files, file, index), directory))
+    const slots = [0, 1, 2].map((index) => readSlot(files, { file, path }, index))
     const state = newest(slots[0], slots[1])
     if (state === undefined) return { kind: 'damaged' }
     return {
@@ -102,11 +103,6 @@ export function readControl(files: Files, directory: string): ControlReading {
   } finally {
     files.close(file)
   }
-}
-
-function known(slot: ReturnType<typeof decodeSlot>, directory: string): Slot | undefined {
-  if (slot === undefined || !('newer' in slot)) return slot
-  throw newerVersion(directory, `format version ${slot.newer}`)
 }
 
 /** Reads control where a spool must be. Throws `SOURCE_UNREADABLE`, `SPOOL_CORRUPT` or `SPOOL_VERSION`. */

@@ -27,7 +27,10 @@ export class CursorFile {
   #generation: number
   #cursor: Cursor
 
-  /** Opens or creates the cursor of a destination; both slots damaged count as no cursor: records are sent again. */
+  /**
+   * Opens or creates the cursor of a destination; both slots damaged count as no cursor: records are sent again. Throws
+   * `SPOOL_VERSION` for a later format.
+   */
   constructor(files: Files, directory: string, name: string) {
     const fileName = cursorFileName(name)
     const path = join(directory, fileName)
@@ -37,7 +40,7 @@ export class CursorFile {
     this.#file = files.open(path, present ? 'write' : 'create')
     if (!present) files.syncDirectory(own)
     files.close(own)
-    const slot = newest(whole(readSlot(files, this.#file, 0)), whole(readSlot(files, this.#file, 1)))
+    const slot = newestSlot(files, { file: this.#file, path })
     this.#generation = slot?.generation ?? 0
     this.#cursor = (slot?.members ?? {}) as Cursor
   }
@@ -60,11 +63,12 @@ export class CursorFile {
   }
 }
 
-/** The cursor of a destination, read only. */
+/** The cursor of a destination, read only. Throws `SPOOL_VERSION` for a later format. */
 export function readCursor(files: Files, directory: string, name: string): Cursor {
-  const file = files.open(join(directory, cursorFileName(name)), 'read')
+  const path = join(directory, cursorFileName(name))
+  const file = files.open(path, 'read')
   try {
-    return (newest(whole(readSlot(files, file, 0)), whole(readSlot(files, file, 1)))?.members ?? {}) as Cursor
+    return (newestSlot(files, { file, path })?.members ?? {}) as Cursor
   } finally {
     files.close(file)
   }
@@ -80,6 +84,6 @@ export function cursorName(fileName: string): string | undefined {
   return fileName.startsWith('cursor-') ? decodeURIComponent(fileName.slice('cursor-'.length)) : undefined
 }
 
-function whole(slot: ReturnType<typeof readSlot>): Slot | undefined {
-  return slot === undefined || 'newer' in slot ? undefined : slot
+function newestSlot(files: Files, open: { file: number; path: string }): Slot | undefined {
+  return newest(readSlot(files, open, 0), readSlot(files, open, 1))
 }

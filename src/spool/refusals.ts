@@ -12,6 +12,10 @@ export function controlPath(directory: string): string {
   return join(directory, 'control')
 }
 
+export function ballastPath(directory: string): string {
+  return join(directory, 'ballast')
+}
+
 /** Damage in a segment that must not be guessed around. */
 export function damaged(directory: string, segment: number, what: string): AuditError {
   return new AuditError('SPOOL_CORRUPT', `${segmentPath(directory, segment)}: ${what}`, {
@@ -29,8 +33,8 @@ export function controlDamaged(directory: string, what: string): AuditError {
 }
 
 /** A file of a later format; `what` says which. */
-export function newerVersion(directory: string, what: string): AuditError {
-  return new AuditError('SPOOL_VERSION', `spool ${directory} has ${what}`, {
+export function newerVersion(path: string, what: string): AuditError {
+  return new AuditError('SPOOL_VERSION', `${path} has ${what}`, {
     setting: 'spool.directory',
     hint: 'It was written by a newer otel-audit: use that version, or another directory.',
   })

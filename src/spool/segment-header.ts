@@ -64,6 +64,7 @@ export function decodeSegmentHeader(bytes: Buffer): DecodedSegmentHeader {
   if (!bytes.subarray(0, 8).equals(segmentMagic)) return { ok: false, reason: 'no segment magic' }
   const version = bytes.readUInt16LE(8)
   if (version > spoolVersion) return { ok: false, reason: `format version ${version}`, newer: true }
+  if (version < spoolVersion) return { ok: false, reason: `format version ${version}, which was never released` }
   const crc = bytes.readUInt32LE(508)
   if (crc !== crc32(bytes.subarray(0, 508))) return { ok: false, reason: 'header checksum does not match' }
   const base = Number(bytes.readBigUInt64LE(64))

@@ -89,8 +89,8 @@ export function readPath(files: Files, directory: string, range: { first: number
   for (let segment = range.last; segment >= range.first && segment > 0; ) {
     if (!present.has(segment)) throw damaged(directory, segment, 'the file is missing')
     const decoded = readSegmentHeader(files, directory, segment)
-    if (!decoded.ok)
-      throw decoded.newer ? newerVersion(directory, decoded.reason) : damaged(directory, segment, decoded.reason)
+    if (!decoded.ok && decoded.newer) throw newerVersion(segmentPath(directory, segment), decoded.reason)
+    if (!decoded.ok) throw damaged(directory, segment, decoded.reason)
     path.unshift({ header: decoded.header, crc: decoded.crc, length })
     length = decoded.header.kind === 'explicit' ? decoded.header.previousLength : undefined
     segment = decoded.header.previous

@@ -8,6 +8,7 @@
 import { crc32 } from 'node:zlib'
 import type { Files } from './files.ts'
 import { spoolVersion } from './format.ts'
+import { newerVersion } from './refusals.ts'
 
 export const slotBytes = 4_096
 const magic = Buffer.from('OAUDSLOT')
@@ -39,15 +40,21 @@ export function decodeSlot(bytes: Buffer): Slot | undefined | { readonly newer: 
   if (bytes.readUInt32LE(crcOffset) !== crc32(bytes.subarray(0, crcOffset))) return undefined
   const version = bytes.readUInt16LE(8)
   if (version > spoolVersion) return { newer: version }
+  if (version < spoolVersion) return undefined // never released
   const text = bytes.toString('utf8', textOffset, textOffset + bytes.readUInt32LE(12))
   return { generation: Number(bytes.readBigUInt64LE(16)), members: JSON.parse(text) as Record<string, unknown> }
 }
 
-/** Reads slot `index` of an open file. */
-export function readSlot(files: Files, file: number, index: number): ReturnType<typeof decodeSlot> {
+/**
+ * Reads slot `index` of an open file; `undefined` when it was never written or is damaged. Throws `SPOOL_VERSION` for
+ * a later format: what it says cannot be known, and neither slot may be overwritten.
+ */
+export function readSlot(files: Files, open: { file: number; path: string }, index: number): Slot | undefined {
   const bytes = Buffer.alloc(slotBytes)
-  const length = files.read(file, bytes, index * slotBytes)
-  return decodeSlot(bytes.subarray(0, length))
+  const length = files.read(open.file, bytes, index * slotBytes)
+  const slot = decodeSlot(bytes.subarray(0, length))
+  if (slot === undefined || !('newer' in slot)) return slot
+  throw newerVersion(open.path, `format version ${slot.newer}`)
 }
 
 /** The newer of two slots. */
