@@ -1,16 +1,16 @@
 /**
  * The delivery thread: one forwarder with its own cursor for each destination, so that none waits for another. Takes
- * `flush` and `stop`, tells its state when it changes and at least each second while records move.
+ * `flush` and `stop`, tells its state when it changes and at least each second while records move. Beside the own spool
+ * it drains slots that lost their process (`adopt.ts`), when it is told where to look.
  */
 
 import type { MessagePort } from 'node:worker_threads'
-import { createDestination } from '../destination/create.ts'
-import type { Destination, DestinationOptions } from '../destination/destination.ts'
+import type { DestinationOptions } from '../destination/destination.ts'
 import { errorText } from '../errors.ts'
-import { diskFiles } from '../spool/files.ts'
 import { Positions } from '../spool/positions.ts'
-import { Forwarder, type ForwarderState } from './forwarder.ts'
-import { SpoolSource } from './spool-source.ts'
+import { type AdoptedSlot, Adopter, type AdoptStart } from './adopt.ts'
+import type { ForwarderState } from './forwarder.ts'
+import { type Lane, nameOf, openLane, runLane } from './lane.ts'
 
 const reportMs = 1_000
 
@@ -19,6 +19,8 @@ export interface DeliveryStart {
   readonly memory: SharedArrayBuffer
   readonly stream: string
   readonly destinations: readonly DestinationOptions[]
+  /** Where slots without a process are looked for; absent for a single spool. */
+  readonly adopt?: AdoptStart | undefined
 }
 
 /** What the delivery thread is told. */
@@ -26,28 +28,30 @@ export type DeliveryOrder = { readonly kind: 'flush'; readonly id: number } | { 
 
 /** What it tells. */
 export type DeliveryMessage =
-  | { readonly kind: 'states'; readonly states: readonly ForwarderState[] }
+  | { readonly kind: 'states'; readonly states: readonly ForwarderState[]; readonly adopted?: AdoptedSlot | undefined }
   /** One destination began or ceased to fail. */
   | { readonly kind: 'changed'; readonly state: ForwarderState }
   | { readonly kind: 'flushed'; readonly id: number }
   /** A forwarder stopped for good: its disk or its configuration failed. */
   | { readonly kind: 'failed'; readonly name: string; readonly reason: string }
+  /** A slot lost its process, and its records are delivered from here. */
+  | { readonly kind: 'adopting'; readonly slot: string }
+  /** A slot cannot be adopted until somebody looks at it. */
+  | { readonly kind: 'passed-over'; readonly slot: string; readonly reason: string }
   | { readonly kind: 'stopped' }
 
-interface Lane {
-  readonly forwarder: Forwarder
-  readonly destination: Destination
-  readonly source: SpoolSource
-}
+type Post = (message: DeliveryMessage) => void
 
 /** Runs until told to stop. */
 export async function runDelivery(start: DeliveryStart, port: MessagePort): Promise<void> {
-  const post = (message: DeliveryMessage) => port.postMessage(message)
+  const post: Post = (message) => port.postMessage(message)
   const stopping = new AbortController()
-  const positions = new Positions(start.memory)
-  const opened = await Promise.all(start.destinations.map((options) => openLane(options, { start, positions, post })))
+  const opened = await Promise.all(start.destinations.map((options) => openOwnLane(options, start, post)))
   const lanes = opened.filter((lane) => lane !== undefined)
-  const tell = () => post({ kind: 'states', states: lanes.map((lane) => lane.forwarder.state()) })
+  const adopter = start.adopt === undefined ? undefined : new Adopter(start.adopt, post)
+  const tell = () => {
+    post({ kind: 'states', states: lanes.map((lane) => lane.forwarder.state()), adopted: adopter?.adopted })
+  }
   port.on('message', (order: DeliveryOrder) => {
     if (order.kind === 'stop') stopping.abort()
     else
@@ -56,7 +60,7 @@ export async function runDelivery(start: DeliveryStart, port: MessagePort): Prom
         .then(() => post({ kind: 'flushed', id: order.id }))
   })
   const timer = setInterval(tell, reportMs)
-  await Promise.all(lanes.map((lane) => runLane(lane, stopping.signal, post)))
+  await Promise.all([...lanes.map((lane) => runOwnLane(lane, stopping.signal, post)), adopter?.run(stopping.signal)])
   if (!stopping.signal.aborted) await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve))
   clearInterval(timer)
   tell()
@@ -64,31 +68,23 @@ export async function runDelivery(start: DeliveryStart, port: MessagePort): Prom
   port.close()
 }
 
-async function openLane(
-  options: DestinationOptions,
-  { start, positions, post }: { start: DeliveryStart; positions: Positions; post: (message: DeliveryMessage) => void },
-): Promise<Lane | undefined> {
-  const name = options.name ?? options.type
+async function openOwnLane(options: DestinationOptions, start: DeliveryStart, post: Post): Promise<Lane | undefined> {
+  const { directory, stream } = start
+  const positions = new Positions(start.memory)
   try {
-    const destination = await createDestination(options)
-    const { directory, stream } = start
-    const source = new SpoolSource({ files: diskFiles, directory, name, stream, durable: () => positions.durable() })
-    const onStateChange = (state: ForwarderState) => post({ kind: 'changed', state })
-    return { forwarder: new Forwarder({ destination, source, options, onStateChange }), destination, source }
+    const spool = { directory, stream, durable: () => positions.durable() }
+    return await openLane(options, spool, (state) => post({ kind: 'changed', state }))
   } catch (error) {
-    post({ kind: 'failed', name, reason: errorText(error) })
+    post({ kind: 'failed', name: nameOf(options), reason: errorText(error) })
     return undefined
   }
 }
 
-async function runLane(lane: Lane, signal: AbortSignal, post: (message: DeliveryMessage) => void): Promise<void> {
+async function runOwnLane(lane: Lane, signal: AbortSignal, post: Post): Promise<void> {
   try {
-    await lane.forwarder.run(signal)
+    await runLane(lane, signal)
   } catch (error) {
     post({ kind: 'failed', name: lane.destination.name, reason: errorText(error) })
-  } finally {
-    await lane.destination.close()
-    lane.source.close()
   }
 }
 

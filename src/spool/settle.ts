@@ -18,18 +18,24 @@ export function openReader(files: Files, directory: string): SpoolReader {
 }
 
 function settle(files: Files, directory: string): void {
-  const deployment = readPresentControl(files, directory).state.deployment
+  readPresentControl(files, directory) // a lock file has no business where no spool is
   const lock = lockSpool(directory)
   try {
-    const context = { directory, deployment, bootId: bootId() }
-    const tail = inspectSpool(files, context)?.tail
-    if (tail === undefined || (tail.records.length === 0 && tail.tornBytes === 0)) return // all of it is durable
-    const recovered = recoverSpool(files, context)
-    files.close(recovered.segment.file)
-    const own = openDirectory(files, directory)
-    unlinkSegments(files, own, recovered.superseded)
-    files.close(own.file)
+    settleHeld(files, directory)
   } finally {
     lock.release()
   }
+}
+
+/** Makes everything written durable and readable. The caller holds the lock. Throws what recovery throws. */
+export function settleHeld(files: Files, directory: string): void {
+  const { deployment } = readPresentControl(files, directory).state
+  const context = { directory, deployment, bootId: bootId() }
+  const tail = inspectSpool(files, context)?.tail
+  if (tail === undefined || (tail.records.length === 0 && tail.tornBytes === 0)) return // all of it is durable
+  const recovered = recoverSpool(files, context)
+  files.close(recovered.segment.file)
+  const own = openDirectory(files, directory)
+  unlinkSegments(files, own, recovered.superseded)
+  files.close(own.file)
 }
