@@ -243,7 +243,7 @@ function attributesIn({ attributes = [] }: OtlpLog): JsonObject {
 const spool = readSpool()
 
 function readSpool() {
-  const { segmentHeader, frontierBlock, frame, controlSlot } = JSON.parse(read('spool-version-0.json'))
+  const { segmentHeader, frontierBlock, frame, controlSlot } = JSON.parse(read('spool-version-1.json'))
   const hex = (text: string): Buffer => Buffer.from(text, 'hex')
   return {
     segmentHeader: hex(segmentHeader),
