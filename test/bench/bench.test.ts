@@ -26,14 +26,23 @@ function runBench(name: string, ...options: readonly string[]): { report: BenchR
   return { report: JSON.parse(stdout) as BenchReport, document: readFileSync(out, 'utf8') }
 }
 
-function assertWellFormed({ report, document }: ReturnType<typeof runBench>): void {
+/** `absent` says which figures a contender has not. */
+function assertWellFormed(
+  { report, document }: ReturnType<typeof runBench>,
+  absent = (_contender: string, _figure: string): boolean => false,
+): void {
   for (const [contender, figures] of Object.entries(report.figures)) {
-    for (const { figure } of report.columns) assert.equal(typeof figures[figure], 'number', `${contender} ${figure}`)
+    for (const { figure } of report.columns) {
+      assert.equal(typeof figures[figure] === 'number', !absent(contender, figure), `${contender} ${figure}`)
+    }
   }
   assert.ok(Object.keys(report.figures).length >= 3)
-  const rows = document.split('\n').filter((line) => line.startsWith('|'))
-  assert.equal(rows.length, Object.keys(report.figures).length + 2)
-  assert.equal(new Set(rows.map((row) => row.split('|').length)).size, 1)
+  const tables = [...document.matchAll(/(?:^\|.*\n)+/gm)].map(([table]) => table.trimEnd().split('\n'))
+  assert.equal(tables.length, new Set(report.columns.map(({ table }) => table)).size)
+  for (const rows of tables) {
+    assert.equal(rows.length, Object.keys(report.figures).length + 2)
+    assert.equal(new Set(rows.map((row) => row.split('|').length)).size, 1)
+  }
   assert.ok(document.includes(report.command) && document.includes(report.machine.cpu))
   assert.equal(document.match(/; aim /g)?.length ?? 0, report.aims.length)
 }
@@ -44,6 +53,11 @@ describe('a benchmark', () => {
   it('of delivery runs, loses nothing, and writes its section', () =>
     assertWellFormed(runBench('deliver', '--no-collector')))
   it('of verification runs and writes its section', () => assertWellFormed(runBench('verify')))
+  it('of the spool runs and writes a table for each load', () =>
+    assertWellFormed(
+      runBench('spool'),
+      (contender, figure) => contender.includes('never synced') && figure.startsWith('durable'),
+    ))
 
   it('sends to the real collector, which counts what arrived', (context) => {
     if (collectorBinary() === undefined) return context.skip(collectorAbsent)
@@ -55,7 +69,7 @@ describe('a benchmark', () => {
     const argv = [join(import.meta.dirname, 'main.ts'), 'speed']
     const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
     assert.equal(status, 2)
-    assert.match(stderr, /emit .*\n.*deliver .*\n.*verify /)
+    assert.match(stderr, /emit .*\n.*deliver .*\n.*verify .*\n.*spool /)
   })
 })
 

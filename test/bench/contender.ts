@@ -10,22 +10,29 @@ import type { EmitterSetup } from './emitter.ts'
 import { emitters } from './emitters.ts'
 import type { Figures } from './figures.ts'
 import { type Load, measureLoad } from './load.ts'
+import type { KeeperSetup } from './spool-keeper.ts'
+import { type KeeperLoad, measureKeeper } from './spool-load.ts'
 
 /** What a contender is told first. */
 export type Setup =
   | ({ readonly role: 'emitter'; readonly name: string } & EmitterSetup)
   | ({ readonly role: 'checker'; readonly name: string } & CheckerSetup)
+  | ({ readonly role: 'keeper'; readonly name: string } & KeeperSetup)
 
-/** What a contender is told, one order at a time. Emitters are measured under a load. */
-export type Order =
-  | { readonly kind: 'setup'; readonly setup: Setup }
-  | { readonly kind: 'measure'; readonly load?: Load | undefined }
-  | { readonly kind: 'close' }
+/** Emitters and keepers are measured under a load of their kind. */
+export interface MeasureOrder {
+  readonly kind: 'measure'
+  readonly load?: Load | undefined
+  readonly keeperLoad?: KeeperLoad | undefined
+}
+
+/** What a contender is told, one order at a time. */
+export type Order = { readonly kind: 'setup'; readonly setup: Setup } | MeasureOrder | { readonly kind: 'close' }
 
 export type Answer = { readonly figures: Figures } | { readonly error: string }
 
 interface Contender {
-  measure(load: Load | undefined): Promise<Figures>
+  measure(order: MeasureOrder): Promise<Figures>
   close(): Promise<Figures>
 }
 
@@ -47,23 +54,44 @@ function answer(one: Answer): void {
 
 async function obey(order: Order): Promise<Figures> {
   if (order.kind === 'setup') {
-    contender = order.setup.role === 'emitter' ? startEmitter(order.setup) : startChecker(order.setup)
+    contender = await startContender(order.setup)
     return {}
   }
   if (contender === undefined) throw new Error('an order before the setup')
-  return order.kind === 'close' ? contender.close() : contender.measure(order.load)
+  return order.kind === 'close' ? contender.close() : contender.measure(order)
+}
+
+async function startContender(setup: Setup): Promise<Contender> {
+  if (setup.role === 'checker') return startChecker(setup)
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  return setup.role === 'emitter' ? startEmitter(setup) : startKeeper(setup)
 }
 
 function startEmitter(setup: { readonly name: string } & EmitterSetup): Contender {
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   const emitter = emitters[setup.name]?.(setup)
   if (emitter === undefined) throw new Error(`no emitter ${setup.name}`)
   return {
-    measure(load) {
+    measure({ load }) {
       if (load === undefined) throw new Error('an emitter is measured under a load')
       return measureLoad(emitter, load)
     },
     close: async () => ({ records: await emitter.close() }),
+  }
+}
+
+async function startKeeper(setup: { readonly name: string } & KeeperSetup): Promise<Contender> {
+  const { keepers } = await import('./spool-keepers.ts') // with LMDB, which nobody else should have in its process
+  const keeper = keepers[setup.name]?.(setup)
+  if (keeper === undefined) throw new Error(`no keeper ${setup.name}`)
+  return {
+    measure({ keeperLoad }) {
+      if (keeperLoad === undefined) throw new Error('a keeper is measured under a load')
+      return measureKeeper(keeper, setup.directory, keeperLoad)
+    },
+    async close() {
+      await keeper.close()
+      return {}
+    },
   }
 }
 

@@ -59,7 +59,7 @@ export const emit: Bench = {
 }
 
 const whatIsCompared = [
-  `An event of twelve members and some details (about 850 bytes as a record), within a trace.`,
+  `An event of twelve members and some details (about 950 bytes as a record), within a trace.`,
   `Call times and CPU are taken at a steady ${((rate.burstEvents / rate.everyMs) * 1_000).toLocaleString('en-US')} events/s, in bursts of ${rate.burstEvents} with a return to the event loop after each, which the batch processor's queue of 2,048 never overflows;`,
   'the columns "in bursts" at 1,000 events without a pause, after which everything is sent before the next burst begins.',
   'Thread CPU is `process.threadCpuUsage()` of the application thread until the sink has confirmed everything, less what the same loop costs without emitting: for the batch processor it holds encoding and sending, for otel-audit the call and the words of its worker threads, whose own work stands in the last column only.',

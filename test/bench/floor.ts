@@ -46,7 +46,7 @@ export function createFloorEmitter({ directory }: EmitterSetup): Emitter<BenchEv
 const { traceId, spanId, traceFlags } = requestTrace(0)
 
 /** The members in sorted order, as a record of this event has them. */
-function createRecord(event: BenchEvent, seq: number, prev: string) {
+export function createRecord(event: BenchEvent, seq: number, prev: string) {
   const { actor, target, request, details } = event
   const recorded = formatTimestamp(nowMs())
   return {

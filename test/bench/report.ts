@@ -6,11 +6,13 @@
 import { type Figures, medianOf, type Rounds } from './figures.ts'
 import { formatMachine, type Machine } from './machine.ts'
 
-/** A column of the table. `figure` names what the contenders measured. */
+/** A column of a table. `figure` names what the contenders measured. */
 export interface Column {
   readonly figure: string
   readonly title: string
   readonly digits: number
+  /** Where a report has several tables: the title of the one it stands in. */
+  readonly table?: string | undefined
 }
 
 /** Where the product must end, and where it stands. */
@@ -59,7 +61,7 @@ export function formatSection(report: BenchReport): string {
     `## ${title}`,
     `${formatMachine(machine)} ${intro}`,
     `\`\`\`sh\n${command}\n\`\`\``,
-    formatTable(report),
+    ...formatTables(report),
     report.aims.map(formatAim).join('\n'),
     compared.join(' '),
   ]
@@ -67,11 +69,16 @@ export function formatSection(report: BenchReport): string {
     .join('\n\n')
 }
 
-function formatTable({ columns, figures }: BenchReport): string {
+function formatTables({ columns, figures }: BenchReport): string[] {
+  const tables = Map.groupBy(columns, ({ table }) => table ?? '')
+  return [...tables].map(([title, own]) => formatTable(title, own, figures))
+}
+
+function formatTable(title: string, columns: readonly Column[], figures: BenchReport['figures']): string {
   const rows = Object.entries(figures).map(([title, row]) => {
     return [title, ...columns.map(({ figure, digits }) => formatNumber(row[figure], digits))]
   })
-  const head = ['', ...columns.map((column) => column.title)]
+  const head = [title, ...columns.map((column) => column.title)]
   const rule = ['---', ...columns.map(() => '---:')]
   return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
