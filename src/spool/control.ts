@@ -5,12 +5,19 @@
  * cache and overwriting the other one before a power cut would leave both bad.
  */
 
+import { AuditError } from '../errors.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { Files } from './files.ts'
 import { isBefore, type SpoolPosition } from './format.ts'
+import { placeOf, type SpoolPlace } from './guard.ts'
 import { controlDamaged, controlPath, noSpool } from './refusals.ts'
 import type { OpenDirectory } from './segment.ts'
 import { encodeSlot, newest, readSlot, slotBytes } from './slots.ts'
+
+const publishedSlot = 2
+const countsSlot = 3
+/** Longest state, without its place, in bytes of JSON; a slot holds 4,068. */
+const controlBytesMax = 3_600
 
 /** A durable place in the spool with all that is needed to go on from there. */
 export interface Watermark extends SpoolPosition {
@@ -59,16 +66,6 @@ export interface ControlState {
   readonly facts?: readonly ControlFact[] | undefined
 }
 
-/** What a copied or restored spool cannot have in common with the original. */
-export interface SpoolPlace {
-  /** Device and inode of the directory. */
-  readonly directory: string
-  /** Device and inode of the control file. */
-  readonly control: string
-  /** `/etc/machine-id`; empty where there is none. */
-  readonly machine: string
-}
-
 /** The durable position as it was last told to other processes. */
 export interface Published extends SpoolPosition {
   readonly epoch: number
@@ -91,14 +88,14 @@ export function readControl(files: Files, directory: string): ControlReading {
   const path = controlPath(directory)
   const file = files.open(path, 'read')
   try {
-    const slots = [0, 1, 2].map((index) => readSlot(files, { file, path }, index))
+    const slots = [0, 1, publishedSlot].map((index) => readSlot(files, { file, path }, index))
     const state = newest(slots[0], slots[1])
     if (state === undefined) return { kind: 'damaged' }
     return {
       kind: 'state',
       state: state.members as unknown as ControlState,
       generation: state.generation,
-      published: slots[2]?.members as unknown as Published | undefined,
+      published: slots[publishedSlot]?.members as unknown as Published | undefined,
     }
   } finally {
     files.close(file)
@@ -120,28 +117,68 @@ export function durableEnd({ state, published }: { state: ControlState; publishe
   return published !== undefined && isBefore(watermark, published) ? published : watermark
 }
 
-/** Replaces the control file by one that holds `state` alone; durable on return. */
-export function replaceControl(files: Files, directory: OpenDirectory, state: ControlState): void {
+/** What a control file holds, to be written as a whole. */
+export interface ControlContents {
+  /** Without a place: it is where it is written. */
+  readonly state: ControlState
+  /** The watermark, unless given. */
+  readonly published?: Published | undefined
+  /** The machine that writes it. */
+  readonly machine: string
+}
+
+/**
+ * Replaces the control file by one that holds this alone, and the suppression counts of the old one; durable on
+ * return. The state as it was written: its place names the new file. Throws `INVALID_OPTION` where it has no room.
+ */
+export function replaceControl(files: Files, directory: OpenDirectory, contents: ControlContents): ControlState {
+  checkRoom(contents.state)
   const temporary = `${controlPath(directory.path)}.tmp`
+  const counts = readCounts(files, directory.path)
   const file = files.open(temporary, 'create')
+  let { state } = contents
   try {
-    const published: Published = {
-      ...place(state.watermark),
-      epoch: state.epoch,
-      nextSequence: state.watermark.nextSequence,
-    }
+    const place = placeOf(files, { directory: directory.path, control: temporary, machine: contents.machine })
+    state = { ...state, place }
+    const { segment, offset, nextSequence } = state.watermark
+    const published = contents.published ?? { segment, offset, nextSequence, epoch: state.epoch }
     files.write(file, encodeSlot({ generation: 1, members: { ...state } }), 0)
-    files.write(file, encodeSlot({ generation: 1, members: { ...published } }), 2 * slotBytes)
+    files.write(file, encodeSlot({ generation: 1, members: { ...published } }), publishedSlot * slotBytes)
+    if (counts.length > 0) files.write(file, counts, countsSlot * slotBytes)
     files.sync(file)
   } finally {
     files.close(file)
   }
   files.rename(temporary, controlPath(directory.path))
   files.syncDirectory(directory.file)
+  return state
 }
 
-function place(position: SpoolPosition): SpoolPosition {
-  return { segment: position.segment, offset: position.offset }
+/** What is waiting to be sealed, and the names of destinations, must leave room for positions to grow. */
+function checkRoom(state: ControlState): void {
+  const bytes = Buffer.byteLength(JSON.stringify({ ...state, place: undefined }))
+  if (bytes <= controlBytesMax) return
+  const [names, facts] = [state.destinations?.length ?? 0, state.facts?.length ?? 0]
+  throw new AuditError(
+    'INVALID_OPTION',
+    `the control file has no room for ${names} destination names and ${facts} facts: ${bytes} bytes, at most ${controlBytesMax}`,
+    {
+      setting: facts === 0 ? 'destinations' : 'spool.directory',
+      hint: 'Give destinations shorter names, drop those that are gone, or start the program once, so that it seals the facts.',
+    },
+  )
+}
+
+/** The slot of the suppression counts, as it stands. */
+function readCounts(files: Files, directory: string): Buffer {
+  const bytes = Buffer.alloc(slotBytes)
+  if (!files.list(directory).includes('control')) return bytes.subarray(0, 0)
+  const file = files.open(controlPath(directory), 'read')
+  try {
+    return bytes.subarray(0, files.read(file, bytes, countsSlot * slotBytes))
+  } finally {
+    files.close(file)
+  }
 }
 
 /** The open control file of the sync thread. */
@@ -168,7 +205,7 @@ export class ControlFile {
     this.#files.write(
       this.#file,
       encodeSlot({ generation: this.#generation, members: { ...published } }),
-      2 * slotBytes,
+      publishedSlot * slotBytes,
     )
   }
 

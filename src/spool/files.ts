@@ -30,6 +30,8 @@ export interface Files {
   list(directory: string): string[]
   /** Device and inode of what a path names now; it changes when something else gets the name. */
   identity(path: string): string
+  /** When what a path names now was made, where the file system remembers: a freed inode is soon given out again. */
+  born?(path: string): string
   /** Bytes that the file system of a directory has left for us. */
   freeBytes(directory: string): number
 }
@@ -67,6 +69,12 @@ export const diskFiles: Files = {
     return `${dev}:${ino}`
   },
 
+  born(path) {
+    const { birthtimeNs, ctimeNs } = fs.statSync(path, { bigint: true })
+    // Where the kernel has no such time Node gives the last change instead, or zero: then nothing is known.
+    return birthtimeNs === ctimeNs || birthtimeNs === 0n ? '' : String(birthtimeNs)
+  },
+
   freeBytes(directory) {
     const { bavail, bsize } = fs.statfsSync(directory)
     return bavail * bsize
@@ -99,6 +107,15 @@ export function bootId(): string {
     return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   } catch {
     return '' // no Linux: an unclean end then always counts as another boot
+  }
+}
+
+/** Identifies this installation of the machine; empty where the platform has no such thing. */
+export function machineId(): string {
+  try {
+    return fs.readFileSync('/etc/machine-id', 'utf8').trim()
+  } catch {
+    return '' // no systemd: device and inode alone must tell a copy
   }
 }
 

@@ -2,33 +2,49 @@
  * Opening a spool: what is there, what of it counts, and a state from which a writer can go on. Runs on the thread
  * that opens, under the lock, before any reader or emit. The steps, in this order; the table test has their rows:
  *
- * 1. Sync the directory; remove `*.tmp` (none ever got a name that counts).
- * 2. Read control: newest valid slot, published slot. No control and no segments: a new spool. No control beside
- *    segments, or both slots bad: fail closed.
- * 3. Walk back from the highest segment by header. A bad header or a missing predecessor is corruption. Segments off
- *    this path are void.
- * 4. Scan frames from the watermark W. An explicit successor says where its predecessor ends, and frames must reach
- *    there; a planned one continues it only if its first frame links. Where frames end is the cut.
+ * 1. Sync the directory. A repair that was interrupted: fail closed, it alone knows how to go on. Remove `*.tmp`
+ *    (none ever got a name that counts).
+ * 2. Read control: newest valid slot, published slot; one damaged slot leaves the other. No control and no segments,
+ *    or one empty first segment: a new spool. No control beside segments, or both slots bad: fail closed.
+ * 3. Walk back from the highest segment by header to `firstSegment`. A bad header, a missing segment, a segment of
+ *    another spool is corruption. A segment above the watermark with an epoch below control's, or below that of the
+ *    segment before it, is an older owner's: two processes wrote, fail closed. Segments off this path are void:
+ *    unused spares, what a failed sync condemned, and files whose removal a power cut undid.
+ * 4. Scan frames from the watermark W, by stream. An explicit successor says where its predecessor ends, and frames
+ *    must reach there; a planned one continues it only if its first frame links. A segment of another stream starts
+ *    at sequence 1. Where frames end is the cut.
  * 5. Proof K: the furthest of W, the published slot, explicit headers with their lengths, and the known position of
  *    every header-valid frame behind the cut. K behind the cut is corruption; otherwise what follows the cut is torn:
- *    it was never acknowledged.
- * 6. A new stream starts when the end was unclean and (the boot is another, or bytes stand behind the cut), when a
- *    segment's epoch is above control's (a recovery that was itself killed), when the clock is more than 60 s behind
- *    the last record, or when the deployment changed.
- * 7. Publish one explicit segment with everything above W; a new stream gets a further explicit segment.
- * 8. Replace control by rename: boot id, epoch, new watermark, unclean.
+ *    it was never acknowledged. Damage below W is not looked for here: `scrub`, `check` and `verify` find it.
+ * 6. A new stream starts when the spool lies where control was not written (a copy); when a segment's epoch is above
+ *    control's (a recovery that was itself killed, or control's renaming undone); when the end was unclean and the
+ *    boot is another, or bytes stand behind the cut; when a destination has confirmed more than stands here; when the
+ *    clock is more than 60 s behind the last record; when the deployment changed. A repair has started it already.
+ * 7. Publish what stands above W, one explicit segment a stream; a new stream gets a further one. Numbers go on above
+ *    every number in use.
+ * 8. Replace control by rename: place, boot id, epoch, new watermark, unclean, names of destinations, facts to seal.
  * 9. The caller starts readers and emits, and unlinks the superseded segments.
  */
 
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { leafHash } from '../chain/hash.ts'
-import { formatTimestamp, nowMs } from '../clock.ts'
-import { parseRecord } from '../event/record.ts'
-import { clockBackMsMax } from '../limits.ts'
-import { type ControlState, type Predecessor, readControl, replaceControl, type Watermark } from './control.ts'
-import type { Files } from './files.ts'
-import { isBefore, type SpoolPosition } from './format.ts'
-import { controlDamaged, damaged, segmentPath } from './refusals.ts'
+import { type ControlFact, parseRecord } from '../event/record.ts'
+import {
+  type ControlReading,
+  type ControlState,
+  type Predecessor,
+  readControl,
+  replaceControl,
+  type StreamReason,
+  type Watermark,
+} from './control.ts'
+import type { RecordNumber } from './cursor.ts'
+import { type Files, machineId } from './files.ts'
+import { isBefore, type SpoolPosition, segmentHeaderBytes } from './format.ts'
+import { readLivePath } from './live-path.ts'
+import { confirmedAhead, lastRecorded, lastStream, missingHere, reasonForNewStream } from './new-stream.ts'
+import { controlDamaged, damaged, repairUnfinished, segmentPath } from './refusals.ts'
 import {
   listSegments,
   type OpenDirectory,
@@ -36,10 +52,9 @@ import {
   openDirectory,
   type PathSegment,
   publishSegment,
-  readPath,
   readSegmentHeader,
 } from './segment.ts'
-import { scanTail, type Tail } from './tail.ts'
+import { nextSequenceOf, type Proof, scanTail, type Tail, type TailStream } from './tail.ts'
 
 export interface Recovered {
   /** Control as it now stands on disk; its watermark is the durable end and the place to go on. */
@@ -51,6 +66,8 @@ export interface Recovered {
   /** Bytes of frames that were never acknowledged. */
   readonly tornBytes: number
   readonly predecessor: Predecessor | undefined
+  /** What to seal behind `opened`; control keeps it until a state without it is saved. */
+  readonly facts: readonly ControlFact[]
   /** Segments that the new control no longer needs. */
   readonly superseded: readonly number[]
 }
@@ -59,6 +76,10 @@ export interface RecoveryContext {
   readonly directory: string
   readonly deployment: string
   readonly bootId: string
+  /** Default: this machine's. */
+  readonly machineId?: string | undefined
+  /** Names to be united with those in control: all must confirm a segment before it goes. */
+  readonly destinations?: readonly string[] | undefined
 }
 
 /** What a closed spool holds, as recovery sees it (steps 2 to 6), before anything is changed. */
@@ -67,29 +88,29 @@ export interface Inspection {
   readonly path: readonly PathSegment[]
   readonly tail: Tail
   /** Why the next opening starts a new stream, if it does. */
-  readonly reason: Predecessor['reason'] | undefined
+  readonly reason: StreamReason | undefined
+  /** A record that a destination has confirmed and that does not stand here. */
+  readonly ahead: RecordNumber | undefined
 }
 
 /** Looks, changes nothing. `undefined` for a directory without a spool. Throws `SPOOL_CORRUPT` or `SPOOL_VERSION`. */
 export function inspectSpool(files: Files, context: RecoveryContext): Inspection | undefined {
   const { directory } = context
+  if (files.list(directory).includes('repair')) throw repairUnfinished(directory)
   const control = readControl(files, directory)
   const segments = listSegments(files, directory)
   if (control.kind === 'damaged') throw controlDamaged(directory, 'both slots are damaged')
   if (control.kind === 'absent') {
     if (segments.length === 0 || isFirstOpening(files, directory, segments)) return undefined
-    throw controlDamaged(directory, 'it is missing although there are segments')
+    throw controlDamaged(directory, `it is missing although there are ${segments.length} segments`)
   }
   const { state } = control
-  const last = segments.at(-1)
-  if (last === undefined) throw damaged(directory, state.watermark.segment, 'all segments are missing')
-  const path = readPath(files, directory, { first: state.firstSegment, last })
+  const path = readLivePath(files, directory, { state, segments })
   const tail = scanTail(files, directory, { path, watermark: state.watermark })
-  const proof = furthest([state.watermark, control.published, ...explicitProofs(path), ...tail.knownBehindCut])
-  if (isBefore(tail.cut, proof)) {
-    throw damaged(directory, tail.cut.segment, `synced frames are damaged or missing from offset ${tail.cut.offset}`)
-  }
-  return { state, path, tail, reason: reasonForNewStream(context, { state, path, tail }) }
+  checkProofs(directory, tail, [...controlProofs(control), ...path.flatMap(explicitProofs), ...tail.provenBehindCut])
+  const ahead = confirmedAhead(files, directory, tail)
+  const opening = { ...context, machine: context.machineId ?? machineId() }
+  return { state, path, tail, ahead, reason: reasonForNewStream(files, opening, { state, path, tail, ahead }) }
 }
 
 /** Recovers or creates the spool. Throws `SPOOL_CORRUPT` or `SPOOL_VERSION`, and then has changed nothing that counts. */
@@ -98,8 +119,8 @@ export function recoverSpool(files: Files, context: RecoveryContext): Recovered 
   const own = openDirectory(files, directory)
   try {
     files.syncDirectory(own.file)
-    for (const name of files.list(directory)) if (name.endsWith('.tmp')) files.unlink(`${directory}/${name}`)
     const found = inspectSpool(files, context)
+    for (const name of files.list(directory)) if (name.endsWith('.tmp')) files.unlink(`${directory}/${name}`)
     return found === undefined ? createSpool(files, { ...context, own }) : publish(files, { ...context, own }, found)
   } finally {
     files.close(own.file)
@@ -111,11 +132,17 @@ interface Recovering extends RecoveryContext {
   readonly own: OpenDirectory
 }
 
-/** A first opening that was killed before control got its name leaves one empty explicit segment. */
+/** A first opening that was killed before control got its name leaves one explicit segment without a frame. */
 function isFirstOpening(files: Files, directory: string, segments: readonly number[]): boolean {
   if (segments.length !== 1 || segments[0] !== 1) return false
   const decoded = readSegmentHeader(files, directory, 1)
-  return decoded.ok && decoded.header.epoch === 1 && decoded.header.kind === 'explicit' && decoded.header.base === 1
+  if (!decoded.ok || decoded.header.epoch !== 1 || decoded.header.kind !== 'explicit') return false
+  const file = files.open(segmentPath(directory, 1), 'read')
+  try {
+    return files.size(file) <= segmentHeaderBytes
+  } finally {
+    files.close(file)
+  }
 }
 
 function createSpool(files: Files, context: Recovering): Recovered {
@@ -129,114 +156,133 @@ function createSpool(files: Files, context: Recovering): Recovered {
     hash: undefined,
     records: [],
   })
-  const watermark = { segment: 1, offset: segment.offset, nextSequence: 1, frameNumber: 0, frameCrc: segment.frameCrc }
-  const state = { ...spool, bootId: context.bootId, firstSegment: 1, watermark, clean: false }
-  replaceControl(files, context.own, state)
-  return { state, segment, previousEnd: 'none', recovered: 0, tornBytes: 0, predecessor: undefined, superseded: [] }
+  const watermark = { ...endOf(segment), nextSequence: 1 }
+  const { bootId, destinations } = context
+  const first: ControlState = { ...spool, bootId, firstSegment: 1, watermark, clean: false, destinations }
+  const state = replaceControl(files, context.own, { state: first, machine: context.machineId ?? machineId() })
+  const nothing = { recovered: 0, tornBytes: 0, predecessor: undefined, facts: [], superseded: [] }
+  return { state, segment, previousEnd: 'none', ...nothing }
 }
 
-function explicitProofs(path: readonly PathSegment[]): SpoolPosition[] {
-  return path
-    .filter((one) => one.header.kind === 'explicit')
-    .flatMap(({ header }) => [
-      { segment: header.previous, offset: header.previousLength },
-      { segment: header.segment, offset: header.publishedLength },
-    ])
+function controlProofs({ state, published }: Extract<ControlReading, { kind: 'state' }>): Proof[] {
+  const { segment, offset } = state.watermark
+  const watermark = { segment, offset, by: 'the watermark in control' }
+  return published === undefined ? [watermark] : [watermark, { ...published, by: 'the position published in control' }]
 }
 
-function furthest(positions: readonly (SpoolPosition | undefined)[]): SpoolPosition {
-  let best: SpoolPosition = { segment: 0, offset: 0 }
-  for (const position of positions) if (position !== undefined && isBefore(best, position)) best = position
-  return best
+function explicitProofs({ header }: PathSegment): Proof[] {
+  if (header.kind === 'planned') return []
+  const by = `the header of segment ${header.segment}`
+  return [
+    { segment: header.previous, offset: header.previousLength, by },
+    { segment: header.segment, offset: header.publishedLength, by },
+  ]
 }
 
-function reasonForNewStream(
-  context: RecoveryContext,
-  found: { state: ControlState; path: readonly PathSegment[]; tail: Tail },
-): Predecessor['reason'] | undefined {
-  const { state, path, tail } = found
-  if (path.some((one) => one.header.epoch > state.epoch)) return 'recovery'
-  if (!state.clean && (context.bootId === '' || context.bootId !== state.bootId)) return 'boot'
-  if (!state.clean && tail.tornBytes > 0) return 'torn'
-  if (isClockFarBack(lastRecorded(state, tail))) return 'clock'
-  return state.deployment === context.deployment ? undefined : 'deployment'
-}
-
-/** `recorded` of the last record, above the watermark or below. */
-function lastRecorded({ watermark }: ControlState, tail: Tail): string | undefined {
-  const last = tail.records.at(-1)?.record
-  return last === undefined ? watermark.recorded : parseRecord(last)?.recorded
-}
-
-function isClockFarBack(recorded: string | undefined): boolean {
-  return recorded !== undefined && recorded > (formatTimestamp(nowMs() + clockBackMsMax) ?? recorded)
+/** Step 5. */
+function checkProofs(directory: string, tail: Tail, proofs: readonly Proof[]): void {
+  const { cut } = tail
+  const beyond = proofs.filter((proof) => isBefore(cut, proof))
+  if (beyond.length === 0) return
+  const proof = beyond.reduce((best, one) => (isBefore(best, one) ? one : best))
+  const last = lastStream(tail)
+  const what = `synced frames are damaged or missing from offset ${cut.offset}: whole frames end with sequence ${nextSequenceOf(last) - 1} of stream ${last.stream}, but ${proof.by} says that all was durable up to offset ${proof.offset} of segment ${proof.segment}`
+  throw damaged(directory, cut.segment, { kind: 'corrupt', offset: cut.offset, what })
 }
 
 /** Steps 7 and 8. */
 function publish(files: Files, context: Recovering, found: Inspection): Recovered {
-  const { state, tail, reason } = found
-  const nextSegment = (listSegments(files, context.directory).at(-1) ?? 0) + 1
+  const { state, path, tail, reason } = found
+  const { directory, own, deployment, bootId } = context
   const { watermark } = state
-  const epoch = Math.max(state.epoch, ...found.path.map((one) => one.header.epoch)) + 1
-  const nextSequence = watermark.nextSequence + tail.records.length
-  const lastRecord = tail.records.at(-1)?.record
-  const hash = lastRecord === undefined ? watermark.hash : leafHash(lastRecord)
-  const recorded = lastRecorded(state, tail)
-  const spool = { spoolId: state.spoolId, stream: state.stream, deployment: context.deployment, epoch }
-  let segment = publishSegment(files, context.own, {
-    ...spool,
-    segment: nextSegment,
-    previous: watermark,
-    nextSequence: watermark.nextSequence,
-    hash: watermark.hash,
-    records: tail.records,
-  })
-  let next: ControlState = {
-    ...spool,
-    bootId: context.bootId,
-    firstSegment: state.firstSegment,
-    clean: false,
-    watermark: { ...endOf(segment), nextSequence, hash, recorded },
-  }
+  const before = listSegments(files, directory)
+  const epoch = Math.max(state.epoch, ...path.map((one) => one.header.epoch)) + 1
+  const spool = { spoolId: state.spoolId, deployment, epoch }
+  const segment = publishStreams(files, own, { ...spool, streams: streamsToPublish(found), watermark, before })
+  const last = lastStream(tail)
+  const end = { stream: last.stream, sequence: nextSequenceOf(last) - 1, hash: lastHash(state, tail) }
+  const facts = [...unsealed(state.facts ?? [], tail), ...missingHere(tail, found.ahead)]
+  const names = new Set([...(state.destinations ?? []), ...(context.destinations ?? [])])
   // A stream without records was never seen by anyone: what it follows is still to be said.
-  let predecessor = nextSequence === 1 ? state.predecessor : undefined
-  if (reason !== undefined) {
-    if (nextSequence > 1) predecessor = { stream: state.stream, sequence: nextSequence - 1, hash, reason }
-    const stream = randomUUID()
-    const previous = { segment: segment.segment, offset: segment.offset }
-    files.close(segment.file)
-    const fresh = {
-      ...spool,
-      stream,
-      segment: nextSegment + 1,
-      previous,
-      nextSequence: 1,
-      hash: undefined,
-      records: [],
-    }
-    segment = publishSegment(files, context.own, fresh)
-    next = { ...next, stream, watermark: { ...endOf(segment), nextSequence: 1 } }
+  const carried = end.sequence === 0 ? state.predecessor : undefined
+  const position =
+    reason === undefined
+      ? { nextSequence: end.sequence + 1, hash: end.hash, recorded: lastRecorded(state, tail) }
+      : { nextSequence: 1 }
+  const next: ControlState = {
+    ...spool,
+    stream: segment.stream,
+    bootId,
+    firstSegment: state.firstSegment,
+    watermark: { ...endOf(segment), ...position },
+    clean: false,
+    predecessor: reason !== undefined && end.sequence > 0 ? { ...end, reason } : carried,
+    destinations: names.size === 0 ? undefined : [...names],
+    facts: facts.length === 0 ? undefined : facts,
   }
-  next = { ...next, predecessor }
-  replaceControl(files, context.own, next)
-  const live = new Set(found.path.map((one) => one.header.segment).filter((number) => number <= watermark.segment))
-  const all = listSegments(files, context.directory).filter((number) => number < nextSegment)
+  const written = replaceControl(files, own, { state: next, machine: context.machineId ?? machineId() })
+  const live = new Set(path.map((one) => one.header.segment).filter((number) => number <= watermark.segment))
   return {
-    state: next,
+    state: written,
     segment,
     previousEnd: state.clean ? 'clean' : 'crash',
     recovered: tail.records.length,
     tornBytes: tail.tornBytes,
-    predecessor,
-    superseded: all.filter((number) => !live.has(number)),
+    predecessor: next.predecessor,
+    facts,
+    superseded: before.filter((number) => !live.has(number)),
   }
 }
 
-function endOf(segment: OpenSegment): Pick<Watermark, 'segment' | 'offset' | 'frameNumber' | 'frameCrc'> {
-  return {
-    segment: segment.segment,
-    offset: segment.offset,
-    frameNumber: segment.frameNumber,
-    frameCrc: segment.frameCrc,
+/** Those with records and, to go on in, a fresh one where the old one ends; the watermark's if there is no other. */
+function streamsToPublish({ tail, reason }: Inspection): TailStream[] {
+  const withRecords = tail.streams.filter(({ records }) => records.length > 0)
+  if (reason !== undefined) return [...withRecords, { stream: randomUUID(), firstSequence: 1, records: [] }]
+  return withRecords.length > 0 ? withRecords : [lastStream(tail)]
+}
+
+interface Publication {
+  readonly spoolId: string
+  readonly epoch: number
+  readonly streams: readonly TailStream[]
+  readonly watermark: Watermark
+  /** Numbers in use. */
+  readonly before: readonly number[]
+}
+
+/** Publishes each stream in an explicit segment of its own; the last one, open for writing. */
+function publishStreams(files: Files, own: OpenDirectory, publication: Publication): OpenSegment & { stream: string } {
+  const { spoolId, epoch, streams, watermark, before } = publication
+  let segment = Math.max(watermark.segment, ...before)
+  let previous: SpoolPosition = watermark
+  let open: (OpenSegment & { stream: string }) | undefined
+  for (const { stream, firstSequence, records } of streams) {
+    if (open !== undefined) files.close(open.file)
+    const hash = firstSequence === watermark.nextSequence ? watermark.hash : undefined
+    segment += 1
+    const contents = { spoolId, epoch, stream, segment, previous, nextSequence: firstSequence, hash, records }
+    open = { ...publishSegment(files, own, contents), stream }
+    previous = open
   }
+  if (open === undefined) throw new RangeError('a publication without a stream')
+  return open
+}
+
+function lastHash({ watermark }: ControlState, tail: Tail): string | undefined {
+  const last = tail.records.at(-1)?.record
+  return last === undefined ? watermark.hash : leafHash(last)
+}
+
+/** A writer that was killed before it could save control has sealed some of the facts: they stand in the tail. */
+function unsealed(facts: readonly ControlFact[], tail: Tail): ControlFact[] {
+  if (facts.length === 0) return []
+  const sealed = tail.records.map(({ record }) => parseRecord(record))
+  return facts.filter(
+    ({ type, details }) =>
+      !sealed.some((record) => record?.event_type === type && isDeepStrictEqual(record.details, details)),
+  )
+}
+
+function endOf({ segment, offset, frameNumber, frameCrc }: OpenSegment) {
+  return { segment, offset, frameNumber, frameCrc }
 }

@@ -16,20 +16,57 @@ export function ballastPath(directory: string): string {
   return join(directory, 'ballast')
 }
 
+/** The journal of a repair: as long as it stands there, the repair is not finished. */
+export function repairPath(directory: string): string {
+  return join(directory, 'repair')
+}
+
+/** One thing that is wrong with a spool, as it is found. */
+export interface Damage {
+  /** `owner`: a second process wrote the spool · `repair`: a repair was interrupted. */
+  readonly kind: 'corrupt' | 'missing' | 'control' | 'owner' | 'repair'
+  readonly segment?: number | undefined
+  readonly offset?: number | undefined
+  /** What is wrong, where, and what proves that more was there. */
+  readonly what: string
+}
+
+/** Recovery refuses to guess around damage. */
+export class SpoolDamaged extends AuditError {
+  readonly damage: Damage
+
+  constructor(path: string, damage: Damage, hint: string) {
+    super('SPOOL_CORRUPT', `${path}: ${damage.what}`, { setting: 'spool.directory', hint })
+    this.damage = damage
+  }
+}
+
 /** Damage in a segment that must not be guessed around. */
-export function damaged(directory: string, segment: number, what: string): AuditError {
-  return new AuditError('SPOOL_CORRUPT', `${segmentPath(directory, segment)}: ${what}`, {
-    setting: 'spool.directory',
-    hint: 'Nothing was changed. Look with `otel-audit spool check`, keep a copy of the directory, and start with another one.',
-  })
+export function damaged(directory: string, segment: number, what: string | Omit<Damage, 'segment'>): SpoolDamaged {
+  const damage = typeof what === 'string' ? { kind: 'corrupt' as const, what } : what
+  return new SpoolDamaged(segmentPath(directory, segment), { ...damage, segment }, remedies(directory))
 }
 
 /** A control file that cannot be used. */
-export function controlDamaged(directory: string, what: string): AuditError {
-  return new AuditError('SPOOL_CORRUPT', `${controlPath(directory)}: ${what}`, {
-    setting: 'spool.directory',
-    hint: 'Nothing was changed. Restore the file, or keep a copy of the directory and start with another one.',
-  })
+export function controlDamaged(directory: string, what: string): SpoolDamaged {
+  return new SpoolDamaged(controlPath(directory), { kind: 'control', what }, remedies(directory))
+}
+
+/** A repair that was killed has moved part of the spool; only the repair itself knows the rest. */
+export function repairUnfinished(directory: string): SpoolDamaged {
+  const what = 'a repair was interrupted and has not finished'
+  const hint = `Finish it: otel-audit spool repair ${shellWord(directory)} --accept-loss`
+  return new SpoolDamaged(repairPath(directory), { kind: 'repair', what }, hint)
+}
+
+function remedies(directory: string): string {
+  const word = shellWord(directory)
+  return `Nothing was changed. For a full report: otel-audit spool check ${word} To go on without what is damaged, which is moved to quarantine and declared in the trail: otel-audit spool repair ${word} --accept-loss`
+}
+
+/** A path as a shell takes it in a command that is to be copied. */
+export function shellWord(path: string): string {
+  return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
 }
 
 /** A file of a later format; `what` says which. */

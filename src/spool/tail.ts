@@ -1,81 +1,164 @@
 /**
- * Reading what stands above the watermark, for recovery: whole frames up to the cut, and the traces behind it that
- * prove damage or show that it was only a torn tail. Decides nothing; `recover.ts` does.
+ * Reading what stands above the watermark, for recovery: whole frames up to the cut, by stream, and the traces behind
+ * it that prove damage or show that it was only a torn tail. Decides nothing; `recover.ts` does.
  */
 
 import type { Watermark } from './control.ts'
 import type { Files } from './files.ts'
 import { decodeFrame, frameHeaderBytes, type SpoolPosition, segmentHeaderBytes } from './format.ts'
 import { damaged, segmentPath } from './refusals.ts'
-import { type CarriedRecord, FrameReader, type PathSegment } from './segment.ts'
+import { type CarriedRecord, type FramePlace, FrameReader, type PathSegment } from './segment.ts'
+
+/** Records of one stream that follow each other. */
+export interface TailStream {
+  readonly stream: string
+  readonly firstSequence: number
+  readonly records: readonly CarriedRecord[]
+}
+
+/** A place that was durable once, and what says so. */
+export interface Proof extends SpoolPosition {
+  readonly by: string
+}
 
 /** What stands above the watermark. */
 export interface Tail {
-  /** Records above the watermark, in order, copied. */
+  /** The watermark's stream first; another follows where the writer began one. */
+  readonly streams: readonly TailStream[]
+  /** The records of all streams, in order, copied. */
   readonly records: readonly CarriedRecord[]
   readonly cut: SpoolPosition
   readonly tornBytes: number
-  readonly knownBehindCut: readonly SpoolPosition[]
+  readonly provenBehindCut: readonly Proof[]
+}
+
+/** Where the scan stands. */
+interface Scan {
+  readonly directory: string
+  readonly streams: { stream: string; firstSequence: number; records: CarriedRecord[] }[]
+  link: FramePlace
+  cut: SpoolPosition
+  tornBytes: number
+  readonly provenBehindCut: Proof[]
+  /** Frames may still follow: nothing but zeros stood behind the last one. */
+  isOpen: boolean
 }
 
 /** Step 4 of recovery, and what step 5 needs: frames above the watermark up to the cut, and what stands behind it. */
-export function scanTail(files: Files, directory: string, scan: { path: PathSegment[]; watermark: Watermark }): Tail {
-  const { path, watermark } = scan
+export function scanTail(
+  files: Files,
+  directory: string,
+  range: { path: readonly PathSegment[]; watermark: Watermark },
+): Tail {
+  const { path, watermark } = range
   const from = path.findIndex((one) => one.header.segment === watermark.segment)
-  if (from < 0) throw damaged(directory, watermark.segment, 'the watermark names it, but no later segment does')
-  const records: CarriedRecord[] = []
-  const knownBehindCut: SpoolPosition[] = []
-  let cut: SpoolPosition = watermark
-  let tornBytes = 0
-  let link = { offset: watermark.offset, frameNumber: watermark.frameNumber, frameCrc: watermark.frameCrc }
-  let open = true
-  for (const one of path.slice(from)) {
-    const { segment, salt, kind } = one.header
-    const file = files.open(segmentPath(directory, segment), 'read')
-    try {
-      if (kind === 'explicit' && segment !== watermark.segment) link = { ...link, frameCrc: one.crc }
-      const reader = new FrameReader(files, { file, salt }, link)
-      for (
-        let frame = open ? reader.next(one.length) : undefined;
-        frame !== undefined;
-        frame = reader.next(one.length)
-      ) {
-        const { record, attachment, flags } = frame
-        records.push({ record: Buffer.from(record), attachment: Buffer.from(attachment), flags })
-      }
-      if (open && (kind === 'explicit' || reader.place.frameNumber > link.frameNumber))
-        cut = { segment, offset: reader.place.offset }
-      const behind = bytesBehind(files, file, { salt, offset: reader.place.offset, length: one.length })
-      // Behind an explicit length nothing counts: it was given up, and what was kept of it stands in the successor.
-      if (one.length !== undefined) checkReached(directory, one, reader.place.offset)
-      if (one.length === undefined && behind.bytes > 0) open = false
-      tornBytes += one.length === undefined ? behind.bytes : 0
-      knownBehindCut.push(...behind.known)
-      link = { offset: segmentHeaderBytes, frameNumber: 0, frameCrc: reader.place.frameCrc }
-    } finally {
-      files.close(file)
-    }
+  const [first] = path.slice(from)
+  if (from < 0 || first === undefined) {
+    const what = `control has its watermark there, but the segments do not lead to it from ${path.at(-1)?.header.segment}`
+    throw damaged(directory, watermark.segment, { kind: 'missing', what })
   }
-  return { records, cut, tornBytes, knownBehindCut }
+  const scan: Scan = {
+    directory,
+    streams: [{ stream: first.header.stream, firstSequence: watermark.nextSequence, records: [] }],
+    link: watermark,
+    cut: { segment: watermark.segment, offset: watermark.offset },
+    tornBytes: 0,
+    provenBehindCut: [],
+    isOpen: true,
+  }
+  for (const one of path.slice(from)) {
+    if (one !== first) enterSegment(scan, one)
+    scanSegment(files, scan, one)
+  }
+  const { streams, cut, tornBytes, provenBehindCut } = scan
+  return { streams, records: streams.flatMap(({ records }) => records), cut, tornBytes, provenBehindCut }
 }
 
-function checkReached(directory: string, one: PathSegment, offset: number): void {
-  if (one.length !== undefined && offset < one.length) {
-    throw damaged(directory, one.header.segment, `frames end at ${offset}, but its successor says ${one.length}`)
+/** What the last stream goes on with. */
+export function nextSequenceOf({ firstSequence, records }: TailStream): number {
+  return firstSequence + records.length
+}
+
+/** Sets the link that the segment's first frame must have, and begins another stream where the header names one. */
+function enterSegment(scan: Scan, { header, crc }: PathSegment): void {
+  const frameCrc = header.kind === 'explicit' ? crc : scan.link.frameCrc
+  scan.link = { offset: segmentHeaderBytes, frameNumber: 0, frameCrc }
+  if (header.stream !== currentStream(scan).stream) {
+    scan.streams.push({ stream: header.stream, firstSequence: 1, records: [] })
   }
+  const expected = nextSequenceOf(currentStream(scan))
+  if (header.kind === 'planned' || header.base === expected || !scan.isOpen) return
+  const what = `its header begins at sequence ${header.base}, but the segment before it ends at ${expected - 1}`
+  throw damaged(scan.directory, header.segment, { kind: 'corrupt', what })
+}
+
+function scanSegment(files: Files, scan: Scan, one: PathSegment): void {
+  const { segment, salt, kind } = one.header
+  const file = files.open(segmentPath(scan.directory, segment), 'read')
+  try {
+    const reader = new FrameReader(files, { file, salt }, scan.link)
+    if (scan.isOpen) readFrames(scan, one, reader)
+    const { offset, frameNumber, frameCrc } = reader.place
+    if (scan.isOpen && (kind === 'explicit' || frameNumber > scan.link.frameNumber)) scan.cut = { segment, offset }
+    const behind = bytesBehind(files, file, { ...one.header, offset, length: one.length })
+    if (one.length === undefined) {
+      if (behind.bytes > 0) scan.isOpen = false
+      scan.tornBytes += behind.bytes
+    } else if (offset < one.length) {
+      throw notReached(scan, one, offset)
+    } // Behind an explicit length nothing counts: it was given up, and what was kept of it stands in the successor.
+    scan.provenBehindCut.push(...behind.proven)
+    scan.link = { offset: segmentHeaderBytes, frameNumber: 0, frameCrc }
+  } finally {
+    files.close(file)
+  }
+}
+
+function readFrames(scan: Scan, one: PathSegment, reader: FrameReader): void {
+  const { records, firstSequence } = currentStream(scan)
+  for (let frame = reader.next(one.length); frame !== undefined; frame = reader.next(one.length)) {
+    const { record, attachment, flags, sequence } = frame
+    const expected = firstSequence + records.length
+    if (sequence !== expected) {
+      const what = `a whole frame holds sequence ${sequence} where ${expected} must follow`
+      throw damaged(scan.directory, one.header.segment, { kind: 'corrupt', offset: reader.place.offset, what })
+    }
+    records.push({ record: Buffer.from(record), attachment: Buffer.from(attachment), flags })
+  }
+}
+
+function currentStream({ streams }: Scan): Scan['streams'][number] {
+  const current = streams.at(-1)
+  if (current === undefined) throw new RangeError('a tail without a stream')
+  return current
+}
+
+function notReached(scan: Scan, { header, length }: PathSegment, offset: number) {
+  const { stream, firstSequence, records } = currentStream(scan)
+  const last = firstSequence + records.length - 1
+  const what = `whole frames end at offset ${offset}, with sequence ${last} of stream ${stream}; the segment after it states that ${length} bytes were durable`
+  return damaged(scan.directory, header.segment, { kind: 'corrupt', offset, what })
+}
+
+interface SegmentRest {
+  readonly segment: number
+  readonly salt: number
+  readonly offset: number
+  readonly length: number | undefined
 }
 
 /** What stands behind the last linked frame: how many bytes that are not zero, and what valid headers there know. */
-function bytesBehind(files: Files, file: number, range: { salt: number; offset: number; length: number | undefined }) {
-  const bytes = Buffer.alloc(Math.max(0, (range.length ?? files.size(file)) - range.offset))
-  files.read(file, bytes, range.offset)
-  const known: SpoolPosition[] = []
+function bytesBehind(files: Files, file: number, rest: SegmentRest): { bytes: number; proven: Proof[] } {
+  const bytes = Buffer.alloc(Math.max(0, (rest.length ?? files.size(file)) - rest.offset))
+  files.read(file, bytes, rest.offset)
+  const proven: Proof[] = []
   for (let at = 0; at + frameHeaderBytes <= bytes.length; at += 8) {
-    const reading = bytes[at] === 0xff ? decodeFrame(bytes, at, range.salt) : undefined
-    if (reading?.kind === 'frame') known.push(reading.frame.known)
-    else if (reading !== undefined && reading.kind !== 'none') known.push(reading.header.known)
+    const reading = bytes[at] === 0xff ? decodeFrame(bytes, at, rest.salt) : undefined
+    if (reading === undefined || reading.kind === 'none') continue
+    const { known, sequence } = reading.kind === 'frame' ? reading.frame : reading.header
+    proven.push({ ...known, by: `the frame of sequence ${sequence} at offset ${rest.offset + at} of ${rest.segment}` })
   }
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === 0) end -= 1
-  return { bytes: end, known }
+  return { bytes: end, proven }
 }
