@@ -13,6 +13,8 @@ import { AuditError, errorCode } from '../errors.ts'
 const exclusiveLockFlag = 0x20 // O_EXLOCK of macOS, where flock(1) does not exist
 
 export interface SpoolLock {
+  /** Device and inode of the lock file. */
+  readonly identity: string
   release(): void
 }
 
@@ -30,7 +32,8 @@ export function lockSpool(directory: string, waitSeconds = 0.2): SpoolLock {
   }
   fs.ftruncateSync(file)
   fs.writeSync(file, `${process.pid}\n`, 0)
-  return { release: () => fs.closeSync(file) }
+  const { dev, ino } = fs.fstatSync(file)
+  return { identity: `${dev}:${ino}`, release: () => fs.closeSync(file) }
 }
 
 /** Whether a writer holds the lock. Writes nothing. */

@@ -28,23 +28,16 @@ const word = {
   idle: 16, // the sync thread sleeps until there is something to do
   waiters: 17, // somebody waits for durability: do not linger
   stop: 18,
-  spareSegment: 19, // a made successor; 0 = none
-  spareFile: 20,
-  spareSalt: 21,
-  checkpointsSealed: 22,
-  finish: 23, // cover everything: the stream is closing
-} as const
+  checkpointsSealed: 19,
+  finish: 20, // cover everything: the stream is closing
+} as const // from 32 on the words are those of `handover.ts`
+
+/** Of all words, those of `handover.ts` included. */
+const memoryBytes = 256
 
 /** An end of what is written or durable: a place, and the sequence that would come next there. */
 export interface SpoolEnd extends SpoolPosition {
   readonly nextSequence: number
-}
-
-/** A segment that the sync thread has made ahead of the roll. */
-export interface Spare {
-  readonly segment: number
-  readonly file: number
-  readonly salt: number
 }
 
 export class Positions {
@@ -55,7 +48,7 @@ export class Positions {
   #known: SpoolEnd = { segment: 0, offset: 0, nextSequence: 1 }
 
   /** Without memory: new, all zero. With the other side's memory: the same positions. */
-  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(128)) {
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(memoryBytes)) {
     this.memory = memory
     this.#words = new Int32Array(memory)
     this.#barrierSeen = Atomics.load(this.#words, word.noted)
@@ -106,19 +99,6 @@ export class Positions {
       Atomics.notify(this.#words, word.waiters)
       this.wake()
     }
-  }
-
-  /** Takes the made successor, if there is one. */
-  takeSpare(): Spare | undefined {
-    const segment = Atomics.load(this.#words, word.spareSegment)
-    if (segment === 0) return undefined
-    const spare = {
-      segment,
-      file: Atomics.load(this.#words, word.spareFile),
-      salt: Atomics.load(this.#words, word.spareSalt) >>> 0,
-    }
-    Atomics.store(this.#words, word.spareSegment, 0)
-    return spare
   }
 
   /** The checkpoint that the sync thread handed over last is sealed or dropped: it may make the next. */
@@ -173,17 +153,6 @@ export class Positions {
     Atomics.add(words, word.durableVersion, 1)
     storeEnd(words, word.durableSegment, end)
     Atomics.add(words, word.durableVersion, 1)
-  }
-
-  offerSpare(spare: Spare): void {
-    Atomics.store(this.#words, word.spareFile, spare.file)
-    Atomics.store(this.#words, word.spareSalt, spare.salt | 0)
-    Atomics.store(this.#words, word.spareSegment, spare.segment)
-  }
-
-  /** The offered successor has not been taken yet. */
-  get spareOffered(): boolean {
-    return Atomics.load(this.#words, word.spareSegment) !== 0
   }
 
   get checkpointsSealed(): number {

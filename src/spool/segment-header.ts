@@ -54,6 +54,11 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   return bytes
 }
 
+/** The CRC in an encoded header: what the first frame of an explicit segment links to. */
+export function headerCrc(header: Buffer): number {
+  return header.readUInt32LE(508)
+}
+
 /** A header, with the CRC that its first frame links to; or why it is none. */
 export type DecodedSegmentHeader =
   | { readonly ok: true; readonly header: SegmentHeader; readonly crc: number }

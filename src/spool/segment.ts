@@ -6,6 +6,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { nowMs } from '../clock.ts'
+import { errorCode } from '../errors.ts'
 import type { Files } from './files.ts'
 import {
   type DecodedFrame,
@@ -24,6 +25,7 @@ import {
   type DecodedSegmentHeader,
   decodeSegmentHeader,
   encodeSegmentHeader,
+  headerCrc,
   type SegmentHeader,
 } from './segment-header.ts'
 
@@ -98,11 +100,49 @@ export function readPath(files: Files, directory: string, range: { first: number
   return path
 }
 
-/** Creates a segment under a temporary name; it gets its real one by `nameSegment`, once what it needs is synced. */
-export function createSegment(files: Files, directory: string, header: SegmentHeader): number {
-  const file = files.open(`${segmentPath(directory, header.segment)}.tmp`, 'create')
-  files.write(file, encodeSegmentHeader(header), 0)
-  return file
+/**
+ * Creates a segment, and syncs it with what `complete` writes behind its header. It has a temporary name: the real
+ * one, by `nameSegment` or when the application thread has filled it, stands only for what is synced.
+ */
+export function createSegment(
+  files: Files,
+  directory: string,
+  { header, complete }: { header: SegmentHeader; complete?: (created: CreatedSegment) => void },
+): CreatedSegment {
+  const file = files.open(temporaryPath(directory, header.segment), 'create')
+  try {
+    const bytes = encodeSegmentHeader(header)
+    files.write(file, bytes, 0)
+    const created = { file, crc: headerCrc(bytes) }
+    complete?.(created)
+    files.sync(file)
+    return created
+  } catch (error) {
+    files.close(file)
+    throw error
+  }
+}
+
+export interface CreatedSegment {
+  readonly file: number
+  /** CRC of its header, to which the first frame of an explicit segment links. */
+  readonly crc: number
+}
+
+/** Name of a segment until what it needs is synced. */
+export function temporaryPath(directory: string, segment: number): string {
+  return `${segmentPath(directory, segment)}.tmp`
+}
+
+/** Removes what an attempt to make a segment has left, under either name; a disk that refuses leaves it to recovery. */
+export function discardSegment(files: Files, directory: string, segment: number): void {
+  for (const path of [temporaryPath(directory, segment), segmentPath(directory, segment)]) {
+    try {
+      files.unlink(path)
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error
+    }
+  }
 }
 
 /** A spool's directory, with the descriptor by which the holder syncs the names that it makes. */
@@ -117,8 +157,7 @@ export function openDirectory(files: Files, path: string): OpenDirectory {
 
 /** Gives a synced segment its name; durable on return. */
 export function nameSegment(files: Files, directory: OpenDirectory, segment: number): void {
-  const path = segmentPath(directory.path, segment)
-  files.rename(`${path}.tmp`, path)
+  files.rename(temporaryPath(directory.path, segment), segmentPath(directory.path, segment))
   files.syncDirectory(directory.file)
 }
 
@@ -142,25 +181,28 @@ export interface SegmentContents {
 
 /** Writes, syncs and names an explicit segment; returns it open for writing. */
 export function publishSegment(files: Files, directory: OpenDirectory, contents: SegmentContents): OpenSegment {
+  const { spoolId, stream, epoch, segment, previous, nextSequence: base, records } = contents
   const salt = randomBytes(4).readUInt32LE()
-  const length = contents.records.reduce((sum, carried) => sum + frameBytes(loadOf(carried)), segmentHeaderBytes)
-  const file = createSegment(files, directory.path, {
-    kind: 'explicit',
-    spoolId: contents.spoolId,
-    stream: contents.stream,
-    segment: contents.segment,
-    salt,
-    epoch: contents.epoch,
-    previous: contents.previous.segment,
-    base: contents.nextSequence,
-    previousLength: contents.previous.offset,
-    publishedLength: length,
-    previousHash: contents.hash,
-    createdMs: nowMs(),
-  })
-  const header = Buffer.alloc(512)
-  files.read(file, header, 0)
-  let frameCrc = header.readUInt32LE(508)
+  const publishedLength = records.reduce((sum, carried) => sum + frameBytes(loadOf(carried)), segmentHeaderBytes)
+  const own = { kind: 'explicit', spoolId, stream, segment, salt, epoch, base, createdMs: nowMs() } as const
+  const proof = { previous: previous.segment, previousLength: previous.offset, publishedLength }
+  const header: SegmentHeader = { ...own, ...proof, previousHash: contents.hash }
+  let frameCrc = 0
+  const complete = (created: CreatedSegment) => {
+    frameCrc = writeFrames(files, created, { contents, salt })
+  }
+  const { file } = createSegment(files, directory.path, { header, complete })
+  nameSegment(files, directory, segment)
+  return { segment, file, salt, offset: publishedLength, frameNumber: records.length, frameCrc }
+}
+
+/** Writes the records behind the header; the CRC that the next frame links to. */
+function writeFrames(
+  files: Files,
+  { file, crc }: CreatedSegment,
+  { contents, salt }: { contents: SegmentContents; salt: number },
+): number {
+  let frameCrc = crc
   let offset = segmentHeaderBytes
   contents.records.forEach((carried, index) => {
     const { record, attachment, flags } = carried
@@ -172,9 +214,7 @@ export function publishSegment(files: Files, directory: OpenDirectory, contents:
     files.write(file, frame, offset)
     offset += frame.length
   })
-  files.sync(file)
-  nameSegment(files, directory, contents.segment)
-  return { segment: contents.segment, file, salt, offset, frameNumber: contents.records.length, frameCrc }
+  return frameCrc
 }
 
 function loadOf({ record, attachment }: CarriedRecord): FrameLoad {

@@ -5,20 +5,19 @@
  */
 
 import type { CheckpointDetails } from '../chain/checkpoint.ts'
+import { monotonicMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import { bootId, diskFiles, ensureDirectory, networkFileSystem } from './files.ts'
-import { checkpointFlag } from './format.ts'
+import { checkpointFlag, isBefore } from './format.ts'
+import { Handover, type RunningReason } from './handover.ts'
 import { lockSpool, type SpoolLock } from './lock.ts'
 import { Positions, type SpoolEnd } from './positions.ts'
 import { type Recovered, recoverSpool } from './recover.ts'
-import type { SyncerStart, SyncMessage } from './syncer.ts'
+import { ballastBytes, type SpoolOptions, segmentBytes } from './spool-options.ts'
+import type { SpoolState } from './state.ts'
+import type { SyncerStart, SyncMessage } from './sync-message.ts'
+import { Waiters } from './waiters.ts'
 import { SpoolWriter } from './writer.ts'
-
-export interface SpoolOptions {
-  readonly directory: string
-  readonly deployment: string
-  readonly segmentBytesMax?: number | undefined
-}
 
 /** The sync thread, seen from the application thread. */
 export interface SyncThread {
@@ -26,24 +25,47 @@ export interface SyncThread {
   setReferenced(referenced: boolean): void
 }
 
-interface Waiter {
-  readonly sequence: number
-  readonly resolve: () => void
-  readonly reject: (error: AuditError) => void
+/** Who hears of the spool. */
+export interface SpoolListener {
+  /** To be sealed as a record. */
+  checkpoint(details: CheckpointDetails, size: number): void
+  /** The state has changed, or the spool has passed 70 % of its budget. */
+  changed(): void
 }
+
+/** A record by its number. */
+export interface RecordPlace {
+  readonly stream: string
+  readonly sequence: number
+}
+
+export interface AppendMode {
+  readonly isCheckpoint?: boolean | undefined
+  /** May go beyond the budget, into the reserve. */
+  readonly mayUseReserve?: boolean | undefined
+}
+
+/** How long the application thread waits, at most, for everything to be durable before another stream begins. */
+const streamWaitMs = 100
 
 export class Spool {
   readonly directory: string
   readonly recovered: Recovered
   readonly positions = new Positions()
+  readonly #handover = new Handover(this.positions.memory)
   readonly #lock: SpoolLock
   readonly #writer: SpoolWriter
   readonly #options: SpoolOptions
-  #waiters: Waiter[] = []
+  #stream: string
+  #isStreamWanted = false
+  readonly #waiters = new Waiters()
   #thread: SyncThread | undefined
+  #listener: SpoolListener | undefined
+  /** A broken invariant, for ever. */
   #failure: AuditError | undefined
+  /** Why the disk fails, while it does. */
+  #reason = ''
   #closing = false
-  #onCheckpoint: ((details: CheckpointDetails, size: number) => void) | undefined
   readonly #covered = Promise.withResolvers<void>()
   readonly #stopped = Promise.withResolvers<void>()
 
@@ -52,13 +74,12 @@ export class Spool {
     this.directory = options.directory
     this.#lock = lock
     this.recovered = recovered
+    this.#stream = recovered.state.stream
     const { watermark } = recovered.state
     this.positions.reset(watermark)
-    this.#writer = new SpoolWriter(diskFiles, this.positions, {
-      segment: recovered.segment,
-      nextSequence: watermark.nextSequence,
-      segmentBytesMax: options.segmentBytesMax,
-    })
+    const { segment } = recovered
+    const start = { ...options, segment, nextSequence: watermark.nextSequence, segmentBytesMax: segmentBytes(options) }
+    this.#writer = new SpoolWriter(diskFiles, this.positions, start)
     this.#covered.promise.catch(() => {})
     this.#stopped.promise.catch(() => {})
   }
@@ -74,7 +95,9 @@ export class Spool {
       refuseNetworkFileSystem(directory)
       const lock = lockSpool(directory)
       try {
-        return new Spool(options, lock, recoverSpool(diskFiles, { directory, deployment, bootId: bootId() }))
+        const { destinations } = options
+        const context = { directory, deployment, bootId: bootId(), destinations }
+        return new Spool(options, lock, recoverSpool(diskFiles, context))
       } catch (error) {
         lock.release()
         throw error
@@ -90,16 +113,24 @@ export class Spool {
   }
 
   /** What the sync thread needs to start. */
-  syncerStart(origin: string): SyncerStart {
+  syncerStart(): SyncerStart {
     const { state, segment, superseded } = this.recovered
-    const { directory, segmentBytesMax } = this.#options
-    return { directory, memory: this.positions.memory, state, segment, superseded, origin, segmentBytesMax }
+    const { directory, bytesMax, reserveBytes, keepMs } = this.#options
+    const bytes = { segmentBytesMax: segmentBytes(this.#options), ballastBytes: ballastBytes(this.#options) }
+    const limits = { ...bytes, bytesMax, reserveBytes, keepMs }
+    const { memory } = this.positions
+    return { directory, memory, state, segment, superseded, ...limits, lockIdentity: this.#lock.identity }
   }
 
-  /** Takes the started sync thread, and what to do with each checkpoint that it signs. */
-  attach(thread: SyncThread, onCheckpoint: (details: CheckpointDetails, size: number) => void): void {
+  /** Takes the started sync thread, and who hears of the spool. */
+  attach(thread: SyncThread, listener: SpoolListener): void {
     this.#thread = thread
-    this.#onCheckpoint = onCheckpoint
+    this.#listener = listener
+  }
+
+  /** The stream being written. */
+  get stream(): string {
+    return this.#stream
   }
 
   /** Where the next record goes. */
@@ -107,22 +138,89 @@ export class Spool {
     return this.#writer.end
   }
 
-  /** Set once the sync thread has given up: nothing becomes durable any more. */
+  /** `failed` for ever after a broken invariant; after errors of the disk until it heals. */
+  get state(): SpoolState {
+    return this.#failure === undefined ? this.#handover.state : 'failed'
+  }
+
+  /** Why the state is not `ok`, in words; empty when it is. */
+  get reason(): string {
+    return this.state === 'ok' ? '' : (this.#failure?.message ?? this.#reason)
+  }
+
+  /** Bytes of all segments. */
+  get usedBytes(): number {
+    return this.#writer.usedBytes
+  }
+
+  /** Set once an invariant was broken: nothing becomes durable any more. */
   get failure(): AuditError | undefined {
     return this.#failure
   }
 
-  /** Writes a record: it survives SIGKILL on return. Its leaf hash. Throws what the disk throws; nothing was appended then. */
-  append(record: string, { isCheckpoint }: { isCheckpoint: boolean }): string {
+  /**
+   * Writes a record: it survives SIGKILL on return. Its leaf hash. Throws `SpoolRefusal` when it cannot be taken now,
+   * and the failure when nothing can be any more; nothing was appended then, and its number goes to the next record.
+   */
+  append(record: string, { isCheckpoint = false, mayUseReserve = false }: AppendMode): string {
     if (this.#failure !== undefined) throw this.#failure
-    return this.#writer.append(record, isCheckpoint ? checkpointFlag : 0)
+    return this.#writer.append(record, { flags: isCheckpoint ? checkpointFlag : 0, mayUseReserve })
   }
 
-  /** Resolves when the record of this sequence survives power loss; rejects with `SPOOL_FAILED` when that cannot be. */
-  durable(sequence: number): Promise<void> {
-    if (this.positions.durable().nextSequence > sequence) return Promise.resolve()
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    const waiting = new Promise<void>((resolve, reject) => this.#addWaiter({ sequence, resolve, reject }))
+  /** Waits, blocking, until the record refused last would be taken, at most so long; whether it would. */
+  waitForRoom(limitMs: number): boolean {
+    return this.#wait(limitMs, () => this.#writer.wouldTakeRefused)
+  }
+
+  /** Waits, blocking, until everything written is durable, at most so long; whether it is. For the end of a process. */
+  syncNow(limitMs: number): boolean {
+    this.positions.setWaiting(true)
+    const isDurable = this.#wait(limitMs, () => !isBefore(this.positions.durable(), this.#writer.end))
+    this.#setBusy()
+    return isDurable
+  }
+
+  /** Waits without the event loop, and does for the sync thread meanwhile what only this thread can. */
+  #wait(limitMs: number, isReached: () => boolean): boolean {
+    const untilMs = monotonicMs() + limitMs
+    for (;;) {
+      const seen = this.#handover.news
+      this.#writer.takeRescue()
+      if (isReached()) return true
+      const leftMs = untilMs - monotonicMs()
+      if (leftMs <= 0 || this.#failure !== undefined) return false
+      this.#handover.awaitNews(seen, leftMs)
+    }
+  }
+
+  /** Asks for another stream; `enterStream` says when it is there. */
+  startStream(reason: RunningReason): void {
+    if (this.#isStreamWanted) return
+    this.#isStreamWanted = true
+    this.#handover.wantStream(reason)
+    this.positions.wake()
+  }
+
+  /**
+   * Goes over to the stream that was asked for, once it is prepared and everything before is durable; its id. From
+   * then on records are numbered from 1. `undefined` while records still go to the stream before.
+   */
+  enterStream(): string | undefined {
+    if (!this.#isStreamWanted || !this.#handover.isStreamOffered || !this.syncNow(streamWaitMs)) return undefined
+    const stream = this.#writer.enterStream()
+    if (stream === undefined) return undefined
+    this.#isStreamWanted = false
+    this.#resolveWaiters(Number.POSITIVE_INFINITY)
+    this.#stream = stream
+    return stream
+  }
+
+  /** Resolves when the record survives power loss; rejects with `SPOOL_FAILED` when the disk fails or the spool has stopped. */
+  durable({ stream, sequence }: RecordPlace): Promise<void> {
+    // A stream before this one was durable to its end when this one began.
+    if (stream !== this.#stream || this.positions.durable().nextSequence > sequence) return Promise.resolve()
+    if (this.state === 'failed') return Promise.reject(this.#failure ?? this.#diskFailure())
+    const waiting = this.#waiters.add(sequence)
     this.#setBusy()
     this.#resolveWaiters(this.positions.durable().nextSequence) // it may have been credited before the flag was up
     return waiting
@@ -154,11 +252,27 @@ export class Spool {
 
   /** The sync thread's words, handed on by whoever started it. */
   receive(message: SyncMessage): void {
-    if (message.kind === 'durable') this.#resolveWaiters(message.nextSequence)
-    else if (message.kind === 'checkpoint') this.#sealCheckpoint(message.details, message.size)
+    if (message.kind === 'durable' && message.stream === this.#stream) this.#resolveWaiters(message.nextSequence)
+    else if (message.kind === 'checkpoint') this.#sealCheckpoint(message)
+    else if (message.kind === 'rescue') this.#writer.takeRescue()
+    else if (message.kind === 'state') this.#hearState(message.state, message.reason)
+    else if (message.kind === 'filling') this.#listener?.changed()
     else if (message.kind === 'covered') this.#covered.resolve()
     else if (message.kind === 'stopped') this.#stopped.resolve()
-    else this.fail(message.reason)
+    else if (message.kind === 'failed') this.fail(message.reason)
+  }
+
+  #hearState(state: SpoolState, reason: string): void {
+    this.#reason = reason
+    if (state === 'failed') this.#rejectWaiters(this.#diskFailure())
+    this.#listener?.changed()
+  }
+
+  #diskFailure(): AuditError {
+    return new AuditError('SPOOL_FAILED', `the disk of spool ${this.directory} fails: ${this.#reason}`, {
+      setting: 'spool.directory',
+      hint: 'What was written is kept and becomes durable when the disk heals. Look at the disk.',
+    })
   }
 
   /** The sync thread is gone or has met what it cannot mend. */
@@ -167,40 +281,35 @@ export class Spool {
       setting: 'spool.directory',
       hint: 'What was written before is kept. Look at the disk, run `otel-audit spool check`, and restart the process.',
     })
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) waiter.reject(this.#failure)
+    this.#rejectWaiters(this.#failure)
     this.#covered.reject(this.#failure)
     this.#stopped.reject(this.#failure)
     this.#thread?.setReferenced(false)
+    this.#listener?.changed()
   }
 
-  #sealCheckpoint(details: CheckpointDetails, size: number): void {
+  /** One of a stream that has ended since is dropped: its successor names its end. */
+  #sealCheckpoint({ stream, details, size }: Extract<SyncMessage, { kind: 'checkpoint' }>): void {
     try {
-      this.#onCheckpoint?.(details, size)
+      if (stream === this.#stream) this.#listener?.checkpoint(details, size)
     } finally {
       this.positions.acknowledgeCheckpoint()
     }
   }
 
-  /** In order of sequence, so that a message resolves a prefix. */
-  #addWaiter(waiter: Waiter): void {
-    let at = this.#waiters.length
-    while (at > 0 && (this.#waiters[at - 1]?.sequence ?? 0) > waiter.sequence) at -= 1
-    if (at === this.#waiters.length) this.#waiters.push(waiter)
-    else this.#waiters.splice(at, 0, waiter)
+  #resolveWaiters(nextSequence: number): void {
+    this.#waiters.resolveBelow(nextSequence)
+    this.#setBusy()
   }
 
-  #resolveWaiters(nextSequence: number): void {
-    let count = 0
-    while (count < this.#waiters.length && (this.#waiters[count]?.sequence ?? nextSequence) < nextSequence) count += 1
-    for (const waiter of this.#waiters.splice(0, count)) waiter.resolve()
+  #rejectWaiters(error: AuditError): void {
+    this.#waiters.rejectAll(error)
     this.#setBusy()
   }
 
   /** The sync thread hurries, and keeps the process alive, exactly while somebody waits for it. */
   #setBusy(): void {
-    const busy = this.#waiters.length > 0 || this.#closing
+    const busy = !this.#waiters.isEmpty || this.#closing
     this.positions.setWaiting(busy)
     this.#thread?.setReferenced(busy)
   }

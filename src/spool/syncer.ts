@@ -1,129 +1,219 @@
 /**
- * The sync thread: makes written records durable in groups, re-reads and re-hashes what became durable, keeps the
- * tree's frontier, signs checkpoints and makes the next segment ahead of the roll. It alone moves the durable
- * position, and no credit passes a segment that is not synced. Calls are synchronous on purpose: libuv's pool is
- * shared with the application and starves. It blocks its thread; words come in through `positions`, go out by `post`.
+ * The sync thread: makes written records durable in groups, re-reads and re-hashes what became durable, signs
+ * checkpoints, makes the next segment ahead of the roll, writes anew what a disk refused, and gives back what every
+ * destination has. No credit passes a segment that is not synced, nor a name that is not. Calls are synchronous on
+ * purpose: libuv's pool is shared with the application and starves. It blocks its thread; words come in through
+ * `positions.ts` and `handover.ts`, go out by `post`. Here is the order of its duties; each has a file of its own.
  */
 
-import { randomBytes } from 'node:crypto'
-import { type CheckpointDetails, checkpointDetails } from '../chain/checkpoint.ts'
-import { leafHash } from '../chain/hash.ts'
-import type { Frontier } from '../chain/merkle.ts'
+import type { CheckpointDetails } from '../chain/checkpoint.ts'
 import type { Signer } from '../chain/note.ts'
 import { monotonicMs, nowMs } from '../clock.ts'
-import { AuditError } from '../errors.ts'
-import { parseRecord } from '../event/record.ts'
-import { checkpointIntervalMs, checkpointRecords, segmentBytesMax } from '../limits.ts'
-import { ControlFile, type ControlState, type Watermark } from './control.ts'
+import { AuditError, errorCode } from '../errors.ts'
+import { recordBytesMax, segmentBytesMax } from '../limits.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { DurableEnd, writeFrontier } from './durable-end.ts'
+import { Failover, refusedBy } from './failover.ts'
 import type { Files } from './files.ts'
-import { checkpointFlag, type DecodedFrame, segmentHeaderBytes } from './format.ts'
+import { isBefore } from './format.ts'
 import { rebuildFrontier } from './frontier.ts'
-import { Positions, type SpoolEnd } from './positions.ts'
-import {
-  createSegment,
-  FrameReader,
-  nameSegment,
-  type OpenDirectory,
-  type OpenSegment,
-  openDirectory,
-  unlinkSegments,
-} from './segment.ts'
-import { encodeSegmentFrontier, type SegmentFrontier } from './segment-header.ts'
+import { Handover } from './handover.ts'
+import { Positions } from './positions.ts'
+import { lockPath } from './refusals.ts'
+import { Retention } from './retention.ts'
+import { type OpenDirectory, openDirectory, readPath } from './segment.ts'
+import { Spares } from './spares.ts'
+import type { SpoolState } from './state.ts'
+import type { SyncerStart, SyncMessage } from './sync-message.ts'
 
 /** How long a group gathers while nobody waits for it, in milliseconds: fewer syncs and less sector padding. */
 const groupMs = 20
-/** Checkpoints handed over at most before one is sealed; further ones would only lag more. */
-const pendingCheckpointsMax = 8
-/** How often the watermark follows the durable position, in milliseconds: what recovery has to read at most. */
-const watermarkMs = 1_000
-
-export interface SyncerStart {
-  readonly directory: string
-  readonly memory: SharedArrayBuffer
-  readonly state: ControlState
-  readonly segment: OpenSegment
-  readonly superseded: readonly number[]
-  readonly origin: string
-  readonly segmentBytesMax?: number | undefined
-}
-
-/** What the sync thread tells the application thread. */
-export type SyncMessage =
-  | { readonly kind: 'durable'; readonly nextSequence: number }
-  /** A signed checkpoint, to be sealed as a record and acknowledged. */
-  | { readonly kind: 'checkpoint'; readonly size: number; readonly details: CheckpointDetails }
-  /** After a finish request: everything written is durable, and covered but for the last checkpoint record. */
-  | { readonly kind: 'covered' }
-  | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'stopped' }
+/** How often room, reclaim and the lock are looked at while there is reason to, in milliseconds. */
+const housekeepingMs = { usual: 1_000, pressed: 20 }
 
 export class Syncer {
   readonly #files: Files
   readonly #start: SyncerStart
-  readonly #signer: Signer
   readonly #post: (message: SyncMessage) => void
-  readonly #positions: Positions
-  readonly #control: ControlFile
-  readonly #frontier: Frontier
   readonly #directory: OpenDirectory
-  #segment: { segment: number; file: number; salt: number }
-  #reader: FrameReader
+  readonly #positions: Positions
+  readonly #handover: Handover
+  readonly #checkpointer: Checkpointer
+  readonly #durable: DurableEnd
+  readonly #spares: Spares
+  readonly #retention: Retention
   #newestSegment: number
-  /** Descriptor and salt of the made successor, whether or not it has been taken. */
-  #spare: { segment: number; file: number; salt: number } | undefined
-  #durable: SpoolEnd
-  #last: { hash: string | undefined; record: Buffer | undefined; recorded: string | undefined }
-  #savedWatermark: SpoolEnd
-  #watermarkDueAt = Number.POSITIVE_INFINITY
-  #uncovered = 0
-  #uncoveredSince = 0
-  #checkpointsMade = 0
+  #failover: Failover | undefined
+  #housekeepingDueAtMs = 0
+  #keptHouseAtMs = 0
+  #said: SpoolState = 'ok'
   #finishAnswered = false
 
   constructor(files: Files, start: SyncerStart, context: { signer: Signer; post: (message: SyncMessage) => void }) {
     const { state, segment } = start
     this.#files = files
     this.#start = start
-    this.#directory = openDirectory(files, start.directory)
-    this.#signer = context.signer
     this.#post = context.post
+    this.#directory = openDirectory(files, start.directory)
     this.#positions = new Positions(start.memory)
-    this.#control = new ControlFile(files, start.directory)
-    this.#segment = segment
-    this.#newestSegment = segment.segment
-    this.#reader = new FrameReader(files, segment, state.watermark)
-    this.#durable = { ...state.watermark }
-    this.#savedWatermark = this.#durable
-    this.#last = { hash: state.watermark.hash, record: undefined, recorded: state.watermark.recorded }
+    this.#handover = new Handover(start.memory)
     const rebuilt = rebuildFrontier(files, start.directory, state)
-    this.#frontier = rebuilt.frontier
-    this.#writeFrontier(rebuilt.atSegmentStart)
+    const { hash, recorded } = state.watermark
+    const tree = { ...state, frontier: rebuilt.frontier, last: { hash, recorded } }
+    const post = (size: number, details: CheckpointDetails) =>
+      context.post({ kind: 'checkpoint', stream: this.#checkpointer.stream, size, details })
+    this.#checkpointer = new Checkpointer(tree, { positions: this.#positions, signer: context.signer, post })
+    const shared = { positions: this.#positions, handover: this.#handover, directory: this.#directory }
+    this.#durable = new DurableEnd(files, start, { ...shared, checkpointer: this.#checkpointer, post: context.post })
+    this.#newestSegment = segment.segment
+    this.#spares = new Spares(files, { ...shared, durable: this.#durable, nextSegment: this.#nextSegment })
+    const path = readPath(files, start.directory, { first: state.firstSegment, last: segment.segment })
+    this.#retention = new Retention(files, { ...shared, path }, start)
+    writeFrontier(files, segment.file, rebuilt.atSegmentStart)
+  }
+
+  /** Numbers of segments, each given once, and only while the lock is ours. */
+  readonly #nextSegment = (): number => {
+    this.#checkLock()
+    this.#newestSegment += 1
+    return this.#newestSegment
   }
 
   /** Runs until `requestStop`; then leaves the spool marked clean if a finish came first. */
   run(): void {
-    unlinkSegments(this.#files, this.#directory, this.#start.superseded)
+    this.#retention.discard(this.#start.superseded)
     for (let stopping = false; !stopping; ) {
       stopping = this.#positions.stopRequested
-      if (!stopping) this.#positions.sleep(() => this.#nothingToDo(), this.#idleMs())
+      if (!stopping) this.#positions.sleep(() => this.#hasNothingToDo(), this.#idleMs())
       this.cycle()
     }
-    this.#saveWatermark(this.#positions.finishRequested && this.#isCovered())
-    if (this.#spare !== undefined && this.#positions.spareOffered) this.#files.close(this.#spare.file)
-    this.#files.close(this.#segment.file)
-    this.#control.close()
-    this.#files.close(this.#directory.file)
+    this.#close()
     this.#post({ kind: 'stopped' })
   }
 
   /** One round: sync what is written, hash what is durable, and whatever is due. `run` repeats it. */
   cycle(): void {
-    if (this.#positions.written().nextSequence > this.#durable.nextSequence) this.#syncGroup()
-    this.#hashDurable()
-    if (this.#checkpointDue()) this.#makeCheckpoint()
-    if (monotonicMs() >= this.#watermarkDueAt) this.#saveWatermark(false)
-    if (this.#spare === undefined && this.#isHalfFull()) this.#makeSpare()
-    if (this.#positions.finishRequested && this.#isCovered()) this.#answerFinish()
+    if (this.#failover !== undefined) this.#continueFailover(this.#failover)
+    else this.#syncWritten()
+    this.#durable.readBack()
+    if (this.#checkpointer.isDue({ atEnd: this.#isEnding })) this.#checkpointer.make()
+    if (this.#failover === undefined) this.#lookAhead()
+    if (monotonicMs() >= this.#housekeepingAtMs) this.#keepHouse()
+    this.#tellState()
+    if (this.#positions.finishRequested && this.#isCovered) this.#answerFinish()
+  }
+
+  #syncWritten(): void {
+    const refused = this.#handover.refused()
+    if (refused.segment >= this.#durable.segment.segment) {
+      this.#beginFailover(refusedBy(refused.forSpace, `segment ${refused.segment} refused a write`))
+    } else if (!this.#isWrittenDurable) {
+      try {
+        this.#syncGroup()
+      } catch (error) {
+        if (errorCode(error) === undefined) throw error // no disk error: a broken invariant
+        this.#beginFailover(error)
+      }
+    }
+  }
+
+  #syncGroup(): void {
+    if (!this.#positions.waiting) this.#positions.linger(groupMs)
+    const end = this.#positions.sampleEnd()
+    this.#files.sync(this.#durable.segment.file)
+    if (end.segment !== this.#durable.segment.segment) this.#enterSpare(end.segment)
+    this.#durable.credit(end)
+    this.#housekeepingDueAtMs = Math.min(this.#housekeepingDueAtMs, monotonicMs() + housekeepingMs.usual)
+  }
+
+  /** The application thread has rolled: the old segment is synced whole, credit it to its end, then go on in the new. */
+  #enterSpare(segment: number): void {
+    const spare = this.#spares.taken(segment)
+    this.#durable.creditWhole()
+    const { frameCrc } = this.#durable
+    if (spare.stream !== undefined) this.#durable.beginStream(spare.stream)
+    this.#durable.writeFrontier(spare.file, frameCrc)
+    this.#files.sync(spare.file)
+    this.#files.close(this.#durable.segment.file)
+    this.#spares.entered()
+    this.#durable.enter(spare, frameCrc)
+    this.#retain(segment)
+  }
+
+  #retain(segment: number): void {
+    const { stream, size } = this.#checkpointer
+    this.#retention.enter({ segment, stream, base: size + 1, sinceMs: nowMs() })
+  }
+
+  #beginFailover(error: unknown): void {
+    const given = this.#spares.giveUp()
+    const stream = given?.isTaken === true ? given.spare.stream : undefined
+    if (stream !== undefined && stream !== this.#checkpointer.stream) this.#durable.beginStream(stream)
+    const parts = {
+      directory: this.#directory,
+      positions: this.#positions,
+      handover: this.#handover,
+      durable: this.#durable,
+      nextSegment: this.#nextSegment,
+      offered: () => this.#post({ kind: 'rescue' }),
+      makeRoom: () => this.#retention.room.releaseBallast(),
+    }
+    this.#failover = new Failover(this.#files, parts, { error, spare: given?.spare })
+    this.#continueFailover(this.#failover)
+  }
+
+  #continueFailover(failover: Failover): void {
+    const rescued = failover.step(this.#checkpointer.stream, this.#checkpointer.lastHash)
+    if (rescued === undefined) return
+    this.#failover = undefined
+    this.#retain(rescued.segment.segment)
+    this.#durable.readBack()
+    this.#durable.save({})
+    this.#retention.discard(rescued.void)
+  }
+
+  /** The watermark, and the next segment. */
+  #lookAhead(): void {
+    this.#durable.saveWhenDue()
+    const isHalfFull = this.#durable.end.offset >= (this.#start.segmentBytesMax ?? segmentBytesMax) / 2
+    this.#spares.prepare(this.#checkpointer.stream, isHalfFull)
+  }
+
+  #keepHouse(): void {
+    const { room } = this.#retention
+    this.#checkLock()
+    room.check()
+    const { offset } = this.#positions.written()
+    if (this.#failover === undefined) {
+      this.#retention.reclaim(this.#durable.destinations, (firstSegment) => this.#durable.save({ firstSegment }))
+    }
+    if (this.#handover.isWanting && this.#retention.hasRoomAt(offset, recordBytesMax)) this.#handover.setWanting(false)
+    const bytes = this.#retention.bytesAt(offset)
+    if (room.hasPassedWarning(bytes)) this.#post({ kind: 'filling', bytes })
+    const goesOn = this.#handover.isWanting || this.#retention.isWorthLooking || room.needsBallast
+    this.#keptHouseAtMs = monotonicMs()
+    this.#housekeepingDueAtMs = goesOn ? this.#keptHouseAtMs + housekeepingMs.usual : Number.POSITIVE_INFINITY
+  }
+
+  /** Soon while a record waits for room: the application may be blocked. */
+  get #housekeepingAtMs(): number {
+    return this.#handover.isWanting ? this.#keptHouseAtMs + housekeepingMs.pressed : this.#housekeepingDueAtMs
+  }
+
+  /** Another file under the lock's name is another writer's lock. */
+  #checkLock(): void {
+    const { lockIdentity, directory } = this.#start
+    if (lockIdentity === undefined || this.#files.identity(lockPath(directory)) === lockIdentity) return
+    throw new Error(`${lockPath(directory)} was replaced: another process may write this spool`)
+  }
+
+  #tellState(): void {
+    const state = this.#failover?.state ?? (this.#handover.isWanting ? 'full' : 'ok')
+    if (state === this.#said) return
+    this.#said = state
+    this.#handover.setState(state)
+    this.#durable.publish()
+    this.#post({ kind: 'state', state, reason: this.#failover?.reason ?? 'the budget is used up' })
   }
 
   #answerFinish(): void {
@@ -131,148 +221,47 @@ export class Syncer {
     this.#finishAnswered = true
   }
 
-  #syncGroup(): void {
-    if (!this.#positions.waiting) this.#positions.linger(groupMs)
-    const end = this.#positions.sampleEnd()
-    this.#files.sync(this.#segment.file)
-    if (end.segment !== this.#segment.segment) this.#enterSpare(end.segment)
-    this.#durable = end
-    this.#positions.publishDurable(end)
-    this.#control.publish({ ...end, epoch: this.#start.state.epoch })
-    if (this.#positions.waiting) this.#post({ kind: 'durable', nextSequence: end.nextSequence })
-    if (this.#watermarkDueAt === Number.POSITIVE_INFINITY) this.#watermarkDueAt = monotonicMs() + watermarkMs
+  get #isWrittenDurable(): boolean {
+    return !isBefore(this.#durable.end, this.#positions.written())
   }
 
-  /** The application thread has rolled: the old segment is synced whole, hash it to its end, then go on in the new. */
-  #enterSpare(segment: number): void {
-    if (this.#spare?.segment !== segment) throw new Error(`written end in segment ${segment}, which was never offered`)
-    this.#hashUpTo(Number.MAX_SAFE_INTEGER)
-    const { frameCrc } = this.#reader.place
-    this.#files.close(this.#segment.file)
-    this.#segment = this.#spare
-    this.#spare = undefined
-    this.#reader = new FrameReader(this.#files, this.#segment, { offset: segmentHeaderBytes, frameNumber: 0, frameCrc })
-    const base = this.#frontier.size + 1
-    const hashes = this.#frontier.hashes()
-    this.#writeFrontier({ base, previousHash: this.#last.hash, hashes, frameCrc, writtenMs: nowMs() })
-    this.#files.sync(this.#segment.file)
+  get #isEnding(): boolean {
+    return this.#positions.finishRequested && this.#isWrittenDurable
   }
 
-  /** Before anything in the segment is credited. */
-  #writeFrontier(frontier: SegmentFrontier): void {
-    const block = encodeSegmentFrontier(frontier)
-    this.#files.write(this.#segment.file, block.bytes, block.offset)
+  get #isCovered(): boolean {
+    return this.#checkpointer.isCovered && this.#isWrittenDurable
   }
 
-  #hashDurable(): void {
-    this.#hashUpTo(this.#durable.offset)
-    if (this.#frontier.size + 1 === this.#durable.nextSequence) return
-    throw new Error(`durable to sequence ${this.#durable.nextSequence - 1}, but read back only ${this.#frontier.size}`)
-  }
-
-  #hashUpTo(limit: number): void {
-    for (let frame = this.#reader.next(limit); frame !== undefined; frame = this.#reader.next(limit)) this.#count(frame)
-  }
-
-  #count(frame: DecodedFrame): void {
-    const hash = leafHash(frame.record)
-    if (frame.sequence !== this.#frontier.size + 1)
-      throw new Error(`sequence ${frame.sequence} follows ${this.#frontier.size}`)
-    this.#frontier.append(hash)
-    this.#last = { hash, record: frame.record, recorded: undefined }
-    if ((frame.flags & checkpointFlag) !== 0) return
-    if (this.#uncovered === 0) this.#uncoveredSince = monotonicMs()
-    this.#uncovered += 1
-    if (this.#uncovered >= checkpointRecords && this.#pendingCheckpoints() < pendingCheckpointsMax)
-      this.#makeCheckpoint()
-  }
-
-  /** Handed over and not yet sealed: the application's event loop may be busy. */
-  #pendingCheckpoints(): number {
-    return this.#checkpointsMade - this.#positions.checkpointsSealed
-  }
-
-  /** By time or at the end; the other reason, enough records, is looked at record by record. */
-  #checkpointDue(): boolean {
-    if (this.#uncovered === 0 || this.#pendingCheckpoints() > 0) return false
-    if (this.#positions.finishRequested) return this.#isWrittenDurable()
-    return monotonicMs() - this.#uncoveredSince >= checkpointIntervalMs
-  }
-
-  #makeCheckpoint(): void {
-    const details = checkpointDetails(this.#frontier, this.#start.origin, this.#signer)
-    this.#checkpointsMade += 1
-    this.#uncovered = 0
-    this.#post({ kind: 'checkpoint', size: this.#frontier.size, details })
-  }
-
-  #isWrittenDurable(): boolean {
-    return this.#positions.written().nextSequence === this.#durable.nextSequence
-  }
-
-  #isCovered(): boolean {
-    return this.#uncovered === 0 && this.#pendingCheckpoints() === 0 && this.#isWrittenDurable()
-  }
-
-  #saveWatermark(clean: boolean): void {
-    this.#watermarkDueAt = Number.POSITIVE_INFINITY
-    if (!clean && this.#savedWatermark.nextSequence === this.#durable.nextSequence) return
-    const recorded = this.#last.record === undefined ? this.#last.recorded : parseRecord(this.#last.record)?.recorded
-    const watermark: Watermark = {
-      ...this.#reader.place,
-      segment: this.#segment.segment,
-      nextSequence: this.#durable.nextSequence,
-      hash: this.#last.hash,
-      recorded,
+  #close(): void {
+    if (this.#failover === undefined) {
+      const clean = this.#positions.finishRequested && this.#isCovered
+      if (clean || !this.#durable.isSaved) this.#durable.save({ clean })
     }
-    this.#control.save({ ...this.#start.state, watermark, clean })
-    this.#savedWatermark = this.#durable
+    this.#failover?.close()
+    this.#spares.close()
+    this.#durable.close()
+    this.#files.close(this.#directory.file)
   }
 
-  #isHalfFull(): boolean {
-    return this.#durable.offset >= (this.#start.segmentBytesMax ?? segmentBytesMax) / 2
-  }
-
-  /** Makes the successor: header synced, then named, then the name synced, and only then offered. */
-  #makeSpare(): void {
-    const segment = this.#newestSegment + 1
-    const salt = randomBytes(4).readUInt32LE()
-    const { spoolId, stream, epoch } = this.#start.state
-    const proof = { base: 0, previousLength: 0, publishedLength: 0, previousHash: undefined }
-    const file = createSegment(this.#files, this.#start.directory, {
-      ...proof,
-      kind: 'planned',
-      spoolId,
-      stream,
-      segment,
-      salt,
-      epoch,
-      previous: this.#segment.segment,
-      createdMs: nowMs(),
-    })
-    this.#files.sync(file)
-    nameSegment(this.#files, this.#directory, segment)
-    this.#newestSegment = segment
-    this.#spare = { segment, file, salt }
-    this.#positions.offerSpare(this.#spare)
-  }
-
-  #nothingToDo(): boolean {
+  #hasNothingToDo(): boolean {
     const positions = this.#positions
-    if (positions.stopRequested || this.#checkpointDue()) return false
-    if (positions.finishRequested && this.#isCovered()) return this.#finishAnswered
-    return positions.written().nextSequence === this.#durable.nextSequence
+    if (positions.stopRequested || this.#idleMs() <= 0 || this.#spares.isWanted) return false
+    if (positions.finishRequested && this.#isCovered) return this.#finishAnswered
+    if (this.#checkpointer.isDue({ atEnd: this.#isEnding })) return false
+    if (this.#failover !== undefined) return this.#failover.isWaiting
+    return this.#isWrittenDurable && this.#handover.refused().segment < this.#durable.segment.segment
   }
 
   /** Until the next timed duty; forever when there is none. */
   #idleMs(): number {
-    const mayCheckpoint = this.#uncovered > 0 && this.#pendingCheckpoints() === 0
-    const checkpointAt = mayCheckpoint ? this.#uncoveredSince + checkpointIntervalMs : Number.POSITIVE_INFINITY
-    return Math.max(0, Math.min(checkpointAt, this.#watermarkDueAt) - monotonicMs())
+    const watermarkAtMs = this.#failover === undefined ? this.#durable.saveDueAtMs : Number.POSITIVE_INFINITY
+    const failoverAtMs = this.#failover?.retryAtMs ?? Number.POSITIVE_INFINITY
+    return Math.min(this.#checkpointer.dueAtMs, watermarkAtMs, failoverAtMs, this.#housekeepingAtMs) - monotonicMs()
   }
 }
 
-/** Runs a syncer to its end and reports a broken invariant or disk error instead of throwing. */
+/** Runs a syncer to its end and reports a broken invariant instead of throwing. */
 export function runSyncer(make: () => Syncer, post: (message: SyncMessage) => void): void {
   try {
     make().run()

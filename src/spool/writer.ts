@@ -1,35 +1,69 @@
 /**
  * Appends records to the open segment, on the application thread: one frame and one write call a record, nothing
  * else. When `append` returns, the kernel has the bytes and they survive SIGKILL. It never waits for a sync: the
- * roll to the next segment happens only when the sync thread has one ready.
+ * roll to the next segment happens only when the sync thread has one ready. Keeps what is not durable (`unsynced.ts`)
+ * and writes it into the rescue that the sync thread offers after a failure. Always holds: a number is given to the
+ * next record only after the one before it was written; a segment that refused a write is never written again.
  */
 
 import { leafHash } from '../chain/hash.ts'
 import { recordBytesMax, segmentBytesMax } from '../limits.ts'
 import type { Files } from './files.ts'
-import { encodeFrame, frameBytes, frameHeaderBytes, segmentHeaderBytes } from './format.ts'
+import { encodeFrame, type FrameHeader, frameBytes, frameHeaderBytes, segmentHeaderBytes } from './format.ts'
+import { Handover } from './handover.ts'
 import type { Positions, SpoolEnd } from './positions.ts'
-import type { OpenSegment } from './segment.ts'
+import { segmentPath } from './refusals.ts'
+import { fillRescue } from './rescue.ts'
+import { type OpenSegment, temporaryPath } from './segment.ts'
+import { isNoSpace, SpoolRefusal } from './state.ts'
+import { Unsynced } from './unsynced.ts'
+
+const noAttachment = new Uint8Array(0)
+
+export interface WriterStart {
+  readonly directory: string
+  readonly segment: OpenSegment
+  readonly nextSequence: number
+  /** Where a segment is full, in bytes. */
+  readonly segmentBytesMax?: number | undefined
+  /** Most bytes of all segments together; default unlimited. */
+  readonly bytesMax?: number | undefined
+  /** How far beyond `bytesMax` a record of importance may go. */
+  readonly reserveBytes?: number | undefined
+  /** Most bytes of records in memory that are not durable. */
+  readonly unsyncedBytesMax?: number | undefined
+}
+
+export interface AppendOptions {
+  readonly flags: number
+  /** May go beyond the budget, into the reserve. */
+  readonly mayUseReserve?: boolean | undefined
+  /** Travels beside the record, outside its hash; must not change before it is durable. */
+  readonly attachment?: Uint8Array | undefined
+}
 
 export class SpoolWriter {
   readonly #files: Files
   readonly #positions: Positions
-  readonly #segmentBytesMax: number
-  readonly #buffer = Buffer.allocUnsafeSlow(frameBytes({ record: recordBytesMax, attachment: 0 }))
+  readonly #handover: Handover
+  readonly #start: WriterStart
+  readonly #unsynced = new Unsynced()
+  #buffer = Buffer.allocUnsafeSlow(frameBytes({ record: recordBytesMax, attachment: 0 }))
   #segment: OpenSegment
   #offset: number
   #frameNumber: number
   #frameCrc: number
   #nextSequence: number
+  /** The segment that refused a write; nothing is appended until a rescue is there. */
+  #refusal: SpoolRefusal | undefined
+  /** Length of the frame that was refused last. */
+  #refusedBytes = 0
 
-  constructor(
-    files: Files,
-    positions: Positions,
-    start: { segment: OpenSegment; nextSequence: number; segmentBytesMax?: number | undefined },
-  ) {
+  constructor(files: Files, positions: Positions, start: WriterStart) {
     this.#files = files
     this.#positions = positions
-    this.#segmentBytesMax = start.segmentBytesMax ?? segmentBytesMax
+    this.#handover = new Handover(positions.memory)
+    this.#start = start
     this.#segment = start.segment
     this.#offset = start.segment.offset
     this.#frameNumber = start.segment.frameNumber
@@ -41,60 +75,162 @@ export class SpoolWriter {
     return { segment: this.#segment.segment, offset: this.#offset, nextSequence: this.#nextSequence }
   }
 
+  /** Bytes of all segments, this one's unused rest not counted. */
+  get usedBytes(): number {
+    return this.#handover.usedBytes + this.#offset
+  }
+
   /**
-   * Writes one record; its leaf hash. Throws what the file system throws; then nothing was appended and the next try
-   * may succeed. The hash is taken here because here the record's bytes stand: from a string it would be encoded twice.
+   * Writes one record; its leaf hash. Throws `SpoolRefusal`; then nothing was appended and its number goes to the next.
+   * The hash is taken here because here the record's bytes stand: from a string it would be encoded twice.
    */
-  append(record: string, flags: number): string {
+  append(record: string, { flags, mayUseReserve = false, attachment = noAttachment }: AppendOptions): string {
+    if (this.#handover.isRescueOffered) this.takeRescue()
     const recordBytes = this.#buffer.write(record, frameHeaderBytes, recordBytesMax, 'utf8')
+    const load = { record: recordBytes, attachment: attachment.length }
+    const refusal = this.refusal(frameBytes(load), mayUseReserve)
+    if (refusal !== undefined) {
+      this.#refusedBytes = frameBytes(load)
+      throw refusal
+    }
     const hash = leafHash(this.#buffer.subarray(frameHeaderBytes, frameHeaderBytes + recordBytes))
-    const load = { record: recordBytes, attachment: 0 }
-    const length = frameBytes(load)
+    if (attachment.length > 0) this.#attach(recordBytes, attachment)
     this.#offset = this.#positions.beginAppend(this.end)
     try {
-      if (this.#offset + length > this.#segmentBytesMax) this.#roll()
-      const crc = encodeFrame(
-        this.#buffer,
-        {
-          flags,
-          salt: this.#segment.salt,
-          number: this.#frameNumber + 1,
-          sequence: this.#nextSequence,
-          previousCrc: this.#frameCrc,
-          known: this.#positions.known(),
-        },
-        load,
-      )
+      const length = frameBytes(load)
+      if (this.#offset + length > (this.#start.segmentBytesMax ?? segmentBytesMax)) this.#roll()
+      const crc = encodeFrame(this.#buffer, this.#nextHeader(flags), load)
       this.#write(length)
-      this.#offset += length
-      this.#frameNumber += 1
-      this.#frameCrc = crc
-      this.#nextSequence += 1
+      this.#advance(length, crc)
+      this.#unsynced.add({ record, recordBytes, attachment, flags, end: this.end })
       return hash
     } finally {
       this.#positions.endAppend(this.end)
     }
   }
 
-  /** A write that fails half-way may leave a whole frame without its padding: void its magic before giving up. */
+  /** Why a frame of this length would not be taken now; `undefined` when it would. */
+  refusal(length: number, mayUseReserve: boolean): SpoolRefusal | undefined {
+    if (this.#handover.state === 'failed') return new SpoolRefusal('failed', 'the disk of the spool fails')
+    if (this.#refusal !== undefined) return this.#refusal
+    const { bytesMax = Number.POSITIVE_INFINITY, reserveBytes = 0 } = this.#start
+    const most = mayUseReserve ? bytesMax + reserveBytes : bytesMax
+    if (this.usedBytes + length > most) return this.#wanting(`the spool holds ${this.usedBytes} bytes`)
+    if (this.#handover.isShort && !mayUseReserve) return this.#wanting('the disk has less than the reserve left')
+    return this.#tooMuchUnsynced(length) ? new SpoolRefusal('unsynced', 'the disk is slow') : undefined
+  }
+
+  /** Whether the frame that was refused last would be taken now. */
+  get wouldTakeRefused(): boolean {
+    return this.refusal(this.#refusedBytes, false) === undefined
+  }
+
+  #wanting(message: string): SpoolRefusal {
+    this.#handover.setWanting(true)
+    this.#positions.wake()
+    return new SpoolRefusal('full', message)
+  }
+
+  #tooMuchUnsynced(length: number): boolean {
+    const { unsyncedBytesMax = Number.POSITIVE_INFINITY } = this.#start
+    this.#unsynced.forget(this.#positions.known())
+    return this.#unsynced.bytes + length > unsyncedBytesMax
+  }
+
+  /** The attachment behind the record, in a buffer that holds both. */
+  #attach(recordBytes: number, attachment: Uint8Array): void {
+    const needed = frameBytes({ record: recordBytes, attachment: attachment.length })
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(needed)
+      this.#buffer.copy(larger, 0, 0, frameHeaderBytes + recordBytes)
+      this.#buffer = larger
+    }
+    this.#buffer.set(attachment, frameHeaderBytes + recordBytes)
+  }
+
+  #nextHeader(flags: number): FrameHeader {
+    return {
+      flags,
+      salt: this.#segment.salt,
+      number: this.#frameNumber + 1,
+      sequence: this.#nextSequence,
+      previousCrc: this.#frameCrc,
+      known: this.#positions.known(),
+    }
+  }
+
+  #advance(length: number, crc: number): void {
+    this.#offset += length
+    this.#frameNumber += 1
+    this.#frameCrc = crc
+    this.#nextSequence += 1
+  }
+
+  /** What a write that failed half-way leaves is no frame: its last byte is missing. The segment is given up. */
   #write(length: number): void {
     try {
       this.#files.write(this.#segment.file, this.#buffer.subarray(0, length), this.#offset)
     } catch (error) {
-      try {
-        this.#files.write(this.#segment.file, Buffer.alloc(4), this.#offset)
-      } catch {
-        // The disk takes nothing at all; the next append overwrites this place, and its sequence is the same.
-      }
-      throw error
+      const forSpace = isNoSpace(error)
+      const text = `${segmentPath(this.#start.directory, this.#segment.segment)} refused a write`
+      this.#refusal = new SpoolRefusal(forSpace ? 'full' : 'failing', text, error)
+      this.#handover.refuse(this.#segment.segment, forSpace)
+      this.#positions.wake()
+      throw this.#refusal
     }
   }
 
   #roll(): void {
-    const spare = this.#positions.takeSpare()
+    const spare = this.#handover.takeSpare()
     if (spare === undefined) return // go on in the old segment rather than wait
-    this.#segment = { ...spare, offset: segmentHeaderBytes, frameNumber: 0, frameCrc: this.#frameCrc }
-    this.#offset = segmentHeaderBytes
-    this.#frameNumber = 0
+    this.#enter({ ...spare, offset: segmentHeaderBytes, frameNumber: 0, frameCrc: this.#frameCrc })
+  }
+
+  #enter(segment: OpenSegment): void {
+    this.#segment = segment
+    this.#offset = segment.offset
+    this.#frameNumber = segment.frameNumber
+    this.#frameCrc = segment.frameCrc
+  }
+
+  /**
+   * Goes over to the stream that the sync thread has prepared; its id, or `undefined` while there is none. Only when
+   * everything before it is durable, so that a rescue never has to hold two streams.
+   */
+  enterStream(): string | undefined {
+    if (!this.#handover.isStreamOffered || this.#positions.durable().nextSequence !== this.#nextSequence) return
+    if (this.#positions.durable().segment !== this.#segment.segment) return
+    const spare = this.#handover.takeSpare(true)
+    if (spare === undefined) return
+    this.#positions.beginAppend(this.end)
+    this.#enter({ ...spare, offset: segmentHeaderBytes, frameNumber: 0, frameCrc: this.#frameCrc })
+    this.#nextSequence = 1
+    this.#positions.endAppend(this.end)
+    return spare.stream
+  }
+
+  /** Writes all that is not durable into the offered rescue and goes on there; on failure everything stays as it was. */
+  takeRescue(): void {
+    const rescue = this.#handover.rescue()
+    if (rescue === undefined) return
+    const known = this.#positions.durable()
+    this.#unsynced.forget(known)
+    const records = this.#unsynced.records()
+    try {
+      if (records.length !== this.#nextSequence - rescue.nextSequence) throw new Error('what is not durable is gone')
+      const { segment, ends } = fillRescue(this.#files, rescue, { records, known })
+      const { directory } = this.#start
+      // Only now: a name given earlier could hide what is written elsewhere.
+      this.#files.rename(temporaryPath(directory, rescue.segment), segmentPath(directory, rescue.segment))
+      this.#unsynced.move(ends)
+      this.#positions.beginAppend(this.end)
+      this.#enter(segment)
+      this.#refusal = undefined
+      this.#handover.acceptRescue()
+      this.#positions.endAppend(this.end)
+    } catch (error) {
+      this.#handover.declineRescue(rescue.segment, isNoSpace(error))
+      this.#positions.wake()
+    }
   }
 }

@@ -10,7 +10,9 @@ import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { Positions } from '../../src/spool/positions.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
 import { type Recovered, recoverSpool } from '../../src/spool/recover.ts'
-import { Syncer, type SyncMessage } from '../../src/spool/syncer.ts'
+import type { RetentionStart } from '../../src/spool/retention.ts'
+import type { SyncMessage } from '../../src/spool/sync-message.ts'
+import { Syncer } from '../../src/spool/syncer.ts'
 import { SpoolWriter } from '../../src/spool/writer.ts'
 
 const { privateKey } = generateKeyPairSync('ed25519')
@@ -47,28 +49,29 @@ export interface Driven {
   durableNames(): string[]
 }
 
+export interface DrivenOptions extends RetentionStart {
+  readonly boot?: string
+  readonly segmentBytesMax?: number
+  readonly deployment?: string
+  readonly destinations?: readonly string[]
+  readonly unsyncedBytesMax?: number
+  /** The disk as the sync thread sees it. */
+  readonly files?: Files
+  /** The disk as the application thread sees it. */
+  readonly writerFiles?: Files
+}
+
 /** Opens as `Spool.open` does, without the lock and without threads. Dropping it is a SIGKILL. */
-export function openDriven(
-  directory: string,
-  options: { boot?: string; segmentBytesMax?: number; deployment?: string; files?: Files } = {},
-): Driven {
-  const { boot = 'boot-1', segmentBytesMax, deployment = 'test', files = diskFiles } = options
-  const recovered = recoverSpool(diskFiles, { directory, deployment, bootId: boot })
+export function openDriven(directory: string, options: DrivenOptions = {}): Driven {
+  const { boot = 'boot-1', deployment = 'test', destinations, files = diskFiles, writerFiles = diskFiles } = options
+  const recovered = recoverSpool(diskFiles, { directory, deployment, bootId: boot, destinations })
   const { state, segment, superseded } = recovered
   const positions = new Positions()
   positions.reset(state.watermark)
   const nextSequence = state.watermark.nextSequence
-  const writer = new SpoolWriter(diskFiles, positions, { segment, nextSequence, segmentBytesMax })
+  const writer = new SpoolWriter(writerFiles, positions, { ...options, directory, segment, nextSequence })
   const messages: SyncMessage[] = []
-  const start = {
-    directory,
-    memory: positions.memory,
-    state,
-    segment,
-    superseded,
-    origin: `test/${state.stream}`,
-    segmentBytesMax,
-  }
+  const start = { ...options, directory, memory: positions.memory, state, segment, superseded }
   const syncer = new Syncer(files, start, { signer, post: (message) => messages.push(message) })
   return {
     directory,
@@ -78,7 +81,7 @@ export function openDriven(
     syncer,
     messages,
     append: (...names) => {
-      for (const name of names) writer.append(recordText(name), 0)
+      for (const name of names) writer.append(recordText(name), { flags: 0 })
     },
     durableNames: () => readNames(new SpoolReader(diskFiles, directory, () => positions.durable())),
   }
@@ -88,7 +91,7 @@ export function openDriven(
 export function closeDriven(driven: Driven): void {
   driven.positions.requestFinish()
   driven.syncer.cycle()
-  driven.writer.append(recordText('checkpoint'), 1)
+  driven.writer.append(recordText('checkpoint'), { flags: 1 })
   driven.positions.acknowledgeCheckpoint()
   driven.positions.requestStop()
   driven.syncer.run()

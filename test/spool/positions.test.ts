@@ -50,15 +50,6 @@ test('the durable end is read whole, with sequences beyond 2^31', () => {
   assert.deepEqual(positions.known(), at(70_000, 2 ** 40 + 3, 9))
 })
 
-test('a spare is taken once', () => {
-  const positions = new Positions()
-  assert.equal(positions.takeSpare(), undefined)
-  positions.offerSpare({ segment: 2, file: 33, salt: 0xfedcba98 })
-  assert.equal(positions.spareOffered, true)
-  assert.deepEqual(positions.takeSpare(), { segment: 2, file: 33, salt: 0xfedcba98 })
-  assert.equal(positions.takeSpare(), undefined)
-})
-
 test('with both threads at full speed no frame ever shares a sector with a sampled end before it', async () => {
   const positions = new Positions()
   const rounds = 300

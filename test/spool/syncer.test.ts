@@ -53,7 +53,7 @@ test('a checkpoint record alone asks for no further checkpoint', (t) => {
   driven.positions.requestFinish()
   driven.syncer.cycle()
   assert.equal(checkpointsOf(driven).length, 1)
-  driven.writer.append('{"name":"checkpoint"}', 1)
+  driven.writer.append('{"name":"checkpoint"}', { flags: 1 })
   driven.positions.acknowledgeCheckpoint()
   driven.syncer.cycle()
   assert.equal(checkpointsOf(driven).length, 1)

@@ -1,0 +1,108 @@
+/**
+ * The segments a spool still holds, on the sync thread: gives back those that every destination has, and keeps count
+ * of the bytes. Always holds: a control that no longer needs a segment is durable before the segment is unlinked.
+ */
+
+import { nowMs } from '../clock.ts'
+import { errorCode } from '../errors.ts'
+import type { Files } from './files.ts'
+import { segmentName } from './format.ts'
+import type { Handover } from './handover.ts'
+import { countReclaimable, fileBytes, type RetainedSegment, retainedSegments } from './reclaim.ts'
+import { Room, type RoomLimits } from './room.ts'
+import { type OpenDirectory, type PathSegment, unlinkSegments } from './segment.ts'
+
+export interface RetentionStart extends RoomLimits {
+  readonly keepMs?: number | undefined
+}
+
+export class Retention {
+  readonly room: Room
+  readonly #files: Files
+  readonly #directory: OpenDirectory
+  readonly #handover: Handover
+  readonly #keepMs: number
+  readonly #bytesMax: number
+  #retained: RetainedSegment[]
+  /** Segments that nothing needs any more and that are still there. */
+  #void: number[] = []
+
+  constructor(
+    files: Files,
+    place: { directory: OpenDirectory; handover: Handover; path: readonly PathSegment[] },
+    start: RetentionStart,
+  ) {
+    this.#files = files
+    this.#directory = place.directory
+    this.#handover = place.handover
+    this.#keepMs = start.keepMs ?? 0
+    this.#bytesMax = start.bytesMax ?? Number.POSITIVE_INFINITY
+    this.#retained = retainedSegments(files, place.directory.path, place.path)
+    this.room = new Room(files, place, start)
+    this.#tellUsed()
+  }
+
+  /** The writer is in this segment now; what it left counts with its whole length. */
+  enter(segment: Omit<RetainedSegment, 'bytes'>): void {
+    const left = this.#retained.at(-1)
+    if (left !== undefined) {
+      const bytes = fileBytes(this.#files, this.#directory.path, left.segment)
+      this.#retained[this.#retained.length - 1] = { ...left, bytes }
+    }
+    this.#retained.push({ ...segment, bytes: 0 })
+    this.#tellUsed()
+  }
+
+  /** These are superseded by what is durable: they go now, or later where the disk refuses. */
+  discard(segments: readonly number[]): void {
+    this.#void.push(...segments)
+    this.#removeVoid()
+  }
+
+  /** More than the segment being written is there, so that something may become reclaimable. */
+  get isWorthLooking(): boolean {
+    return this.#retained.length > 1 || this.#void.length > 0
+  }
+
+  /** Whether another record would fit the budget while the writer is at this offset. */
+  hasRoomAt(offset: number, bytes: number): boolean {
+    return this.#usedBytes() + offset + bytes <= this.#bytesMax && !this.#handover.isShort
+  }
+
+  /** All bytes, for the warning level. */
+  bytesAt(offset: number): number {
+    return this.#usedBytes() + offset
+  }
+
+  /** Gives back what may go; `save` makes a control durable that begins with the named segment, or says that it could not. */
+  reclaim(destinations: readonly string[], save: (firstSegment: number) => boolean): void {
+    const keepMs = this.#handover.isWanting ? 0 : this.#keepMs // a delivered copy is worth less than a new event
+    const rules = { destinations, keepMs, nowMs: nowMs() }
+    const count = countReclaimable(this.#files, this.#directory.path, { retained: this.#retained, rules })
+    const first = this.#retained[count]
+    if (count > 0 && first !== undefined && save(first.segment)) {
+      this.#void.push(...this.#retained.splice(0, count).map((one) => one.segment))
+    }
+    this.#removeVoid()
+    this.#tellUsed()
+  }
+
+  #removeVoid(): void {
+    try {
+      unlinkSegments(this.#files, this.#directory, this.#void)
+      this.#void = []
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error // a disk that refuses: they are in nobody's way, try again later
+      const present = new Set(this.#files.list(this.#directory.path))
+      this.#void = this.#void.filter((segment) => present.has(segmentName(segment)))
+    }
+  }
+
+  #usedBytes(): number {
+    return this.#retained.slice(0, -1).reduce((sum, one) => sum + one.bytes, 0)
+  }
+
+  #tellUsed(): void {
+    this.#handover.setUsedBytes(this.#usedBytes())
+  }
+}

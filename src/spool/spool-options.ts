@@ -1,0 +1,35 @@
+/** How a spool is opened, and what follows from its budget. */
+
+import { segmentBytesMax } from '../limits.ts'
+
+export interface SpoolOptions {
+  readonly directory: string
+  readonly deployment: string
+  /** Names of the destinations that must confirm a segment before it goes. */
+  readonly destinations?: readonly string[] | undefined
+  /** Most bytes of all segments together; default unlimited. */
+  readonly bytesMax?: number | undefined
+  /** Events are refused when the disk has less; records of importance may go so far beyond `bytesMax`. Default none. */
+  readonly reserveBytes?: number | undefined
+  /** Most bytes of records in memory that are not durable; default unlimited. */
+  readonly unsyncedBytesMax?: number | undefined
+  /** How long a segment is kept at least after it was full, in milliseconds; default 0. */
+  readonly keepMs?: number | undefined
+  /** For tests: where a segment is full, in bytes. */
+  readonly segmentBytesMax?: number | undefined
+}
+
+/** Of the budget, within bounds: small enough that what is delivered can be given back piece by piece. */
+const segmentShare = { parts: 8, least: 16 * 1024 }
+/** Of the budget, within bounds: enough for the header of a rescue and some records. */
+const ballastShare = { parts: 64, least: 16 * 1024, most: 1024 * 1024 }
+/** Where a segment is full, in bytes. */
+export function segmentBytes({ bytesMax = Number.POSITIVE_INFINITY, segmentBytesMax: given }: SpoolOptions): number {
+  return given ?? Math.max(segmentShare.least, Math.min(segmentBytesMax, Math.floor(bytesMax / segmentShare.parts)))
+}
+
+/** Size of the ballast; none without a budget. */
+export function ballastBytes({ bytesMax }: SpoolOptions): number {
+  if (bytesMax === undefined) return 0
+  return Math.max(ballastShare.least, Math.min(ballastShare.most, Math.floor(bytesMax / ballastShare.parts)))
+}

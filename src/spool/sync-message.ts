@@ -1,0 +1,40 @@
+/** What the sync thread is started with, and what it says. */
+
+import type { CheckpointDetails } from '../chain/checkpoint.ts'
+import type { ControlState } from './control.ts'
+import type { RetentionStart } from './retention.ts'
+import type { OpenSegment } from './segment.ts'
+import type { SpoolState } from './state.ts'
+
+export interface SyncerStart extends RetentionStart {
+  readonly directory: string
+  readonly memory: SharedArrayBuffer
+  /** Control as recovery wrote it. */
+  readonly state: ControlState
+  readonly segment: OpenSegment
+  readonly superseded: readonly number[]
+  readonly segmentBytesMax?: number | undefined
+  /** What `lock` named when it was taken; another file there later means another writer. */
+  readonly lockIdentity?: string | undefined
+}
+
+/** What the sync thread tells the application thread. */
+export type SyncMessage =
+  | { readonly kind: 'durable'; readonly stream: string; readonly nextSequence: number }
+  /** A signed checkpoint, to be sealed as a record and acknowledged. */
+  | {
+      readonly kind: 'checkpoint'
+      readonly stream: string
+      readonly size: number
+      readonly details: CheckpointDetails
+    }
+  /** After a finish request: everything written is durable, and covered but for the last checkpoint record. */
+  | { readonly kind: 'covered' }
+  /** A rescue waits to be filled. */
+  | { readonly kind: 'rescue' }
+  | { readonly kind: 'state'; readonly state: SpoolState; readonly reason: string }
+  /** The spool has passed 70 % of its budget. */
+  | { readonly kind: 'filling'; readonly bytes: number }
+  /** A broken invariant: the thread has ended and nothing becomes durable any more. */
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'stopped' }
