@@ -11,6 +11,7 @@ export type AuditErrorCode =
   | 'SPOOL_NOT_WRITABLE' // the spool directory cannot be created, read or written
   | 'SPOOL_VERSION' // the spool was written by a newer format version
   | 'SPOOL_CORRUPT' // the spool holds damage that recovery must not guess around
+  | 'SPOOL_FULL' // the spool has no room for this record
   | 'SPOOL_FAILED' // the spool stopped while running: a broken invariant or a disk error
   | 'PLATFORM_UNSUPPORTED' // this platform or file system cannot give the spool's guarantees
   | 'FILE_NOT_WRITABLE' // a local file destination cannot be opened for appending

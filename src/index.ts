@@ -1,10 +1,13 @@
 /** The public face of otel-audit: what a program uses, and the types of what the command line prints with `--json`. */
 
-export { Audit, type AuditState, createAudit } from './audit/audit.ts'
+export { Audit } from './audit/audit.ts'
 export type { AuditOptions } from './audit/config.ts'
 export type { AuditContext } from './audit/context.ts'
+export { createAudit } from './audit/create.ts'
+export type { MetricsRegistry } from './audit/metrics.ts'
 export { AuditLogRecordProcessor } from './audit/processor.ts'
 export type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './audit/receipt.ts'
+export type { AuditSpoolState, AuditState } from './audit/state.ts'
 export type { KeyReport } from './cli/key.ts'
 export type { MigrateReport } from './cli/migrate.ts'
 export type { SpoolCheck, SpoolStatus } from './cli/spool.ts'

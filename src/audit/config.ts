@@ -8,6 +8,7 @@ import { z } from 'zod'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { AuditError } from '../errors.ts'
 import type { Level } from '../policy/level.ts'
+import { isMetricsRegistry, type MetricsRegistry } from './metrics.ts'
 
 /** Options of `createAudit`. Every member has a default; optional members accept `undefined`. */
 export interface AuditOptions {
@@ -23,12 +24,21 @@ export interface AuditOptions {
         readonly directory?: string | undefined
         /** Only `single` so far: one process writes a directory. */
         readonly instances?: 'single' | undefined
-        /** Accepted; nothing enforces it yet: the spool grows until the disk is full. */
+        /** Bytes that all segment files together may take. Default: 10 GiB. */
         readonly bytesMax?: number | undefined
+        /**
+         * What control records and `emitRequired` may take beyond `bytesMax`, and what events leave free on the disk.
+         * Less than `bytesMax`. Default: 16 MiB, or an eighth of `bytesMax` where that is less.
+         */
+        readonly reserveBytes?: number | undefined
+        /** When there is no room: `block` waits once for `blockMsMax`, `refuse` not at all. Default: `block`. */
         readonly onFull?: 'block' | 'refuse' | undefined
+        /** How long one `emit` may wait for room, in milliseconds, before events go to standard error. Default: 100. */
         readonly blockMsMax?: number | undefined
-        /** How long delivered records are kept at least. Nothing is reclaimed yet, so they are kept longer. */
+        /** How long records are kept at least that every destination has confirmed. Default: 60. */
         readonly keepMinutes?: number | undefined
+        /** Bytes of records in memory that are written and not yet durable. More counts as no room. Default: 64 MiB. */
+        readonly unsyncedBytesMax?: number | undefined
       }
     | undefined
   readonly policy?:
@@ -59,6 +69,15 @@ export interface AuditOptions {
   readonly destinations?: readonly DestinationOptions[] | undefined
   /** Only `thread` so far: a worker thread delivers. */
   readonly delivery?: 'thread' | undefined
+  /** Metrics, on a registry of prom-client. Default: none are counted. */
+  readonly metrics?:
+    | {
+        /** Where they are registered until `close`; never prom-client's default registry by itself. */
+        readonly registry?: MetricsRegistry | undefined
+        /** Actions that are a label by their name; every other is `_other`. Default: none. */
+        readonly actions?: readonly string[] | undefined
+      }
+    | undefined
   /** How long `close` waits for destinations, in milliseconds. What is left is sent at the next start. Default: 5,000. */
   readonly closeTimeoutMs?: number | undefined
   /** URL of the module `otel-audit/worker`, where a bundler has moved it. */
@@ -68,6 +87,10 @@ export interface AuditOptions {
 const name = z.string().regex(/^[^\s+]+$/, 'a name without white space and without +')
 const text = z.string().min(1)
 const count = z.int().positive()
+/** Longest wait of one `emit` that may be asked for: an event loop that stands longer is taken for dead. */
+const blockMsLimit = 10_000
+
+const registry = z.custom<MetricsRegistry>(isMetricsRegistry, 'a Registry of prom-client')
 
 const common = {
   name: text.optional(),
@@ -100,9 +123,11 @@ const schema = z.strictObject({
       directory: text.optional(),
       instances: z.literal('single').optional(),
       bytesMax: count.optional(),
+      reserveBytes: z.int().min(0).optional(),
       onFull: z.enum(['block', 'refuse']).optional(),
-      blockMsMax: z.int().min(0).optional(),
+      blockMsMax: z.int().min(0).max(blockMsLimit).optional(),
       keepMinutes: z.int().min(0).optional(),
+      unsyncedBytesMax: count.optional(),
     })
     .optional(),
   policy: z
@@ -116,16 +141,28 @@ const schema = z.strictObject({
   keys: z.strictObject({ signingKeyFile: text.optional() }).optional(),
   destinations: z.array(destination).optional(),
   delivery: z.literal('thread').optional(),
+  metrics: z.strictObject({ registry: registry.optional(), actions: z.array(text).optional() }).optional(),
   closeTimeoutMs: z.int().min(0).optional(),
   workerUrl: z.union([text, z.instanceof(URL)]).optional(),
 })
+
+/** `spool` with every default in place. */
+export interface SpoolConfig {
+  readonly directory: string
+  readonly bytesMax: number
+  readonly reserveBytes: number
+  readonly onFull: 'block' | 'refuse'
+  readonly blockMsMax: number
+  readonly keepMinutes: number
+  readonly unsyncedBytesMax: number
+}
 
 /** The options with every default in place. */
 export interface AuditConfig {
   readonly service: string
   readonly deployment: string
   readonly resource: Readonly<Record<string, string | number | boolean>>
-  readonly spoolDirectory: string
+  readonly spool: SpoolConfig
   readonly policy: { readonly enabled: boolean; readonly level: Level; readonly levelGiven: boolean }
   readonly redact: { readonly preset: 'default' | 'off'; readonly keys: readonly string[] }
   readonly signingKeyFile: string
@@ -134,8 +171,7 @@ export interface AuditConfig {
   readonly destinations: readonly DestinationOptions[]
   readonly closeTimeoutMs: number
   readonly workerUrl: string | URL | undefined
-  /** Settings of the spool that were given but that nothing enforces yet. */
-  readonly unenforced: readonly string[]
+  readonly metrics: { readonly registry: MetricsRegistry | undefined; readonly actions: readonly string[] }
 }
 
 /** Checks the options and fills in the defaults. Throws `INVALID_OPTION` for the first wrong one. */
@@ -149,26 +185,41 @@ export function readOptions(options: AuditOptions): AuditConfig {
   }
   const destinations = options.destinations ?? []
   checkNames(destinations)
-  const spoolDirectory = options.spool?.directory ?? './audit-spool'
+  const spool = readSpool(options.spool ?? {})
   return {
     service,
     deployment,
     resource: options.resource ?? {},
-    spoolDirectory,
+    spool,
     policy: {
       enabled: options.policy?.enabled ?? true,
       level: options.policy?.level ?? 'writes_only',
       levelGiven: options.policy?.level !== undefined,
     },
     redact: { preset: options.redact?.preset ?? 'default', keys: options.redact?.keys ?? [] },
-    signingKeyFile: options.keys?.signingKeyFile ?? join(spoolDirectory, 'audit.key'),
+    signingKeyFile: options.keys?.signingKeyFile ?? join(spool.directory, 'audit.key'),
     isKeyDefault: options.keys?.signingKeyFile === undefined,
     destinations,
     closeTimeoutMs: options.closeTimeoutMs ?? 5_000,
     workerUrl: options.workerUrl,
-    unenforced: (['bytesMax', 'onFull', 'blockMsMax', 'keepMinutes'] as const).filter(
-      (key) => options.spool?.[key] !== undefined,
-    ),
+    metrics: { registry: options.metrics?.registry, actions: options.metrics?.actions ?? [] },
+  }
+}
+
+function readSpool(given: NonNullable<AuditOptions['spool']>): SpoolConfig {
+  const bytesMax = given.bytesMax ?? 10 * 2 ** 30
+  const reserveBytes = given.reserveBytes ?? Math.min(16 * 2 ** 20, Math.floor(bytesMax / 8))
+  if (reserveBytes >= bytesMax) {
+    throw invalid('spool.reserveBytes', reserveBytes, `less than spool.bytesMax, which is ${bytesMax}`)
+  }
+  return {
+    directory: given.directory ?? './audit-spool',
+    bytesMax,
+    reserveBytes,
+    onFull: given.onFull ?? 'block',
+    blockMsMax: given.blockMsMax ?? 100,
+    keepMinutes: given.keepMinutes ?? 60,
+    unsyncedBytesMax: given.unsyncedBytesMax ?? 64 * 2 ** 20,
   }
 }
 

@@ -1,8 +1,9 @@
 /** The public LogRecordProcessor: audit for records of a `LoggerProvider` that the user owns. */
 
 import { SealingLogRecordProcessor } from '../otel/processor.ts'
-import { Audit, createAudit } from './audit.ts'
+import { Audit } from './audit.ts'
 import type { AuditOptions } from './config.ts'
+import { createAudit } from './create.ts'
 
 /**
  * Takes audit records (those with the attribute `audit.action`) out of the user's own `LoggerProvider`, on an open

@@ -3,7 +3,7 @@
  * nobody looks at costs nothing and can never end the process. Sequence and hash are provisional until it resolves.
  */
 
-import { AuditError } from '../errors.ts'
+import { AuditError, type AuditErrorCode } from '../errors.ts'
 
 /** The record is in the spool: it survives SIGKILL. `durable` resolves when it survives power loss. */
 export interface WrittenReceipt {
@@ -46,10 +46,10 @@ export class Written implements WrittenReceipt {
   readonly stream: string
   readonly sequence: number
   readonly hash: string
-  readonly #wait: (sequence: number) => Promise<void>
+  readonly #wait: (place: WrittenRecord) => Promise<void>
   #durable: Promise<void> | undefined
 
-  constructor(record: WrittenRecord, wait: (sequence: number) => Promise<void>) {
+  constructor(record: WrittenRecord, wait: (place: WrittenRecord) => Promise<void>) {
     this.id = record.id
     this.stream = record.stream
     this.sequence = record.sequence
@@ -58,7 +58,7 @@ export class Written implements WrittenReceipt {
   }
 
   get durable(): Promise<void> {
-    this.#durable ??= caught(this.#wait(this.sequence))
+    this.#durable ??= caught(this.#wait(this))
     return this.#durable
   }
 }
@@ -69,18 +69,26 @@ export function suppressed(rule: string): SuppressedReceipt {
   return { status: 'suppressed', rule, durable: resolved }
 }
 
+/** Why an event went to standard error, in words and as the code of the error that `durable` rejects with. */
+export interface EmergencyCause {
+  readonly reason: string
+  readonly code: Extract<AuditErrorCode, 'SPOOL_FULL' | 'SPOOL_FAILED' | 'CLOSED'>
+}
+
 export class Emergency implements EmergencyReceipt {
   readonly status = 'emergency'
   readonly reason: string
+  readonly #code: EmergencyCause['code']
   #durable: Promise<void> | undefined
 
-  constructor(reason: string) {
+  constructor({ reason, code }: EmergencyCause) {
     this.reason = reason
+    this.#code = code
   }
 
   get durable(): Promise<void> {
-    const hint = 'The event went to standard error; look at audit.state and at the disk of the spool.'
-    this.#durable ??= caught(Promise.reject(new AuditError('SPOOL_FAILED', this.reason, { hint })))
+    const hint = 'The event went to standard error; audit.state and docs/operations.md say what to do.'
+    this.#durable ??= caught(Promise.reject(new AuditError(this.#code, this.reason, { hint })))
     return this.#durable
   }
 }

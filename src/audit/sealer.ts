@@ -1,30 +1,42 @@
 /**
  * The way of an event, in the one place that knows the order: convert, decide, redact, seal, append. Runs on the
- * application thread, synchronously, and never throws: what the spool cannot take goes to standard error instead.
- * The chain's head moves only after the append.
+ * application thread, synchronously, and never throws: what the spool cannot take goes to standard error instead, and
+ * a sealed `audit.gap` accounts for it before the next event. The chain's head moves only after the append.
  */
 
 import { randomUUID } from 'node:crypto'
-import { Chain, type ChainHead } from '../chain/chain.ts'
+import { Chain, type ChainHead, isFarBack } from '../chain/chain.ts'
 import { errorText } from '../errors.ts'
 import { isIntegerLikeKey, type JsonObject } from '../event/canonical.ts'
 import { convertEvent } from '../event/convert.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import type { TraceReference } from '../event/event.ts'
-import { type ControlType, encodeControl, encodeRecord, type Position } from '../event/record.ts'
+import { type ControlFact, encodeControl, encodeRecord, type Position } from '../event/record.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Redaction } from '../policy/redact.ts'
-import type { Spool } from '../spool/spool.ts'
+import type { RunningReason } from '../spool/handover.ts'
+import type { AppendMode, Spool } from '../spool/spool.ts'
+import { SpoolRefusal } from '../spool/state.ts'
 import { ambientContext } from './context.ts'
-import { writeEmergency } from './notice.ts'
-import { Emergency, type Receipt, suppressed, Written } from './receipt.ts'
+import type { EventCounts } from './counts.ts'
+import { Emergencies } from './emergency.ts'
+import { successionFact } from './opening.ts'
+import { Emergency, type EmergencyCause, type Receipt, suppressed, Written, type WrittenRecord } from './receipt.ts'
 
 export interface SealerParts {
   readonly policy: Policy
   readonly redaction: Redaction
   readonly spool: Spool
   readonly head: ChainHead
+  /** What the first records of this opening say. */
+  readonly opening: readonly ControlFact[]
   readonly service: string
+  readonly deployment: string
+  /** How long an event waits for room; 0: not at all. */
+  readonly blockMsMax: number
+  readonly counts: EventCounts
+  /** Hears that the spool did not take a record. */
+  readonly onRefusal: () => void
 }
 
 /** What comes with an event from OpenTelemetry. */
@@ -34,6 +46,8 @@ export interface Ambient {
   readonly resource: JsonObject | undefined
   /** Later processors will see the event: hand it back redacted, whatever the decision. */
   readonly handBack: boolean
+  /** The event may go into the spool's reserve. */
+  readonly isRequired?: boolean | undefined
 }
 
 /** The receipt, and the event as the trail has it, when it was asked for. */
@@ -44,15 +58,23 @@ export interface Sealed {
 
 export class Sealer {
   readonly #parts: SealerParts
-  readonly #chain: Chain
-  readonly #wait: (sequence: number) => Promise<void>
+  readonly #wait: (place: WrittenRecord) => Promise<void>
+  readonly #emergencies = new Emergencies()
+  /** Facts that must be sealed before anything else. */
+  readonly #owed: ControlFact[]
+  #chain: Chain
   #closed = false
-  #emergencies = 0
+  /** Set while a new stream is asked for. */
+  #streamReason: RunningReason | undefined
+  /** An event has waited for room in vain; none waits again before one was taken. */
+  #hasWaited = false
 
   constructor(parts: SealerParts) {
     this.#parts = parts
     this.#chain = new Chain(parts.head)
-    this.#wait = (sequence) => parts.spool.durable(sequence)
+    this.#wait = (place) => parts.spool.durable(place)
+    this.#owed = [...parts.opening]
+    this.#attempt(() => this.#prepare())
   }
 
   get head(): ChainHead {
@@ -61,7 +83,7 @@ export class Sealer {
 
   /** Records that went to standard error because the spool could not take them. */
   get emergencies(): number {
-    return this.#emergencies
+    return this.#emergencies.total
   }
 
   /** From now on events go to standard error: the stream is ending. */
@@ -70,11 +92,12 @@ export class Sealer {
   }
 
   seal(input: unknown, ambient: Ambient): Sealed {
-    const { policy, redaction, service } = this.#parts
+    const { policy, redaction, service, counts } = this.#parts
     const event = convertEvent(input)
     const decision = policy.decide(event)
     if (!decision.kept) {
       if (ambient.handBack) redaction.redact(event)
+      counts.countSuppressed(decision.rule)
       return { receipt: suppressed(decision.rule), event }
     }
     if (ambient.resource !== undefined) setResource(event, ambient.resource)
@@ -85,42 +108,133 @@ export class Sealer {
     event.service = ambient.service ?? service
     if (event.trace === undefined && ambient.trace !== undefined) event.trace = ambient.trace
     event.correlation_id ??= ambientContext()?.correlation_id ?? event.trace?.id ?? randomUUID()
-    return { receipt: this.#append(event), event }
+    return { receipt: this.#place(event, ambient.isRequired === true), event }
   }
 
-  /** Seals a record of our own; `undefined` when the spool cannot take it. */
-  sealControl(type: ControlType, details: JsonObject): Written | undefined {
-    const position = this.#chain.next()
-    const record = encodeControl({ type, details, service: this.#parts.service }, position)
+  /** Seals a fact about the trail, in the reserve if need be; false when the spool cannot take it. */
+  sealFact(fact: ControlFact): boolean {
+    return this.#attempt(() => {
+      this.#prepare()
+      this.#appendFact(fact, true)
+    })
+  }
+
+  /** Seals what accounts for emergency records, if there are any and the spool takes it. */
+  accountEmergencies(): void {
+    this.#attempt(() => {
+      this.#prepare()
+      this.#appendGap(true)
+    })
+  }
+
+  /** Asks for a new stream, which follows this one as soon as everything in this one is durable. */
+  startStream(reason: RunningReason): void {
+    this.#streamReason ??= reason
+    this.#parts.spool.startStream(reason)
+  }
+
+  #place(event: ConvertedEvent, isRequired: boolean): Receipt {
+    if (this.#closed) return this.#divert(event, { reason: 'audit is closed', code: 'CLOSED' })
     try {
-      return this.#write(record, position, type === 'audit.checkpoint')
-    } catch {
-      return undefined // the spool says so itself: audit.state, and the next event takes the emergency path
+      return this.#append(event, isRequired)
+    } catch (refusal) {
+      this.#parts.onRefusal()
+      return this.#waitFor(refusal) ? this.#placeAgain(event, isRequired) : this.#divert(event, describe(refusal))
     }
   }
 
-  #append(event: ConvertedEvent): Receipt {
-    const position = this.#chain.next()
-    const record = encodeRecord(event, position)
-    if (this.#closed) return this.#emergency(record, 'audit is closed')
+  #placeAgain(event: ConvertedEvent, isRequired: boolean): Receipt {
     try {
-      return this.#write(record, position, false)
-    } catch (error) {
-      return this.#emergency(record, errorText(error))
+      return this.#append(event, isRequired)
+    } catch (refusal) {
+      return this.#divert(event, describe(refusal))
     }
   }
 
-  #write(record: string, position: Position, isCheckpoint: boolean): Written {
-    const hash = this.#parts.spool.append(record, { isCheckpoint })
+  /** The one bounded wait for room; whether there is any now. A disk that fails is not waited for. */
+  #waitFor(refusal: unknown): boolean {
+    const { blockMsMax, spool } = this.#parts
+    if (this.#hasWaited || blockMsMax === 0) return false
+    if (!(refusal instanceof SpoolRefusal) || refusal.reason === 'failed') return false
+    this.#hasWaited = true
+    return spool.waitForRoom(blockMsMax)
+  }
+
+  /** Throws when the spool cannot take it. What went to standard error before is accounted for first. */
+  #append(event: ConvertedEvent, isRequired: boolean): Written {
+    this.#prepare()
+    this.#appendGap(isRequired) // without the reserve: else each event would spend some of it
+    const position = this.#nextPosition()
+    const written = this.#write(encodeRecord(event, position), position, { mayUseReserve: isRequired })
+    this.#parts.counts.countRecorded(event.action, event.outcome)
+    if (!isRequired) this.#hasWaited = false
+    return written
+  }
+
+  /** Goes over to a stream that is ready, and seals what is owed. */
+  #prepare(): void {
+    const stream = this.#streamReason === undefined ? undefined : this.#parts.spool.enterStream()
+    if (stream !== undefined) this.#beginStream(stream)
+    for (let fact = this.#owed[0]; fact !== undefined; fact = this.#owed[0]) {
+      this.#appendFact(fact, true)
+      this.#owed.shift()
+    }
+  }
+
+  #beginStream(stream: string): void {
+    const { head } = this.#chain
+    const predecessor = { ...head, reason: this.#streamReason ?? 'clock' }
+    this.#streamReason = undefined
+    this.#chain = new Chain({ stream, epoch: head.epoch, sequence: 0, hash: undefined, recorded: undefined })
+    this.#owed.unshift(successionFact(this.#parts.deployment, predecessor))
+  }
+
+  #appendGap(mayUseReserve: boolean): void {
+    if (!this.#emergencies.isOpen) return
+    this.#appendFact({ type: 'audit.gap', details: this.#emergencies.gap() }, mayUseReserve)
+    this.#emergencies.settle()
+  }
+
+  #appendFact(fact: ControlFact, mayUseReserve: boolean): void {
+    const position = this.#nextPosition()
+    const record = encodeControl({ service: this.#parts.service, ...fact }, position)
+    this.#write(record, position, { isCheckpoint: fact.type === 'audit.checkpoint', mayUseReserve })
+  }
+
+  /** A clock that went far back asks for a new stream; until it is there, `recorded` stands still. */
+  #nextPosition(): Position {
+    const position = this.#chain.next()
+    if (isFarBack(position)) this.startStream('clock')
+    return position
+  }
+
+  #write(record: string, position: Position, mode: AppendMode): Written {
+    const hash = this.#parts.spool.append(record, mode)
     this.#chain.advance(position, hash)
     return new Written({ id: position.id, stream: position.stream, sequence: position.sequence, hash }, this.#wait)
   }
 
-  #emergency(record: string, reason: string): Receipt {
-    this.#emergencies += 1
-    writeEmergency(record, reason)
-    return new Emergency(reason)
+  /** Whether the spool took it: when not, `audit.state` says so, and the next event takes the emergency path. */
+  #attempt(append: () => void): boolean {
+    try {
+      append()
+      return true
+    } catch {
+      this.#parts.onRefusal()
+      return false
+    }
   }
+
+  /** The emergency path. */
+  #divert(event: ConvertedEvent, cause: EmergencyCause): Receipt {
+    this.#emergencies.write(encodeRecord(event, this.#chain.next()), cause.reason)
+    return new Emergency(cause)
+  }
+}
+
+function describe(refusal: unknown): EmergencyCause {
+  const isRoom = refusal instanceof SpoolRefusal && (refusal.reason === 'full' || refusal.reason === 'unsynced')
+  return { reason: errorText(refusal), code: isRoom ? 'SPOOL_FULL' : 'SPOOL_FAILED' }
 }
 
 /** A copy, because redaction works in place and the resource is shared by all events. */

@@ -11,7 +11,7 @@ import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
 import type { DeliverRole, SyncRole, WorkerRole } from '../forward/worker.ts'
 import { exists } from '../spool/files.ts'
 import type { Spool, SyncThread } from '../spool/spool.ts'
-import type { SyncMessage } from '../spool/syncer.ts'
+import type { SyncMessage } from '../spool/sync-message.ts'
 
 /** Where the worker module lies: beside the sources, compiled or not; elsewhere when a bundler moved it. */
 export function workerModule(given: string | URL | undefined): URL {
@@ -46,7 +46,7 @@ export function startSyncThread(url: URL, role: SyncRole, spool: Spool): SyncThr
 /** The delivery thread, seen from the application thread. */
 export class DeliveryThread {
   readonly #worker: Worker
-  readonly #flushes = new Map<number, () => void>()
+  readonly #flushes = new Map<number, (isConfirmed: boolean) => void>()
   readonly #stopped: Promise<void>
   #flushId = 0
   #hasEnded = false
@@ -54,7 +54,7 @@ export class DeliveryThread {
   constructor(url: URL, role: DeliverRole, receive: (message: DeliveryMessage) => void) {
     this.#worker = startWorker(url, role)
     this.#worker.on('message', (message: DeliveryMessage) => {
-      if (message.kind === 'flushed') this.#flushes.get(message.id)?.()
+      if (message.kind === 'flushed') this.#flushes.get(message.id)?.(message.isConfirmed)
       else receive(message)
     })
     this.#worker.on('error', (error) => receive({ kind: 'failed', name: 'delivery', reason: errorText(error) }))
@@ -63,17 +63,21 @@ export class DeliveryThread {
     void this.#stopped.then(() => this.#settleFlushes())
   }
 
-  /** Resolves when every destination has what was durable at the call, or when the thread is gone. */
-  async flush(): Promise<void> {
-    if (this.#hasEnded) return
+  /**
+   * Resolves when every destination, or the one of this name, has what was durable at the call: true, or when it has
+   * stopped or the thread is gone: false.
+   */
+  async flush(name?: string): Promise<boolean> {
+    if (this.#hasEnded) return false
     const id = ++this.#flushId
-    const flushed = Promise.withResolvers<void>()
+    const flushed = Promise.withResolvers<boolean>()
     this.#flushes.set(id, flushed.resolve)
     this.#worker.ref()
-    this.#tell({ kind: 'flush', id })
-    await flushed.promise
+    this.#tell({ kind: 'flush', id, name })
+    const isConfirmed = await flushed.promise
     this.#flushes.delete(id)
     if (this.#flushes.size === 0) this.#worker.unref()
+    return isConfirmed
   }
 
   /** Ends the thread; what was not confirmed is sent again at the next start. */
@@ -89,6 +93,6 @@ export class DeliveryThread {
 
   #settleFlushes(): void {
     this.#hasEnded = true
-    for (const resolve of this.#flushes.values()) resolve()
+    for (const resolve of this.#flushes.values()) resolve(false)
   }
 }

@@ -4,9 +4,10 @@
  * nothing by itself. `recorded` never steps back: a clock that is behind is moved forward and its raw reading kept.
  */
 
-import { formatTimestamp, nowMs } from '../clock.ts'
+import { formatTimestamp, nowMs, timestampNanos } from '../clock.ts'
 import type { Position } from '../event/record.ts'
 import { newRecordId } from '../event/record-id.ts'
+import { clockBackMsMax } from '../limits.ts'
 
 /** Where a stream stands. */
 export interface ChainHead {
@@ -18,6 +19,12 @@ export interface ChainHead {
   readonly hash: string | undefined
   /** `recorded` of that record. */
   readonly recorded: string | undefined
+}
+
+/** Whether the clock stands so far before the last record that a new stream must begin. */
+export function isFarBack({ recorded, clock }: Position): boolean {
+  if (clock === undefined) return false
+  return timestampNanos(recorded) - timestampNanos(clock) > BigInt(clockBackMsMax) * 1_000_000n
 }
 
 export class Chain {

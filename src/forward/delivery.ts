@@ -24,14 +24,17 @@ export interface DeliveryStart {
 }
 
 /** What the delivery thread is told. */
-export type DeliveryOrder = { readonly kind: 'flush'; readonly id: number } | { readonly kind: 'stop' }
+export type DeliveryOrder =
+  /** `name`: of the one destination that is meant; absent for all. */
+  { readonly kind: 'flush'; readonly id: number; readonly name?: string | undefined } | { readonly kind: 'stop' }
 
 /** What it tells. */
 export type DeliveryMessage =
   | { readonly kind: 'states'; readonly states: readonly ForwarderState[]; readonly adopted?: AdoptedSlot | undefined }
   /** One destination began or ceased to fail. */
   | { readonly kind: 'changed'; readonly state: ForwarderState }
-  | { readonly kind: 'flushed'; readonly id: number }
+  /** `isConfirmed`: every destination that was meant has what was durable at the order; false when one has stopped. */
+  | { readonly kind: 'flushed'; readonly id: number; readonly isConfirmed: boolean }
   /** A forwarder stopped for good: its disk or its configuration failed. */
   | { readonly kind: 'failed'; readonly name: string; readonly reason: string }
   /** A slot lost its process, and its records are delivered from here. */
@@ -54,10 +57,12 @@ export async function runDelivery(start: DeliveryStart, port: MessagePort): Prom
   }
   port.on('message', (order: DeliveryOrder) => {
     if (order.kind === 'stop') stopping.abort()
-    else
-      void flush(lanes)
-        .then(tell)
-        .then(() => post({ kind: 'flushed', id: order.id }))
+    else {
+      void flush(lanes, order.name).then((isConfirmed) => {
+        tell()
+        post({ kind: 'flushed', id: order.id, isConfirmed })
+      })
+    }
   })
   const timer = setInterval(tell, reportMs)
   await Promise.all([...lanes.map((lane) => runOwnLane(lane, stopping.signal, post)), adopter?.run(stopping.signal)])
@@ -88,7 +93,9 @@ async function runOwnLane(lane: Lane, signal: AbortSignal, post: Post): Promise<
   }
 }
 
-/** Resolves when every destination has what was durable at the call; one that has stopped does not hold the others. */
-async function flush(lanes: readonly Lane[]): Promise<void> {
-  await Promise.allSettled(lanes.map((lane) => lane.forwarder.flush()))
+/** Waits for all, or for the one of this name; one that has stopped does not hold the others. */
+async function flush(lanes: readonly Lane[], name: string | undefined): Promise<boolean> {
+  const meant = lanes.filter((lane) => name === undefined || lane.destination.name === name)
+  const settled = await Promise.allSettled(meant.map((lane) => lane.forwarder.flush()))
+  return settled.length > 0 && settled.every(({ status }) => status === 'fulfilled')
 }

@@ -7,7 +7,9 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { loadSigner } from '../chain/keys.ts'
 import { diskFiles } from '../spool/files.ts'
-import { runSyncer, Syncer, type SyncerStart, type SyncMessage } from '../spool/syncer.ts'
+import type { SyncerStart, SyncMessage } from '../spool/sync-message.ts'
+import { SyncTimes, timeSyncs } from '../spool/sync-times.ts'
+import { runSyncer, Syncer } from '../spool/syncer.ts'
 import type { DeliveryStart } from './delivery.ts'
 
 /** What the sync thread is started with. */
@@ -15,6 +17,8 @@ export interface SyncRole {
   readonly role: 'sync'
   readonly start: SyncerStart
   readonly key: { readonly file: string; readonly name: string }
+  /** Where durations of syncs are counted. */
+  readonly syncTimes?: SharedArrayBuffer | undefined
 }
 
 /** What the delivery thread is started with. */
@@ -30,7 +34,8 @@ if (!isMainThread && parentPort !== null) {
   const role = workerData as WorkerRole
   if (role.role === 'sync') {
     const post = (message: SyncMessage) => port.postMessage(message)
-    const make = () => new Syncer(diskFiles, role.start, { signer: loadSigner(role.key.file, role.key.name), post })
+    const files = timeSyncs(diskFiles, new SyncTimes(role.syncTimes))
+    const make = () => new Syncer(files, role.start, { signer: loadSigner(role.key.file, role.key.name), post })
     runSyncer(make, post)
   } else {
     void import('./delivery.ts').then(({ runDelivery }) => runDelivery(role.start, port))

@@ -86,7 +86,7 @@ test('after close an event goes to standard error as one line, and its receipt s
      const receipt = audit.emit({ action: 'late', details: { password: 'geheim' } })
      console.log(receipt.status, audit.state.emergencies, await receipt.durable.catch((error) => error.code))`,
   )
-  assert.equal(ended.stdout, 'emergency 1 SPOOL_FAILED\n')
+  assert.equal(ended.stdout, 'emergency 1 CLOSED\n')
   const line = ended.stderr.split('\n').find((one) => one.startsWith('{')) ?? ''
   const record = JSON.parse(line) as Record<string, unknown>
   assert.deepEqual(

@@ -45,7 +45,7 @@ it('the documented defaults are those of the code', () => {
     return quotedIn(row.find(([name = '']) => quotedIn(name).includes(option))?.[1] ?? '')[0] ?? ''
   }
   const config = readOptions({ service: 'billing' })
-  assert.equal(defaultOf('spool.directory'), config.spoolDirectory)
+  for (const [member, value] of Object.entries(config.spool)) assert.equal(defaultOf(`spool.${member}`), String(value))
   assert.equal(defaultOf('policy.enabled'), String(config.policy.enabled))
   assert.equal(defaultOf('policy.level'), config.policy.level)
   assert.equal(defaultOf('redact.preset'), config.redact.preset)

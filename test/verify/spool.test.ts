@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { createAudit } from '../../src/audit/audit.ts'
+import { createAudit } from '../../src/audit/create.ts'
 import { parseVerifierKey, type Verifier } from '../../src/chain/note.ts'
 import { frameHeaderBytes } from '../../src/spool/format.ts'
 import { openSource } from '../../src/verify/sources.ts'

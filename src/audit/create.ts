@@ -1,0 +1,46 @@
+/**
+ * `createAudit`: checks the options and opens what is local. What can be wrong here (options, key, lock, spool, a local
+ * file) throws before the first event, and then nothing stays open.
+ */
+
+import { loadOrCreateSigner } from '../chain/keys.ts'
+import { checkFileWritable } from '../destination/file.ts'
+import { Spool } from '../spool/spool.ts'
+import { Audit } from './audit.ts'
+import { type AuditConfig, type AuditOptions, readOptions } from './config.ts'
+import { notice } from './notice.ts'
+import { workerModule } from './threads.ts'
+
+/** Opens the trail. Throws `AuditError` for what is wrong here and now; remote trouble never throws. */
+export function createAudit(options: AuditOptions = {}): Audit {
+  const config = readOptions(options)
+  for (const destination of config.destinations) if (destination.type === 'file') checkFileWritable(destination.path)
+  const worker = workerModule(config.workerUrl)
+  const spool = openSpool(config)
+  try {
+    const signer = loadOrCreateSigner(config.signingKeyFile, config.deployment)
+    sayStart(config)
+    return new Audit({ config, worker, spool, signer })
+  } catch (error) {
+    spool.abandon()
+    throw error
+  }
+}
+
+function openSpool({ spool, deployment, destinations }: AuditConfig): Spool {
+  const { directory, bytesMax, reserveBytes, unsyncedBytesMax, keepMinutes } = spool
+  const names = destinations.map((one) => one.name ?? one.type)
+  const limits = { bytesMax, reserveBytes, unsyncedBytesMax, keepMs: keepMinutes * 60_000 }
+  return Spool.open({ directory, deployment, destinations: names, ...limits })
+}
+
+function sayStart(config: AuditConfig): void {
+  const { policy } = config
+  if (!policy.enabled) notice('policy.enabled is false: no event is recorded')
+  else if (!policy.levelGiven)
+    notice(`policy.level is ${policy.level} (the default): reads are recorded only if denied`)
+  if (config.redact.preset === 'off') notice('redact.preset is off: secrets in events are recorded as they come')
+  if (config.isKeyDefault) {
+    notice('keys.signingKeyFile is not set: the key lies in the spool directory, beside what it signs')
+  }
+}

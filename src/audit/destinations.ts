@@ -1,0 +1,94 @@
+/**
+ * The destinations of a trail, seen from the application thread: what the delivery thread tells of them, said once on
+ * standard error for each change, and waiting until they have confirmed. Without destinations there is no thread.
+ */
+
+import type { DestinationOptions } from '../destination/destination.ts'
+import { AuditError } from '../errors.ts'
+import type { DeliveryMessage, DeliveryStart } from '../forward/delivery.ts'
+import type { ForwarderState } from '../forward/forwarder.ts'
+import { announce } from './notice.ts'
+import { DeliveryThread } from './threads.ts'
+
+export class Destinations {
+  readonly #names: readonly string[]
+  readonly #thread: DeliveryThread | undefined
+  #states: readonly ForwarderState[]
+  #lastError: string | undefined
+
+  /** `onWord` is called after each word of the delivery thread, at least each second while records move. */
+  constructor(worker: URL, start: DeliveryStart, onWord: () => void) {
+    const { destinations } = start
+    this.#states = destinations.map(startingState)
+    this.#names = this.#states.map((state) => state.name)
+    if (destinations.length === 0) return
+    this.#thread = new DeliveryThread(worker, { role: 'deliver', start }, (message) => {
+      this.#hear(message)
+      onWord()
+    })
+  }
+
+  get states(): readonly ForwarderState[] {
+    return this.#states
+  }
+
+  /** The last trouble that is not over. */
+  get lastError(): string | undefined {
+    return this.#lastError
+  }
+
+  /** Throws `INVALID_OPTION` for a name that no destination has. */
+  check(name: string): void {
+    if (this.#names.includes(name)) return
+    const known = this.#names.join(', ')
+    throw new AuditError('INVALID_OPTION', `no destination is named ${JSON.stringify(name)}`, {
+      setting: 'until',
+      hint: known === '' ? 'This trail has no destinations: until may be durable.' : `Name one of: durable, ${known}.`,
+    })
+  }
+
+  /** Resolves when every destination has confirmed what was durable at the call, or when the thread is gone. */
+  async flush(): Promise<void> {
+    await this.#thread?.flush()
+  }
+
+  /** Resolves when this destination has confirmed what was durable at the call; rejects when it has stopped before. */
+  async confirmed(name: string): Promise<void> {
+    if (await this.#thread?.flush(name)) return
+    throw new AuditError('CLOSED', `delivery to ${name} has stopped before the record was confirmed`, {
+      hint: 'The record is durable in the spool and is delivered after the next start.',
+    })
+  }
+
+  /** Ends the thread; what was not confirmed is sent at the next start. */
+  async stop(): Promise<void> {
+    await this.#thread?.stop()
+  }
+
+  #hear(message: DeliveryMessage): void {
+    if (message.kind === 'states') for (const state of message.states) this.#keep(state)
+    if (message.kind === 'changed') this.#hearChange(message.state)
+    if (message.kind === 'failed') {
+      this.#lastError = `destination ${message.name}: ${message.reason}`
+      announce(`destination ${message.name} has stopped: ${message.reason}; its records stay in the spool`)
+    }
+  }
+
+  /** In the order of the configuration, also one that could not be opened. */
+  #keep(state: ForwarderState): void {
+    this.#states = this.#states.map((one) => (one.name === state.name ? state : one))
+  }
+
+  #hearChange(state: ForwarderState): void {
+    this.#keep(state)
+    this.#lastError = state.lastError === undefined ? undefined : `destination ${state.name}: ${state.lastError}`
+    if (state.condition === 'ok') announce(`destination ${state.name} takes records again`)
+    else announce(`destination ${state.name} does not take records: ${state.lastError}; they are kept and sent again`)
+  }
+}
+
+/** What is known of a destination before the delivery thread has said anything. */
+function startingState({ name, type }: DestinationOptions): ForwarderState {
+  const nothing = { confirmed: undefined, delivered: 0, failures: 0, backlog: undefined }
+  return { name: name ?? type, condition: 'ok', ...nothing }
+}

@@ -1,0 +1,30 @@
+/** What the first records of a stream say: how the one before ended, and what happened while no writer lived. */
+
+import type { JsonObject } from '../event/canonical.ts'
+import type { ControlFact } from '../event/record.ts'
+import type { Predecessor } from '../spool/control.ts'
+import type { Recovered } from '../spool/recover.ts'
+
+/** The facts to seal, in order, when a spool was opened: `audit.stream.opened`, then what recovery left to be said. */
+export function openingFacts(deployment: string, recovered: Recovered): ControlFact[] {
+  const { previousEnd, tornBytes, predecessor } = recovered
+  const reason = predecessor?.reason ?? (previousEnd === 'none' ? 'first' : 'reopened')
+  const ending = { previous_end: previousEnd, recovered: recovered.recovered, torn_bytes: tornBytes, quarantined: 0 }
+  return [opened({ deployment, reason, ...ending, ...predecessorMembers(predecessor) })]
+}
+
+/** The fact with which a stream begins that follows another in the running process. */
+export function successionFact(deployment: string, predecessor: Predecessor): ControlFact {
+  const ending = { previous_end: 'clean', recovered: 0, torn_bytes: 0, quarantined: 0 }
+  return opened({ deployment, reason: predecessor.reason, ...ending, ...predecessorMembers(predecessor) })
+}
+
+function opened(details: JsonObject): ControlFact {
+  return { type: 'audit.stream.opened', details }
+}
+
+function predecessorMembers(predecessor: Predecessor | undefined): JsonObject {
+  if (predecessor === undefined) return {}
+  const { stream, sequence, hash, reason } = predecessor
+  return { predecessor: { stream, seq: sequence, ...(hash === undefined ? {} : { hash }), reason } }
+}

@@ -1,0 +1,104 @@
+/**
+ * How a trail stands, for `audit.state` and for whoever reads standard error. Each change of the spool's state is said
+ * once, with the setting it concerns and what to do; said again when it happens again.
+ */
+
+import type { ForwarderState } from '../forward/forwarder.ts'
+import type { SpoolState } from '../spool/state.ts'
+import { announce } from './notice.ts'
+
+/** How things stand, without waiting for anything. */
+export interface AuditState {
+  /**
+   * `failing`: the disk refused a write or a sync, and what is not durable is being written anew; events are still
+   * taken. `full` and `failed`: events go to standard error until there is room, or until the disk heals.
+   */
+  readonly spool: AuditSpoolState
+  /** Events are recorded in the spool: not while it is full, failed or closed. */
+  readonly ready: boolean
+  /** Why not, one sentence each; empty when `ready`. */
+  readonly reasons: readonly string[]
+  /** Bytes of all segments of the spool. */
+  readonly bytes: number
+  /** What they may take: `spool.bytesMax`. */
+  readonly bytesMax: number
+  readonly stream: string
+  /** Sequence of the last record sealed. */
+  readonly sequence: number
+  /** Sequence of the last record that survives power loss. */
+  readonly durable: number
+  /** Records that went to standard error instead of the spool. */
+  readonly emergencies: number
+  readonly destinations: readonly ForwarderState[]
+  readonly lastError: string | undefined
+}
+
+export const auditSpoolStates = ['ok', 'failing', 'full', 'failed', 'closed'] as const
+export type AuditSpoolState = (typeof auditSpoolStates)[number]
+
+/** What is known of the spool at one moment. */
+export interface SpoolReading {
+  readonly state: AuditSpoolState
+  readonly directory: string
+  /** Why it is not `ok`. */
+  readonly reason: string
+  readonly bytes: number
+  readonly bytesMax: number
+}
+
+/** Why events are not recorded in the spool. */
+export function reasonsAgainst({ state, directory, bytes, bytesMax }: SpoolReading): string[] {
+  if (state === 'closed') return ['audit is closed']
+  if (state === 'failed') return [`spool ${directory} has failed: its disk refuses writes or syncs again and again`]
+  if (state === 'full') return [`spool ${directory} is full: ${bytes} bytes of spool.bytesMax ${bytesMax}, or its disk`]
+  return []
+}
+
+/** Where the spool says that it is filling up, and where it may say so again, as parts of `spool.bytesMax`. */
+const warningLevel = { rising: 0.7, falling: 0.6 }
+
+/** Hears of the spool's state and says what is new. */
+export class SpoolWatch {
+  #state: SpoolState = 'ok'
+  #isFilling = false
+
+  /** Called with every word of the spool, and whenever it refuses a record. */
+  look(reading: SpoolReading & { readonly state: SpoolState }): void {
+    this.#lookAtLevel(reading)
+    if (reading.state === this.#state) return
+    announce(changeText(this.#state, reading))
+    this.#state = reading.state
+  }
+
+  #lookAtLevel({ state, directory, bytes, bytesMax }: SpoolReading): void {
+    if (bytes < warningLevel.falling * bytesMax) this.#isFilling = false
+    if (this.#isFilling || bytes < warningLevel.rising * bytesMax) return
+    this.#isFilling = true
+    if (state === 'full') return // which says more
+    const percent = Math.floor((100 * bytes) / bytesMax)
+    announce(
+      `spool ${directory} is filling: ${bytes} bytes, ${percent} % of spool.bytesMax; ` +
+        'look at destinations that do not confirm, or raise spool.bytesMax',
+    )
+  }
+}
+
+function changeText(before: SpoolState, { state, directory, bytes, bytesMax }: SpoolReading): string {
+  const spool = `spool ${directory}`
+  if (state === 'full') {
+    return (
+      `${spool} is full (${bytes} bytes, spool.bytesMax ${bytesMax}): events go to standard error; ` +
+      'mend the destinations that do not confirm, raise spool.bytesMax, or make room on its disk'
+    )
+  }
+  if (state === 'failing') {
+    return `${spool}: its disk refused a write or a sync; what is not durable is being written anew; look at the disk`
+  }
+  if (state === 'failed') {
+    return (
+      `${spool} has failed: its disk refuses again and again, and events go to standard error until it heals; ` +
+      'look at the disk, then run otel-audit spool check'
+    )
+  }
+  return before === 'failing' ? `${spool}: its disk works again` : `${spool} takes records again`
+}
