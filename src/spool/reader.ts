@@ -4,11 +4,12 @@
  * each holds one open segment and one buffer, whatever the backlog.
  */
 
+import { AuditError } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { readControl } from './control.ts'
 import type { Cursor, RecordNumber } from './cursor.ts'
 import type { Files } from './files.ts'
-import { segmentHeaderBytes } from './format.ts'
+import { isBefore, segmentHeaderBytes } from './format.ts'
 import type { SpoolEnd } from './positions.ts'
 import { damaged, segmentPath } from './refusals.ts'
 import {
@@ -41,6 +42,9 @@ export class SpoolReader {
   #open: OpenReader | undefined
   /** The sequence that must come next, once it is known. */
   #expected: number | undefined
+  /** The last record that was returned, or that the cursor names. */
+  #last: RecordNumber | undefined
+  #hasSearched = false
 
   constructor(files: Files, directory: string, limit: () => SpoolEnd) {
     this.#files = files
@@ -57,13 +61,15 @@ export class SpoolReader {
   seek(cursor: Cursor): void {
     const path = this.#path()
     const { confirmed, hint } = cursor
-    const hinted = path.find((one) => one.header.segment === hint?.segment)
+    this.#last = confirmed
+    this.#hasSearched = false
     if (confirmed === undefined) {
-      this.#enter(path[0], undefined, undefined)
+      this.#enterAtStart(path[0])
       return
     }
+    const hinted = path.find((one) => one.header.segment === hint?.segment)
     if (hint !== undefined && hinted !== undefined && hint.offset <= (hinted.length ?? hint.offset)) {
-      this.#enter(hinted, hint, hinted.header.stream === confirmed.stream ? confirmed.sequence + 1 : undefined)
+      this.#enter(hinted, hint, hinted.header.stream === confirmed.stream ? confirmed.sequence + 1 : 1)
     } else {
       this.#search(path, confirmed)
     }
@@ -77,6 +83,8 @@ export class SpoolReader {
       const record = this.#nextRecord()
       if (record === undefined) break
       records.push(record)
+      this.#last = record
+      this.#hasSearched = false
       bytes += record.bytes.length
     }
     return records
@@ -87,13 +95,30 @@ export class SpoolReader {
     this.#open = undefined
   }
 
+  /**
+   * A place is only a hint: recovery moves what lies above the watermark while a reader in another process goes on,
+   * and a cursor's hint may be older still. The number counts, and is looked for once before anything is called damaged.
+   */
   #nextRecord(): StoredRecord | undefined {
+    try {
+      return this.#read()
+    } catch (error) {
+      if (!(error instanceof AuditError) || this.#last === undefined || this.#hasSearched) throw error
+      this.#hasSearched = true
+      this.#search(this.#path(), this.#last)
+      return this.#read()
+    }
+  }
+
+  #read(): StoredRecord | undefined {
     if (this.#open === undefined) this.seek({})
     for (;;) {
       const open = this.#open
       if (open === undefined) return undefined
       const limit = this.#limit()
-      const atLimit = open.header.segment === limit.segment
+      const { segment } = open.header
+      if (isBefore(limit, { segment, offset: open.frames.place.offset })) return undefined // a limit may fall back
+      const atLimit = segment === limit.segment
       const frame = open.frames.next(atLimit ? limit.offset : this.#succession(open, limit).length)
       if (frame !== undefined) {
         this.#checkSequence(open, frame.sequence)
@@ -154,22 +179,30 @@ export class SpoolReader {
     this.#expected = expected
   }
 
+  #enterAtStart(one: PathSegment | undefined): void {
+    this.#enter(one, undefined, one === undefined ? undefined : this.#start(one)?.base)
+  }
+
+  /** Number of a segment's first record and the CRC it links to, where the segment says so itself. */
+  #start({ header, crc }: PathSegment): { base: number; frameCrc: number } | undefined {
+    if (header.kind === 'explicit') return { base: header.base, frameCrc: crc }
+    return decodeSegmentFrontier(readSegmentHeader(this.#files, this.#directory, header.segment).bytes)
+  }
+
   #firstLink(one: PathSegment): number {
-    return one.header.kind === 'explicit' ? one.crc : (this.#frontier(one)?.frameCrc ?? 0)
+    const start = this.#start(one)
+    if (start !== undefined) return start.frameCrc
+    throw damaged(this.#directory, one.header.segment, 'its second header block is damaged or missing')
   }
 
-  #frontier(one: PathSegment) {
-    return decodeSegmentFrontier(readSegmentHeader(this.#files, this.#directory, one.header.segment).bytes)
-  }
-
-  /** Without a usable hint: the segment that holds the record, read up to it. */
-  #search(path: readonly PathSegment[], confirmed: RecordNumber): void {
-    const isBefore = (one: PathSegment) =>
-      one.header.stream === confirmed.stream && (this.#frontier(one)?.base ?? one.header.base) <= confirmed.sequence + 1
-    const at = path.findLastIndex(isBefore)
-    this.#enter(path[Math.max(0, at)], undefined, undefined) // reclaimed, or another spool: from the oldest on
-    while (at >= 0 && (this.#expected === undefined || this.#expected <= confirmed.sequence)) {
-      if (this.#nextRecord()?.stream !== confirmed.stream) break
+  /** Without a usable hint: the segment that holds the record, or begins behind it, read up to it. */
+  #search(path: readonly PathSegment[], { stream, sequence }: RecordNumber): void {
+    const mayHold = (one: PathSegment) =>
+      one.header.stream === stream && (this.#start(one)?.base ?? Number.POSITIVE_INFINITY) <= sequence + 1
+    const at = path.findLastIndex(mayHold)
+    this.#enterAtStart(path[Math.max(0, at)]) // reclaimed, or another spool: from the oldest on
+    while (at >= 0 && this.#expected !== undefined && this.#expected <= sequence) {
+      if (this.#read()?.stream !== stream) break
     }
   }
 

@@ -60,7 +60,7 @@ test('a cursor is found by its hint, and without one by reading', (t) => {
   }
   const limit = () => driven.positions.durable()
   const stream = driven.recovered.state.stream
-  for (const sequence of [1, 77, 150, 199, 200]) {
+  for (let sequence = 1; sequence <= 200; sequence += 1) {
     const first = new SpoolReader(diskFiles, directory, limit)
     const read = first.next({ records: sequence, bytes: 1_000_000 })
     assert.equal(read.at(-1)?.sequence, sequence)
@@ -73,6 +73,44 @@ test('a cursor is found by its hint, and without one by reading', (t) => {
     }
     first.close()
   }
+})
+
+test('a damaged first record of the oldest segment is named, not taken for the end', (t) => {
+  const driven = openDriven(freshDirectory(t))
+  driven.append('a', 'b')
+  driven.syncer.cycle()
+  const file = openSync(join(driven.directory, segmentName(1)), 'r+')
+  writeSync(file, Buffer.of(0), 0, 1, 4_096)
+  assert.throws(() => driven.durableNames(), { code: 'SPOOL_CORRUPT' })
+})
+
+test('a reader in another process goes on when a recovery moves what it has read', (t) => {
+  const directory = freshDirectory(t)
+  const killed = openDriven(directory)
+  killed.append(...names(0, 5))
+  killed.syncer.cycle()
+  let limit = killed.positions.durable()
+  const reader = new SpoolReader(diskFiles, directory, () => limit)
+  assert.equal(reader.next({ records: 3, bytes: 1_000_000 }).length, 3)
+  const next = openDriven(directory)
+  next.append('r5')
+  next.syncer.cycle()
+  assert.ok(next.recovered.recovered > 0, 'the test moves records')
+  limit = next.positions.durable()
+  assert.deepEqual(readNames(reader), names(3, 6))
+})
+
+test('a limit that falls back, as when the published slot was read half-written, is waited for', (t) => {
+  const driven = openDriven(freshDirectory(t))
+  const start = driven.positions.durable()
+  driven.append('a', 'b')
+  driven.syncer.cycle()
+  let limit = driven.positions.durable()
+  const reader = new SpoolReader(diskFiles, driven.directory, () => limit)
+  assert.equal(reader.next(most).length, 2)
+  limit = start
+  assert.deepEqual(reader.next(most), [])
+  reader.close()
 })
 
 test('a hint into bytes that recovery has moved is not believed', (t) => {
