@@ -4,14 +4,31 @@
  * milliseconds since the epoch; intervals are measured with `monotonicMs`.
  */
 
+/** The clocks of the machine, or those of a test. */
+export interface Clocks {
+  readonly wallMs: () => number
+  readonly monotonicMs: () => number
+}
+
+const machineClocks: Clocks = { wallMs: Date.now, monotonicMs: () => performance.now() }
+let clocks = machineClocks
+
 /** Wall clock, milliseconds since the epoch. */
 export function nowMs(): number {
-  return Date.now()
+  return clocks.wallMs()
 }
 
 /** Monotonic milliseconds, for intervals only. */
 export function monotonicMs(): number {
-  return performance.now()
+  return clocks.monotonicMs()
+}
+
+/** For tests and simulations, which move the time themselves: takes these clocks until the returned function is called. */
+export function useClocks(own: Partial<Clocks>): () => void {
+  clocks = { ...machineClocks, ...own }
+  return () => {
+    clocks = machineClocks
+  }
 }
 
 // Many records share a millisecond, and almost all a second with the one before.
