@@ -4,6 +4,9 @@ import { appendFileSync, closeSync, fdatasyncSync, fsyncSync, openSync, writeSyn
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { open as openLmdb } from 'lmdb'
+import { leafHash } from '../../src/chain/hash.ts'
+import { recordBytesMax } from '../../src/limits.ts'
+import { encodeFrame, frameBytes, frameHeaderBytes } from '../../src/spool/format.ts'
 import { createEventOfAnyLength } from './event.ts'
 import { createRecord } from './floor.ts'
 import type { Keeper, KeeperSetup } from './spool-keeper.ts'
@@ -13,6 +16,7 @@ export const keepers: Readonly<Record<string, (setup: KeeperSetup) => Keeper>> =
   spool: (setup) => createSpoolKeeper(setup, benchRecords()),
   audit: createAuditKeeper,
   raw: createRawKeeper,
+  framed: createFramedKeeper,
   sqlite: createSqliteKeeper,
   lmdb: createLmdbKeeper,
   unsynced: createUnsyncedKeeper,
@@ -40,6 +44,28 @@ function createRawKeeper({ directory }: KeeperSetup): Keeper<string> {
   return {
     ...benchRecords(),
     append: (record) => void writeSync(file, record),
+    commit: () => fdatasyncSync(file),
+    settle: () => Promise.resolve(),
+    close: async () => closeSync(file),
+  }
+}
+
+/** The floor of a file whose records are chained and whose torn end can be told: each is hashed and framed first. */
+function createFramedKeeper({ directory }: KeeperSetup): Keeper<string> {
+  const file = openSync(join(directory, 'framed'), 'w')
+  const buffer = Buffer.allocUnsafeSlow(frameBytes({ record: recordBytesMax, attachment: 0 }))
+  const known = { segment: 1, offset: 0 }
+  let [number, previousCrc] = [0, 0]
+  return {
+    ...benchRecords(),
+    append(record) {
+      const load = { record: buffer.write(record, frameHeaderBytes, recordBytesMax, 'utf8'), attachment: 0 }
+      leafHash(buffer.subarray(frameHeaderBytes, frameHeaderBytes + load.record))
+      number += 1
+      const header = { flags: 0, salt: 1, number, sequence: number, previousCrc, known }
+      previousCrc = encodeFrame(buffer, header, load)
+      writeSync(file, buffer, 0, frameBytes(load))
+    },
     commit: () => fdatasyncSync(file),
     settle: () => Promise.resolve(),
     close: async () => closeSync(file),

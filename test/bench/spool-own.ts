@@ -2,7 +2,6 @@
 
 import { join } from 'node:path'
 import { startSyncThread, workerModule } from '../../src/audit/threads.ts'
-import { originOf } from '../../src/chain/checkpoint.ts'
 import { loadOrCreateSigner } from '../../src/chain/keys.ts'
 import { type AuditEvent, createAudit, type Receipt } from '../../src/index.ts'
 import { diskFiles } from '../../src/spool/files.ts'
@@ -13,19 +12,20 @@ import type { Keeper, KeeperSetup } from './spool-keeper.ts'
 import type { BenchRecords } from './spool-keepers.ts'
 
 const deployment = 'bench'
+/** Those of `createAudit`: keeping to them costs something too. */
+const limits = { bytesMax: 10 * 2 ** 30, reserveBytes: 16 * 2 ** 20, unsyncedBytesMax: 64 * 2 ** 20 }
 
 /** The sync thread reads back, hashes and signs as ever; its checkpoints are not sealed, being nobody else's work. */
 export function createSpoolKeeper({ directory }: KeeperSetup, records: BenchRecords): Keeper<string> {
-  const spool = Spool.open({ directory: join(directory, 'spool'), deployment })
+  const spool = Spool.open({ directory: join(directory, 'spool'), deployment, ...limits })
   const key = { file: join(directory, 'bench.key'), name: deployment }
   loadOrCreateSigner(key.file, key.name)
-  const start = spool.syncerStart(originOf(deployment, spool.recovered.state.stream))
-  const thread = startSyncThread(workerModule(undefined), { role: 'sync', start, key }, spool)
-  spool.attach(thread, () => {})
+  const thread = startSyncThread(workerModule(undefined), { role: 'sync', start: spool.syncerStart(), key }, spool)
+  spool.attach(thread, { checkpoint() {}, changed() {} })
   return {
     ...records,
-    append: (record) => void spool.append(record, { isCheckpoint: false }),
-    durable: () => spool.durable(spool.end.nextSequence - 1),
+    append: (record) => void spool.append(record, {}),
+    durable: () => spool.durable({ stream: spool.stream, sequence: spool.end.nextSequence - 1 }),
     settle: () => Promise.resolve(),
     close: () => spool.stop(),
   }
