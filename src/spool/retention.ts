@@ -5,6 +5,7 @@
 
 import { nowMs } from '../clock.ts'
 import { errorCode } from '../errors.ts'
+import { recordBytesMax } from '../limits.ts'
 import type { Files } from './files.ts'
 import { segmentName } from './format.ts'
 import type { Handover } from './handover.ts'
@@ -64,9 +65,10 @@ export class Retention {
     return this.#retained.length > 1 || this.#void.length > 0
   }
 
-  /** Whether another record would fit the budget while the writer is at this offset. */
-  hasRoomAt(offset: number, bytes: number): boolean {
-    return this.#usedBytes() + offset + bytes <= this.#bytesMax && !this.#handover.isShort
+  /** Whether events fit again while the writer is at this offset: some at least, so that the state does not flicker. */
+  hasRoomAt(offset: number): boolean {
+    const wanted = Math.min(recordBytesMax, this.#bytesMax / 16)
+    return this.#usedBytes() + offset + wanted <= this.#bytesMax && !this.#handover.isShort
   }
 
   /** All bytes, for the warning level. */

@@ -10,7 +10,7 @@ import type { CheckpointDetails } from '../chain/checkpoint.ts'
 import type { Signer } from '../chain/note.ts'
 import { monotonicMs, nowMs } from '../clock.ts'
 import { AuditError, errorCode } from '../errors.ts'
-import { recordBytesMax, segmentBytesMax } from '../limits.ts'
+import { segmentBytesMax } from '../limits.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { DurableEnd, writeFrontier } from './durable-end.ts'
 import { Failover, refusedBy } from './failover.ts'
@@ -46,6 +46,8 @@ export class Syncer {
   #failover: Failover | undefined
   #housekeepingDueAtMs = 0
   #keptHouseAtMs = 0
+  /** Something was written since the house was kept last. */
+  #isHouseUsed = false
   #said: SpoolState = 'ok'
   #finishAnswered = false
 
@@ -123,6 +125,7 @@ export class Syncer {
     this.#files.sync(this.#durable.segment.file)
     if (end.segment !== this.#durable.segment.segment) this.#enterSpare(end.segment)
     this.#durable.credit(end)
+    this.#isHouseUsed = true
     this.#housekeepingDueAtMs = Math.min(this.#housekeepingDueAtMs, monotonicMs() + housekeepingMs.usual)
   }
 
@@ -187,10 +190,11 @@ export class Syncer {
     if (this.#failover === undefined) {
       this.#retention.reclaim(this.#durable.destinations, (firstSegment) => this.#durable.save({ firstSegment }))
     }
-    if (this.#handover.isWanting && this.#retention.hasRoomAt(offset, recordBytesMax)) this.#handover.setWanting(false)
+    if (this.#handover.isWanting && this.#retention.hasRoomAt(offset)) this.#handover.setWanting(false)
     const bytes = this.#retention.bytesAt(offset)
     if (room.hasPassedWarning(bytes)) this.#post({ kind: 'filling', bytes })
-    const goesOn = this.#handover.isWanting || this.#retention.isWorthLooking || room.needsBallast
+    const goesOn = this.#isHouseUsed || this.#retention.isWorthLooking || room.needsBallast
+    this.#isHouseUsed = false
     this.#keptHouseAtMs = monotonicMs()
     this.#housekeepingDueAtMs = goesOn ? this.#keptHouseAtMs + housekeepingMs.usual : Number.POSITIVE_INFINITY
   }

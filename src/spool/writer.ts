@@ -56,6 +56,8 @@ export class SpoolWriter {
   #nextSequence: number
   /** The segment that refused a write; nothing is appended until a rescue is there. */
   #refusal: SpoolRefusal | undefined
+  /** Refused for lack of room, and nothing taken since. */
+  #isWanting = false
   /** Length of the frame that was refused last. */
   #refusedBytes = 0
 
@@ -103,6 +105,7 @@ export class SpoolWriter {
       this.#write(length)
       this.#advance(length, crc)
       this.#unsynced.add({ record, recordBytes, attachment, flags, end: this.end })
+      if (this.#isWanting && !mayUseReserve) this.#wantNoMore()
       return hash
     } finally {
       this.#positions.endAppend(this.end)
@@ -126,6 +129,7 @@ export class SpoolWriter {
   }
 
   #wanting(message: string): SpoolRefusal {
+    this.#isWanting = true
     this.#handover.setWanting(true)
     this.#positions.wake()
     return new SpoolRefusal('full', message)
@@ -135,6 +139,11 @@ export class SpoolWriter {
     const { unsyncedBytesMax = Number.POSITIVE_INFINITY } = this.#start
     this.#unsynced.forget(this.#positions.known())
     return this.#unsynced.bytes + length > unsyncedBytesMax
+  }
+
+  #wantNoMore(): void {
+    this.#isWanting = false
+    this.#handover.setWanting(false)
   }
 
   /** The attachment behind the record, in a buffer that holds both. */

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { useClocks } from '../../src/clock.ts'
+import { readPresentControl } from '../../src/spool/control.ts'
+import { CursorFile } from '../../src/spool/cursor.ts'
+import { diskFiles, type Files } from '../../src/spool/files.ts'
+import { SpoolReader } from '../../src/spool/reader.ts'
+import { SpoolRefusal } from '../../src/spool/state.ts'
+import { closeDriven, type Driven, freshDirectory, names, openDriven, readNames, recordText } from './harness.ts'
+
+let atMs = 1_800_000_000_000
+useClocks({ wallMs: () => atMs, monotonicMs: () => atMs })
+
+const small = { segmentBytesMax: 8_192, destinations: ['a', 'b'] }
+
+/** Fills several segments, durable one by one. */
+function fill(driven: Driven, count: number): void {
+  for (const name of names(0, count)) {
+    driven.append(name)
+    driven.syncer.cycle()
+  }
+}
+
+/** Durably confirmed by this destination, as a forwarder says it. */
+function confirm(driven: Driven, name: string, sequence: number): void {
+  const cursor = new CursorFile(diskFiles, driven.directory, name)
+  cursor.save({ confirmed: { stream: driven.recovered.state.stream, sequence } })
+  cursor.close()
+}
+
+function keepHouse(driven: Driven, afterMs = 1_000): void {
+  atMs += afterMs
+  driven.syncer.cycle()
+}
+
+function segments(driven: Driven): string[] {
+  return readdirSync(driven.directory).filter((name) => name.endsWith('.wal'))
+}
+
+test('a segment goes when every destination of the durable set has confirmed all of it, and no sooner', (t) => {
+  const driven = openDriven(freshDirectory(t), small)
+  fill(driven, 60)
+  const all = segments(driven).length
+  assert.ok(all > 4)
+  keepHouse(driven)
+  assert.equal(segments(driven).length, all, 'nobody has confirmed anything')
+  confirm(driven, 'a', 60)
+  keepHouse(driven)
+  assert.equal(segments(driven).length, all, 'b has confirmed nothing')
+  confirm(driven, 'b', 20)
+  keepHouse(driven)
+  const left = segments(driven).length
+  assert.ok(left < all && left > 2)
+  const first = readPresentControl(diskFiles, driven.directory).state.firstSegment
+  assert.equal(segments(driven)[0], `seg-${String(first).padStart(8, '0')}.wal`)
+  const rest = readNames(new SpoolReader(diskFiles, driven.directory, () => driven.positions.durable()))
+  assert.ok(rest.length >= 40, `b lacks 40 records, ${rest.length} are there`)
+  assert.deepEqual(rest, names(60 - rest.length, 60))
+})
+
+test('without a destination nothing goes', (t) => {
+  const driven = openDriven(freshDirectory(t), { segmentBytesMax: 8_192 })
+  fill(driven, 60)
+  const all = segments(driven).length
+  keepHouse(driven)
+  assert.equal(segments(driven).length, all)
+})
+
+test('a destination that left the configuration holds its segments', (t) => {
+  const first = openDriven(freshDirectory(t), small)
+  fill(first, 60)
+  closeDriven(first)
+  const second = openDriven(first.directory, { ...small, destinations: ['a'] })
+  confirm(second, 'a', 61)
+  const all = segments(second)
+  keepHouse(second)
+  assert.deepEqual(segments(second)[0], all[0])
+  confirm(second, 'b', 61)
+  keepHouse(second)
+  assert.notEqual(segments(second)[0], all[0])
+})
+
+test('a segment is kept for its time after the writer has left it, unless the room is wanted', (t) => {
+  const driven = openDriven(freshDirectory(t), { ...small, keepMs: 60_000 })
+  fill(driven, 60)
+  confirm(driven, 'a', 60)
+  confirm(driven, 'b', 60)
+  const all = segments(driven).length
+  keepHouse(driven, 59_000)
+  assert.equal(segments(driven).length, all)
+  keepHouse(driven, 2_000)
+  assert.equal(segments(driven).length, 2, 'the one being written, and the spare')
+})
+
+test('control no longer needs a segment, durably, before the segment is unlinked', (t) => {
+  const calls: string[] = []
+  const files: Files = {
+    ...diskFiles,
+    sync: (file) => {
+      calls.push('sync')
+      diskFiles.sync(file)
+    },
+    unlink: (path) => {
+      const { firstSegment } = readPresentControl(diskFiles, driven.directory).state
+      calls.push(`unlink below ${firstSegment}`)
+      diskFiles.unlink(path)
+    },
+  }
+  const driven = openDriven(freshDirectory(t), { ...small, files })
+  fill(driven, 60)
+  confirm(driven, 'a', 60)
+  confirm(driven, 'b', 60)
+  calls.length = 0
+  keepHouse(driven)
+  const first = calls.findIndex((call) => call.startsWith('unlink'))
+  assert.equal(calls[first - 1], 'sync')
+  assert.match(calls[first] ?? '', /^unlink below ([2-9]|1\d)$/)
+})
+
+test('a full spool refuses events, lets important records into the reserve, and takes events again when there is room', (t) => {
+  const limits = { segmentBytesMax: 16_384, bytesMax: 60_000, reserveBytes: 8_192, destinations: ['a'] }
+  const driven = openDriven(freshDirectory(t), limits)
+  const record = recordText('x', 1_000)
+  const append = (mayUseReserve = false) => {
+    driven.writer.append(record, { flags: 0, mayUseReserve })
+    driven.syncer.cycle()
+  }
+  const isFull = (error: unknown) => error instanceof SpoolRefusal && error.reason === 'full'
+  let taken = 0
+  assert.throws(() => {
+    for (; taken < 1_000; taken += 1) append()
+  }, isFull)
+  assert.ok(taken > 20)
+  keepHouse(driven)
+  append(true)
+  assert.throws(() => {
+    for (let more = 0; more < 1_000; more += 1) append(true)
+  }, isFull)
+  driven.syncer.cycle()
+  assert.ok(driven.messages.some((message) => message.kind === 'filling'))
+  confirm(driven, 'a', taken)
+  keepHouse(driven)
+  append()
+  keepHouse(driven)
+  const states = driven.messages.filter((message) => message.kind === 'state').map((message) => message.state)
+  assert.deepEqual(states, ['full', 'ok'])
+})
+
+test('a disk with less than the reserve left counts as full', (t) => {
+  let freeBytes = 1_000_000
+  const files = { ...diskFiles, freeBytes: () => freeBytes }
+  const driven = openDriven(freshDirectory(t), { files, reserveBytes: 10_000 })
+  driven.append('a')
+  driven.syncer.cycle()
+  freeBytes = 9_999
+  keepHouse(driven)
+  assert.throws(() => driven.append('b'), SpoolRefusal)
+  driven.writer.append(recordText('important'), { flags: 0, mayUseReserve: true })
+  freeBytes = 1_000_000
+  keepHouse(driven)
+  driven.append('c')
+  driven.syncer.cycle()
+  assert.deepEqual(driven.durableNames(), ['a', 'important', 'c'])
+})
+
+test('the ballast is given up once when the disk is full, and made again when there is room', (t) => {
+  let isFull = false
+  const noSpace = () => Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' })
+  const directory = freshDirectory(t)
+  const ballast = join(directory, 'ballast')
+  const files: Files = {
+    ...diskFiles,
+    freeBytes: () => (isFull ? 0 : 2 ** 30),
+    open: (path, how) => {
+      if (isFull && how === 'create' && existsSync(ballast)) throw noSpace()
+      return diskFiles.open(path, how)
+    },
+  }
+  const writerFiles: Files = {
+    ...diskFiles,
+    write: (file, from, position) => {
+      if (isFull && existsSync(ballast)) throw noSpace()
+      diskFiles.write(file, from, position)
+    },
+  }
+  const driven = openDriven(directory, { files, writerFiles, ballastBytes: 16_384 })
+  driven.append('a')
+  driven.syncer.cycle()
+  assert.ok(existsSync(ballast))
+  isFull = true
+  assert.throws(() => driven.append('refused'), SpoolRefusal)
+  for (let round = 0; round < 4; round += 1) {
+    keepHouse(driven)
+    driven.writer.takeRescue()
+  }
+  assert.ok(!existsSync(ballast))
+  driven.append('the fact')
+  driven.syncer.cycle()
+  assert.deepEqual(driven.durableNames(), ['a', 'the fact'])
+  isFull = false
+  keepHouse(driven)
+  assert.ok(existsSync(ballast))
+})

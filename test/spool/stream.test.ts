@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { useClocks } from '../../src/clock.ts'
+import { diskFiles, type Files } from '../../src/spool/files.ts'
+import { Handover } from '../../src/spool/handover.ts'
+import { SpoolReader } from '../../src/spool/reader.ts'
+import { type Driven, freshDirectory, names, openDriven } from './harness.ts'
+
+let atMs = 0
+useClocks({ monotonicMs: () => atMs })
+
+/** Every durable record as stream index and sequence. */
+function places(driven: Driven): string[] {
+  const reader = new SpoolReader(diskFiles, driven.directory, () => driven.positions.durable())
+  const streams: string[] = []
+  const found: string[] = []
+  for (;;) {
+    const records = reader.next({ records: 100, bytes: 1_000_000 })
+    if (records.length === 0) break
+    for (const { stream, sequence } of records) {
+      if (!streams.includes(stream)) streams.push(stream)
+      found.push(`${streams.indexOf(stream)}:${sequence}`)
+    }
+  }
+  reader.close()
+  return found
+}
+
+function startStream(driven: Driven): string | undefined {
+  new Handover(driven.positions.memory).wantStream('clock')
+  driven.syncer.cycle()
+  return driven.writer.enterStream()
+}
+
+test('another stream begins while running: numbered from 1, in order behind the one before, which it names', (t) => {
+  const driven = openDriven(freshDirectory(t))
+  driven.append('a', 'b')
+  driven.syncer.cycle()
+  const stream = startStream(driven)
+  assert.ok(stream !== undefined && stream !== driven.recovered.state.stream)
+  driven.append('c', 'd', 'e')
+  driven.syncer.cycle()
+  assert.deepEqual(places(driven), ['0:1', '0:2', '1:1', '1:2', '1:3'])
+  assert.deepEqual(driven.durableNames(), ['a', 'b', 'c', 'd', 'e'])
+  atMs += 1_000
+  driven.syncer.cycle()
+  const again = openDriven(driven.directory)
+  assert.equal(again.recovered.state.stream, stream)
+  assert.deepEqual(again.durableNames(), ['a', 'b', 'c', 'd', 'e'])
+})
+
+test('no stream begins before everything in the one before is durable', (t) => {
+  const driven = openDriven(freshDirectory(t))
+  driven.append('a')
+  new Handover(driven.positions.memory).wantStream('ahead')
+  driven.syncer.cycle()
+  driven.append('b')
+  assert.equal(driven.writer.enterStream(), undefined)
+  driven.syncer.cycle()
+  assert.ok(driven.writer.enterStream())
+})
+
+test('a kill at any point around the change of streams loses nothing', (t) => {
+  for (let until = 0; until < 5; until += 1) {
+    const driven = openDriven(freshDirectory(t))
+    driven.append('a')
+    const written = ['a']
+    const append = (name: string) => {
+      driven.append(name)
+      written.push(name)
+    }
+    const steps = [
+      () => driven.syncer.cycle(),
+      () => startStream(driven),
+      () => append('b'),
+      () => driven.syncer.cycle(),
+      () => append('c'),
+    ]
+    for (const step of steps.slice(0, until + 1)) step()
+    assert.deepEqual(openDriven(driven.directory).durableNames(), written, `killed after step ${until}`)
+  }
+})
+
+test('a disk that fails in the first sync of a new stream loses nothing, and the stream goes on', (t) => {
+  let isFailing = false
+  const files: Files = {
+    ...diskFiles,
+    sync: (file) => {
+      if (isFailing) throw Object.assign(new Error('EIO: injected'), { code: 'EIO' })
+      diskFiles.sync(file)
+    },
+  }
+  const driven = openDriven(freshDirectory(t), { files })
+  driven.append(...names(0, 3))
+  driven.syncer.cycle()
+  assert.ok(startStream(driven))
+  driven.append(...names(3, 6))
+  isFailing = true
+  driven.syncer.cycle()
+  isFailing = false
+  for (let round = 0; round < 4; round += 1) {
+    atMs += 1_000
+    driven.syncer.cycle()
+    driven.writer.takeRescue()
+  }
+  driven.syncer.cycle()
+  assert.deepEqual(places(driven), ['0:1', '0:2', '0:3', '1:1', '1:2', '1:3'])
+  assert.deepEqual(openDriven(driven.directory).durableNames(), names(0, 6))
+})
