@@ -15,7 +15,8 @@ import { type ControlFact, encodeControl, encodeRecord, type Position } from '..
 import type { Policy } from '../policy/policy.ts'
 import type { Redaction } from '../policy/redact.ts'
 import type { RunningReason } from '../spool/handover.ts'
-import type { AppendMode, Spool } from '../spool/spool.ts'
+import type { Spool } from '../spool/spool.ts'
+import type { AppendMode } from '../spool/spool-options.ts'
 import { SpoolRefusal } from '../spool/state.ts'
 import { ambientContext } from './context.ts'
 import type { EventCounts } from './counts.ts'
@@ -135,6 +136,9 @@ export class Sealer {
 
   #place(event: ConvertedEvent, isRequired: boolean): Receipt {
     if (this.#closed) return this.#divert(event, { reason: 'audit is closed', code: 'CLOSED' })
+    // Once events go to standard error, they do until there is room for any: not a gap record for each that just fits.
+    const refusal = this.#emergencies.isOpen && !isRequired ? this.#parts.spool.refusal() : undefined
+    if (refusal !== undefined) return this.#divert(event, describe(refusal))
     try {
       return this.#append(event, isRequired)
     } catch (refusal) {

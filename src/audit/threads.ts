@@ -10,8 +10,8 @@ import { AuditError, errorText } from '../errors.ts'
 import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
 import type { DeliverRole, SyncRole, WorkerRole } from '../forward/worker.ts'
 import { exists } from '../spool/files.ts'
-import type { Spool, SyncThread } from '../spool/spool.ts'
-import type { SyncMessage } from '../spool/sync-message.ts'
+import type { Spool } from '../spool/spool.ts'
+import type { SyncMessage, SyncThread } from '../spool/sync-message.ts'
 
 /** Where the worker module lies: beside the sources, compiled or not; elsewhere when a bundler moved it. */
 export function workerModule(given: string | URL | undefined): URL {
@@ -85,6 +85,12 @@ export class DeliveryThread {
     this.#worker.ref()
     this.#tell({ kind: 'stop' })
     await this.#stopped
+  }
+
+  /** Ends the thread in the middle of whatever it does: what was not confirmed is sent again. */
+  abandon(): void {
+    void this.#worker.terminate()
+    this.#worker.unref()
   }
 
   #tell(order: DeliveryOrder): void {

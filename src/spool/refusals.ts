@@ -1,7 +1,7 @@
 /** Where a spool's files lie, and the errors with which it refuses to be opened or read, each with what to do. */
 
 import { join } from 'node:path'
-import { AuditError } from '../errors.ts'
+import { AuditError, errorText } from '../errors.ts'
 import { segmentName } from './format.ts'
 
 export function segmentPath(directory: string, segment: number): string {
@@ -10,6 +10,10 @@ export function segmentPath(directory: string, segment: number): string {
 
 export function controlPath(directory: string): string {
   return join(directory, 'control')
+}
+
+export function lockPath(directory: string): string {
+  return join(directory, 'lock')
 }
 
 export function ballastPath(directory: string): string {
@@ -82,5 +86,38 @@ export function noSpool(directory: string): AuditError {
   return new AuditError('SOURCE_UNREADABLE', `${directory} is no spool: it has no control file`, {
     setting: 'DIR',
     hint: 'Name the directory that spool.directory names.',
+  })
+}
+
+/** A directory that cannot be created, read or written. */
+export function notWritable(directory: string, cause: unknown): AuditError {
+  return new AuditError('SPOOL_NOT_WRITABLE', `spool ${directory} cannot be opened: ${errorText(cause)}`, {
+    setting: 'spool.directory',
+    hint: 'Name a directory on a local disk that this process may create and write.',
+    cause,
+  })
+}
+
+/** A directory on a network file system. */
+export function onNetwork(directory: string, fileSystem: string): AuditError {
+  return new AuditError('PLATFORM_UNSUPPORTED', `spool ${directory} lies on ${fileSystem}`, {
+    setting: 'spool.directory',
+    hint: 'A network file system cannot promise what the spool promises: use a local disk.',
+  })
+}
+
+/** A disk that refuses again and again; it may heal. */
+export function diskFailed(directory: string, reason: string): AuditError {
+  return new AuditError('SPOOL_FAILED', `the disk of spool ${directory} fails: ${reason}`, {
+    setting: 'spool.directory',
+    hint: 'What was written is kept, and becomes durable if the disk heals while the process lives. Look at the disk.',
+  })
+}
+
+/** A broken invariant, or a sync thread that is gone: for ever. */
+export function spoolStopped(directory: string, reason: string): AuditError {
+  return new AuditError('SPOOL_FAILED', `spool ${directory} has stopped: ${reason}`, {
+    setting: 'spool.directory',
+    hint: 'What was written before is kept. Look at the disk, run `otel-audit spool check`, and restart the process.',
   })
 }

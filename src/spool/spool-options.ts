@@ -19,6 +19,18 @@ export interface SpoolOptions {
   readonly segmentBytesMax?: number | undefined
 }
 
+/** A record by its number. */
+export interface RecordPlace {
+  readonly stream: string
+  readonly sequence: number
+}
+
+export interface AppendMode {
+  readonly isCheckpoint?: boolean | undefined
+  /** May go beyond the budget, into the reserve. */
+  readonly mayUseReserve?: boolean | undefined
+}
+
 /** Of the budget, within bounds: small enough that what is delivered can be given back piece by piece. */
 const segmentShare = { parts: 8, least: 16 * 1024 }
 /** Of the budget, within bounds: enough for the header of a rescue and some records. */

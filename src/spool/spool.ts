@@ -4,46 +4,21 @@
  * here waits for that thread but promises that somebody observes.
  */
 
-import type { CheckpointDetails } from '../chain/checkpoint.ts'
 import { monotonicMs } from '../clock.ts'
-import { AuditError, errorText } from '../errors.ts'
+import { AuditError } from '../errors.ts'
+import { recordBytesMax } from '../limits.ts'
 import { bootId, diskFiles, ensureDirectory, networkFileSystem } from './files.ts'
-import { checkpointFlag, isBefore } from './format.ts'
+import { checkpointFlag, frameBytes, isBefore } from './format.ts'
 import { Handover, type RunningReason } from './handover.ts'
 import { lockSpool, type SpoolLock } from './lock.ts'
 import { Positions, type SpoolEnd } from './positions.ts'
 import { type Recovered, recoverSpool } from './recover.ts'
-import { ballastBytes, type SpoolOptions, segmentBytes } from './spool-options.ts'
+import { diskFailed, notWritable, onNetwork, spoolStopped } from './refusals.ts'
+import { type AppendMode, ballastBytes, type RecordPlace, type SpoolOptions, segmentBytes } from './spool-options.ts'
 import type { SpoolState } from './state.ts'
-import type { SyncerStart, SyncMessage } from './sync-message.ts'
+import type { SpoolListener, SyncerStart, SyncMessage, SyncThread } from './sync-message.ts'
 import { Waiters } from './waiters.ts'
 import { SpoolWriter } from './writer.ts'
-
-/** The sync thread, seen from the application thread. */
-export interface SyncThread {
-  /** Keeps the process alive while somebody waits, and only then. */
-  setReferenced(referenced: boolean): void
-}
-
-/** Who hears of the spool. */
-export interface SpoolListener {
-  /** To be sealed as a record. */
-  checkpoint(details: CheckpointDetails, size: number): void
-  /** The state has changed, or the spool has passed 70 % of its budget. */
-  changed(): void
-}
-
-/** A record by its number. */
-export interface RecordPlace {
-  readonly stream: string
-  readonly sequence: number
-}
-
-export interface AppendMode {
-  readonly isCheckpoint?: boolean | undefined
-  /** May go beyond the budget, into the reserve. */
-  readonly mayUseReserve?: boolean | undefined
-}
 
 /** How long the application thread waits, at most, for everything to be durable before another stream begins. */
 const streamWaitMs = 100
@@ -92,7 +67,8 @@ export class Spool {
     const { directory, deployment } = options
     try {
       ensureDirectory(directory)
-      refuseNetworkFileSystem(directory)
+      const network = networkFileSystem(directory)
+      if (network !== undefined) throw onNetwork(directory, network)
       const lock = lockSpool(directory)
       try {
         const { destinations } = options
@@ -104,11 +80,7 @@ export class Spool {
       }
     } catch (error) {
       if (error instanceof AuditError) throw error
-      throw new AuditError('SPOOL_NOT_WRITABLE', `spool ${directory} cannot be opened: ${errorText(error)}`, {
-        setting: 'spool.directory',
-        hint: 'Name a directory on a local disk that this process may create and write.',
-        cause: error,
-      })
+      throw notWritable(directory, error)
     }
   }
 
@@ -167,6 +139,12 @@ export class Spool {
     return this.#writer.append(record, { flags: isCheckpoint ? checkpointFlag : 0, mayUseReserve })
   }
 
+  /** Why not every record would be taken now, without the reserve; `undefined` when each would. */
+  refusal(): Error | undefined {
+    this.#writer.takeRescue()
+    return this.#failure ?? this.#writer.refusal(frameBytes({ record: recordBytesMax, attachment: 0 }), false)
+  }
+
   /** Waits, blocking, until the record refused last would be taken, at most so long; whether it would. */
   waitForRoom(limitMs: number): boolean {
     return this.#wait(limitMs, () => this.#writer.wouldTakeRefused)
@@ -219,7 +197,7 @@ export class Spool {
   durable({ stream, sequence }: RecordPlace): Promise<void> {
     // A stream before this one was durable to its end when this one began.
     if (stream !== this.#stream || this.positions.durable().nextSequence > sequence) return Promise.resolve()
-    if (this.state === 'failed') return Promise.reject(this.#failure ?? this.#diskFailure())
+    if (this.state === 'failed') return Promise.reject(this.#failure ?? diskFailed(this.directory, this.#reason))
     const waiting = this.#waiters.add(sequence)
     this.#setBusy()
     this.#resolveWaiters(this.positions.durable().nextSequence) // it may have been credited before the flag was up
@@ -264,23 +242,13 @@ export class Spool {
 
   #hearState(state: SpoolState, reason: string): void {
     this.#reason = reason
-    if (state === 'failed') this.#rejectWaiters(this.#diskFailure())
+    if (state === 'failed') this.#rejectWaiters(diskFailed(this.directory, this.#reason))
     this.#listener?.changed()
-  }
-
-  #diskFailure(): AuditError {
-    return new AuditError('SPOOL_FAILED', `the disk of spool ${this.directory} fails: ${this.#reason}`, {
-      setting: 'spool.directory',
-      hint: 'What was written is kept and becomes durable when the disk heals. Look at the disk.',
-    })
   }
 
   /** The sync thread is gone or has met what it cannot mend. */
   fail(reason: string): void {
-    this.#failure ??= new AuditError('SPOOL_FAILED', `spool ${this.directory} has stopped: ${reason}`, {
-      setting: 'spool.directory',
-      hint: 'What was written before is kept. Look at the disk, run `otel-audit spool check`, and restart the process.',
-    })
+    this.#failure ??= spoolStopped(this.directory, reason)
     this.#rejectWaiters(this.#failure)
     this.#covered.reject(this.#failure)
     this.#stopped.reject(this.#failure)
@@ -313,13 +281,4 @@ export class Spool {
     this.positions.setWaiting(busy)
     this.#thread?.setReferenced(busy)
   }
-}
-
-function refuseNetworkFileSystem(directory: string): void {
-  const name = networkFileSystem(directory)
-  if (name === undefined) return
-  throw new AuditError('PLATFORM_UNSUPPORTED', `spool ${directory} lies on ${name}`, {
-    setting: 'spool.directory',
-    hint: 'A network file system cannot promise what the spool promises: use a local disk.',
-  })
 }

@@ -1,4 +1,4 @@
-/** What the sync thread is started with, and what it says. */
+/** What the sync thread is started with, what it says, and who hears it. */
 
 import type { CheckpointDetails } from '../chain/checkpoint.ts'
 import type { ControlState } from './control.ts'
@@ -38,3 +38,17 @@ export type SyncMessage =
   /** A broken invariant: the thread has ended and nothing becomes durable any more. */
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'stopped' }
+
+/** The sync thread, seen from the application thread. */
+export interface SyncThread {
+  /** Keeps the process alive while somebody waits, and only then. */
+  setReferenced(referenced: boolean): void
+}
+
+/** Who hears of the spool. */
+export interface SpoolListener {
+  /** To be sealed as a record. */
+  checkpoint(details: CheckpointDetails, size: number): void
+  /** The state has changed, or the spool has passed 70 % of its budget. */
+  changed(): void
+}
