@@ -52,3 +52,8 @@ export const batchBytesMax = 4 * 2 ** 20
 export const batchRecordsMax = 500
 /** Longest pause between two tries of a failing destination, in milliseconds. */
 export const retryDelayMsMax = 60_000
+
+/** How long `close` waits for what should take no time, the disk and the threads, in milliseconds, each time. */
+export const stopMsMax = 5_000
+/** How long a process that ends waits for its last sync, in milliseconds. */
+export const lastSyncMsMax = 2_000

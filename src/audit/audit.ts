@@ -6,7 +6,6 @@
 import type { AnyValue, Logger } from '@opentelemetry/api'
 import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import type { Signer } from '../chain/note.ts'
-import { errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { AuditEvent } from '../event/event.ts'
 import { checkpointLagMax } from '../limits.ts'
@@ -21,18 +20,19 @@ import type { AuditConfig } from './config.ts'
 import { type AuditContext, runInContext } from './context.ts'
 import { EventCounts } from './counts.ts'
 import { Destinations } from './destinations.ts'
+import { endTrail, syncAtExit } from './ending.ts'
 import { registerMetrics } from './metrics.ts'
-import { announce } from './notice.ts'
 import { openingFacts } from './opening.ts'
 import type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './receipt.ts'
 import { Sealer } from './sealer.ts'
+import type { Instance } from './slots.ts'
 import { type AuditState, reasonsAgainst, type SpoolReading, SpoolWatch } from './state.ts'
 import { startSyncThread } from './threads.ts'
 
 export interface AuditParts {
   readonly config: AuditConfig
   readonly worker: URL
-  readonly spool: Spool
+  readonly instance: Instance
   readonly signer: Signer
 }
 
@@ -44,21 +44,26 @@ export class Audit implements AsyncDisposable {
   readonly loggerProvider: LoggerProvider
   readonly #config: AuditConfig
   readonly #spool: Spool
+  readonly #slot: string | undefined
   readonly #sealer: Sealer
   readonly #logger: Logger
   readonly #resource: JsonObject | undefined
   readonly #destinations: Destinations
   readonly #spoolWatch = new SpoolWatch()
   readonly #removeMetrics: () => void
+  readonly #releaseSync: () => void
+  readonly #forgetExit: () => void
   #lastReceipt: Receipt | undefined
   /** What is emitted now may use the spool's reserve. */
   #isRequired = false
   #closing: Promise<void> | undefined
 
-  constructor({ config, worker, spool, signer }: AuditParts) {
+  constructor({ config, worker, instance, signer }: AuditParts) {
+    const { spool, slot, destinations, adopt } = instance
     const counts = new EventCounts(config.metrics.actions)
     this.#config = config
     this.#spool = spool
+    this.#slot = slot
     this.verifierKey = signer.verifierKey
     this.#resource = keptMembers(config.resource)
     this.#sealer = createSealer({ config, spool, counts, onRefusal: () => this.#look() })
@@ -70,12 +75,14 @@ export class Audit implements AsyncDisposable {
     })
     const key = { file: config.signingKeyFile, name: signer.name }
     const role = { role: 'sync', start: spool.syncerStart(), key, syncTimes: syncTimes.memory } as const
-    spool.attach(startSyncThread(worker, role, spool), {
+    const thread = startSyncThread(worker, role, spool)
+    this.#releaseSync = () => thread.setReferenced(false)
+    spool.attach(thread, {
       checkpoint: (details, size) => this.#sealCheckpoint(details, size),
       changed: () => this.#hearSpool(),
     })
     const { positions, directory } = spool
-    const delivery = { directory, memory: positions.memory, stream: spool.stream, destinations: config.destinations }
+    const delivery = { directory, memory: positions.memory, stream: spool.stream, destinations, adopt }
     this.#destinations = new Destinations(worker, delivery, () => this.#look())
     const own = createOwnProvider((input, trace) => {
       const ambient = { trace, resource: this.#resource, handBack: false, isRequired: this.#isRequired }
@@ -83,6 +90,7 @@ export class Audit implements AsyncDisposable {
     })
     this.loggerProvider = own.provider
     this.#logger = own.logger
+    this.#forgetExit = syncAtExit(spool)
   }
 
   /**
@@ -149,6 +157,8 @@ export class Audit implements AsyncDisposable {
       durable: this.#spool.positions.durable().nextSequence - 1,
       emergencies,
       destinations: this.#destinations.states,
+      slot: this.#slot,
+      adopted: this.#destinations.adopted,
       lastError: reading.reason === '' ? this.#destinations.lastError : reading.reason,
     }
   }
@@ -202,14 +212,13 @@ export class Audit implements AsyncDisposable {
     this.#sealer.accountEmergencies()
     this.#sealer.close()
     this.#sealer.sealFact({ type: 'audit.stream.closed', details: {} })
-    try {
-      await this.#spool.finish()
-      await within(this.#config.closeTimeoutMs, this.#destinations.flush())
-    } catch (error) {
-      announce(`closing: ${errorText(error)}`)
-    }
-    await this.#destinations.stop()
-    await this.#spool.stop()
+    await endTrail({
+      spool: this.#spool,
+      delivery: this.#destinations,
+      timeoutMs: this.#config.closeTimeoutMs,
+      releaseSync: this.#releaseSync,
+    })
+    this.#forgetExit()
     await this.loggerProvider.shutdown()
     this.#removeMetrics()
   }
@@ -246,13 +255,4 @@ function createSealer({
       recorded: state.watermark.recorded,
     },
   })
-}
-
-async function within(limitMs: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs)
-  })
-  await Promise.race([work, deadline])
-  clearTimeout(timer)
 }

@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { DestinationOptions } from '../destination/destination.ts'
+import { isSharedFile, slotMark } from '../destination/slot-path.ts'
 import { AuditError } from '../errors.ts'
 import type { Level } from '../policy/level.ts'
 import { isMetricsRegistry, type MetricsRegistry } from './metrics.ts'
@@ -22,8 +23,11 @@ export interface AuditOptions {
     | {
         /** A directory on a local disk, one per process. Default: `./audit-spool`. */
         readonly directory?: string | undefined
-        /** Only `single` so far: one process writes a directory. */
-        readonly instances?: 'single' | undefined
+        /**
+         * `single`: one process writes the directory. `slots`: each process takes a numbered directory of its own below
+         * it (cluster, PM2, replicas on one host), and sends on what a slot holds whose process is gone. Default: `single`.
+         */
+        readonly instances?: 'single' | 'slots' | undefined
         /** Bytes that all segment files together may take. Default: 10 GiB. */
         readonly bytesMax?: number | undefined
         /**
@@ -121,7 +125,7 @@ const schema = z.strictObject({
   spool: z
     .strictObject({
       directory: text.optional(),
-      instances: z.literal('single').optional(),
+      instances: z.enum(['single', 'slots']).optional(),
       bytesMax: count.optional(),
       reserveBytes: z.int().min(0).optional(),
       onFull: z.enum(['block', 'refuse']).optional(),
@@ -149,6 +153,7 @@ const schema = z.strictObject({
 /** `spool` with every default in place. */
 export interface SpoolConfig {
   readonly directory: string
+  readonly instances: 'single' | 'slots'
   readonly bytesMax: number
   readonly reserveBytes: number
   readonly onFull: 'block' | 'refuse'
@@ -186,6 +191,7 @@ export function readOptions(options: AuditOptions): AuditConfig {
   const destinations = options.destinations ?? []
   checkNames(destinations)
   const spool = readSpool(options.spool ?? {})
+  if (spool.instances === 'slots') checkPaths(destinations)
   return {
     service,
     deployment,
@@ -214,6 +220,7 @@ function readSpool(given: NonNullable<AuditOptions['spool']>): SpoolConfig {
   }
   return {
     directory: given.directory ?? './audit-spool',
+    instances: given.instances ?? 'single',
     bytesMax,
     reserveBytes,
     onFull: given.onFull ?? 'block',
@@ -231,6 +238,15 @@ function checkNames(destinations: readonly DestinationOptions[]): void {
       throw invalid(`destinations[${index}].name`, own, 'a name of its own: two destinations share this one')
     seen.add(own)
   })
+}
+
+/** One process writes a file: with slots, each writes its own. */
+function checkPaths(destinations: readonly DestinationOptions[]): void {
+  const index = destinations.findIndex(isSharedFile)
+  const shared = destinations[index]
+  if (shared?.type !== 'file') return
+  const rule = `a path with ${slotMark} in it, which becomes the number of the slot: one process writes a file`
+  throw invalid(`destinations[${index}].path`, shared.path, rule)
 }
 
 function optionError(options: unknown, issue: z.core.$ZodIssue | undefined): AuditError {

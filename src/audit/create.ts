@@ -4,31 +4,30 @@
  */
 
 import { loadOrCreateSigner } from '../chain/keys.ts'
-import { checkFileWritable } from '../destination/file.ts'
 import { Spool } from '../spool/spool.ts'
 import { Audit } from './audit.ts'
 import { type AuditConfig, type AuditOptions, readOptions } from './config.ts'
 import { notice } from './notice.ts'
+import { openInstance } from './slots.ts'
 import { workerModule } from './threads.ts'
 
 /** Opens the trail. Throws `AuditError` for what is wrong here and now; remote trouble never throws. */
 export function createAudit(options: AuditOptions = {}): Audit {
   const config = readOptions(options)
-  for (const destination of config.destinations) if (destination.type === 'file') checkFileWritable(destination.path)
   const worker = workerModule(config.workerUrl)
-  const spool = openSpool(config)
+  const instance = openInstance(config, (directory) => openSpool(config, directory))
   try {
     const signer = loadOrCreateSigner(config.signingKeyFile, config.deployment)
     sayStart(config)
-    return new Audit({ config, worker, spool, signer })
+    return new Audit({ config, worker, instance, signer })
   } catch (error) {
-    spool.abandon()
+    instance.spool.abandon()
     throw error
   }
 }
 
-function openSpool({ spool, deployment, destinations }: AuditConfig): Spool {
-  const { directory, bytesMax, reserveBytes, unsyncedBytesMax, keepMinutes } = spool
+function openSpool({ spool, deployment, destinations }: AuditConfig, directory: string): Spool {
+  const { bytesMax, reserveBytes, unsyncedBytesMax, keepMinutes } = spool
   const names = destinations.map((one) => one.name ?? one.type)
   const limits = { bytesMax, reserveBytes, unsyncedBytesMax, keepMs: keepMinutes * 60_000 }
   return Spool.open({ directory, deployment, destinations: names, ...limits })

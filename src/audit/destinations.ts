@@ -5,15 +5,17 @@
 
 import type { DestinationOptions } from '../destination/destination.ts'
 import { AuditError } from '../errors.ts'
+import type { AdoptedSlot } from '../forward/adopt.ts'
 import type { DeliveryMessage, DeliveryStart } from '../forward/delivery.ts'
 import type { ForwarderState } from '../forward/forwarder.ts'
-import { announce } from './notice.ts'
+import { announce, notice } from './notice.ts'
 import { DeliveryThread } from './threads.ts'
 
 export class Destinations {
   readonly #names: readonly string[]
   readonly #thread: DeliveryThread | undefined
   #states: readonly ForwarderState[]
+  #adopted: AdoptedSlot | undefined
   #lastError: string | undefined
 
   /** `onWord` is called after each word of the delivery thread, at least each second while records move. */
@@ -26,6 +28,11 @@ export class Destinations {
       this.#hear(message)
       onWord()
     })
+  }
+
+  /** A slot that lost its process and is drained by this one. */
+  get adopted(): AdoptedSlot | undefined {
+    return this.#adopted
   }
 
   get states(): readonly ForwarderState[] {
@@ -65,13 +72,23 @@ export class Destinations {
     await this.#thread?.stop()
   }
 
+  /** Ends the thread in the middle of whatever it does. */
+  abandon(): void {
+    this.#thread?.abandon()
+  }
+
   #hear(message: DeliveryMessage): void {
-    if (message.kind === 'states') for (const state of message.states) this.#keep(state)
+    if (message.kind === 'states') {
+      for (const state of message.states) this.#keep(state)
+      this.#adopted = message.adopted
+    }
     if (message.kind === 'changed') this.#hearChange(message.state)
     if (message.kind === 'failed') {
       this.#lastError = `destination ${message.name}: ${message.reason}`
       announce(`destination ${message.name} has stopped: ${message.reason}; its records stay in the spool`)
     }
+    if (message.kind === 'adopting') notice(`${message.slot} has lost its process: its records are sent from here`)
+    if (message.kind === 'passed-over') notice(`${message.slot} is not adopted: ${message.reason}`)
   }
 
   /** In the order of the configuration, also one that could not be opened. */

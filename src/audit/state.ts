@@ -3,6 +3,7 @@
  * once, with the setting it concerns and what to do; said again when it happens again.
  */
 
+import type { AdoptedSlot } from '../forward/adopt.ts'
 import type { ForwarderState } from '../forward/forwarder.ts'
 import type { SpoolState } from '../spool/state.ts'
 import { announce } from './notice.ts'
@@ -30,6 +31,10 @@ export interface AuditState {
   /** Records that went to standard error instead of the spool. */
   readonly emergencies: number
   readonly destinations: readonly ForwarderState[]
+  /** The slot that this process writes; absent with `instances: 'single'`. */
+  readonly slot: string | undefined
+  /** A slot whose process is gone and whose records are sent from here. */
+  readonly adopted: AdoptedSlot | undefined
   readonly lastError: string | undefined
 }
 
@@ -47,10 +52,10 @@ export interface SpoolReading {
 }
 
 /** Why events are not recorded in the spool. */
-export function reasonsAgainst({ state, directory, bytes, bytesMax }: SpoolReading): string[] {
+export function reasonsAgainst({ state, directory, reason, bytes, bytesMax }: SpoolReading): string[] {
   if (state === 'closed') return ['audit is closed']
-  if (state === 'failed') return [`spool ${directory} has failed: its disk refuses writes or syncs again and again`]
-  if (state === 'full') return [`spool ${directory} is full: ${bytes} bytes of spool.bytesMax ${bytesMax}, or its disk`]
+  if (state === 'failed') return [`spool ${directory} has failed: ${reason}`]
+  if (state === 'full') return [`spool ${directory} is full: ${bytes} bytes of spool.bytesMax ${bytesMax} (${reason})`]
   return []
 }
 
@@ -59,14 +64,19 @@ const warningLevel = { rising: 0.7, falling: 0.6 }
 
 /** Hears of the spool's state and says what is new. */
 export class SpoolWatch {
+  readonly #say: (text: string) => void
   #state: SpoolState = 'ok'
   #isFilling = false
+
+  constructor(say: (text: string) => void = announce) {
+    this.#say = say
+  }
 
   /** Called with every word of the spool, and whenever it refuses a record. */
   look(reading: SpoolReading & { readonly state: SpoolState }): void {
     this.#lookAtLevel(reading)
     if (reading.state === this.#state) return
-    announce(changeText(this.#state, reading))
+    this.#say(changeText(this.#state, reading))
     this.#state = reading.state
   }
 
@@ -76,27 +86,27 @@ export class SpoolWatch {
     this.#isFilling = true
     if (state === 'full') return // which says more
     const percent = Math.floor((100 * bytes) / bytesMax)
-    announce(
+    this.#say(
       `spool ${directory} is filling: ${bytes} bytes, ${percent} % of spool.bytesMax; ` +
         'look at destinations that do not confirm, or raise spool.bytesMax',
     )
   }
 }
 
-function changeText(before: SpoolState, { state, directory, bytes, bytesMax }: SpoolReading): string {
+function changeText(before: SpoolState, { state, directory, reason, bytes, bytesMax }: SpoolReading): string {
   const spool = `spool ${directory}`
   if (state === 'full') {
     return (
-      `${spool} is full (${bytes} bytes, spool.bytesMax ${bytesMax}): events go to standard error; ` +
+      `${spool} is full (${reason}; ${bytes} bytes of spool.bytesMax ${bytesMax}): events go to standard error; ` +
       'mend the destinations that do not confirm, raise spool.bytesMax, or make room on its disk'
     )
   }
   if (state === 'failing') {
-    return `${spool}: its disk refused a write or a sync; what is not durable is being written anew; look at the disk`
+    return `${spool}: its disk refused a write or a sync (${reason}); what is not durable is being written anew; look at the disk`
   }
   if (state === 'failed') {
     return (
-      `${spool} has failed: its disk refuses again and again, and events go to standard error until it heals; ` +
+      `${spool} has failed (${reason}): events go to standard error until its disk heals; ` +
       'look at the disk, then run otel-audit spool check'
     )
   }

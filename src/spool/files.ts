@@ -6,6 +6,7 @@
  */
 
 import * as fs from 'node:fs'
+import { dirname, resolve } from 'node:path'
 
 export interface Files {
   /** Opens a file; `create` demands that it does not exist yet. */
@@ -81,9 +82,17 @@ export const diskFiles: Files = {
   },
 }
 
-/** Creates the directory and those above it, mode 0700. */
+/** Creates the directory and those above it, mode 0700. The names that it makes are durable on return. */
 export function ensureDirectory(path: string): void {
-  fs.mkdirSync(path, { recursive: true, mode: 0o700 })
+  const first = fs.mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  const top = dirname(resolve(first))
+  for (let above = dirname(resolve(path)); above.startsWith(top); above = dirname(above)) {
+    const directory = diskFiles.openDirectory(above)
+    diskFiles.syncDirectory(directory)
+    diskFiles.close(directory)
+    if (above === top) return
+  }
 }
 
 /** File systems that acknowledge writes another host may lose, or that have no reliable locks (statfs magic). */

@@ -1,0 +1,80 @@
+/**
+ * Which spool a process writes: the one that `spool.directory` names or, with `instances: 'slots'`, the first of its
+ * slots that nobody holds. Always holds: a slot has one writer, by its lock; a stream outlives its process, because the
+ * next one that is free takes the same slot. A slot that cannot be read is passed over loudly and stays as it is.
+ */
+
+import { join } from 'node:path'
+import type { DestinationOptions } from '../destination/destination.ts'
+import { checkFileWritable } from '../destination/file.ts'
+import { destinationOfSlot } from '../destination/slot-path.ts'
+import { AuditError } from '../errors.ts'
+import type { AdoptStart } from '../forward/adopt.ts'
+import { diskFiles } from '../spool/files.ts'
+import { slotName } from '../spool/instances.ts'
+import { isLocked } from '../spool/lock.ts'
+import type { Spool } from '../spool/spool.ts'
+import type { AuditConfig } from './config.ts'
+import { announce } from './notice.ts'
+
+/** An opened spool and what depends on which one it is. */
+export interface Instance {
+  readonly spool: Spool
+  /** `slot-0001`; absent for a single spool. */
+  readonly slot: string | undefined
+  readonly destinations: readonly DestinationOptions[]
+  /** Where to look for slots that lost their process. */
+  readonly adopt: AdoptStart | undefined
+}
+
+/** Opens the spool of this process by `open`. Throws what `Spool.open` throws, and `FILE_NOT_WRITABLE`. */
+export function openInstance(config: AuditConfig, open: (directory: string) => Spool): Instance {
+  const { deployment, destinations } = config
+  const { directory, instances } = config.spool
+  if (instances === 'single') {
+    checkFiles(destinations)
+    return { spool: open(directory), slot: undefined, destinations, adopt: undefined }
+  }
+  const { slot, spool } = openSlot(directory, open)
+  const own = destinations.map((one) => destinationOfSlot(one, slot))
+  try {
+    syncNames(directory)
+    checkFiles(own)
+  } catch (error) {
+    spool.abandon()
+    throw error
+  }
+  return { spool, slot, destinations: own, adopt: { parent: directory, own: slot, deployment, destinations } }
+}
+
+/** Slots that one process cannot read must not keep all of them from starting; nothing of such a slot is lost. */
+const passedOver: ReadonlySet<string> = new Set(['SPOOL_CORRUPT', 'SPOOL_VERSION'])
+
+function openSlot(parent: string, open: (directory: string) => Spool): { slot: string; spool: Spool } {
+  for (let number = 1; ; number += 1) {
+    const slot = slotName(number)
+    const directory = join(parent, slot)
+    if (isLocked(directory)) continue // quickly; that two processes never share one is the lock's business, in `open`
+    try {
+      return { slot, spool: open(directory) }
+    } catch (error) {
+      if (!(error instanceof AuditError)) throw error
+      if (passedOver.has(error.code)) announce(`${slot} is passed over: ${error.message}. ${error.hint}`)
+      else if (error.code !== 'SPOOL_LOCKED') throw error
+    }
+  }
+}
+
+/** Makes the slots' names survive a power cut; whoever made this one may have died before it did. */
+function syncNames(parent: string): void {
+  const directory = diskFiles.openDirectory(parent)
+  try {
+    diskFiles.syncDirectory(directory)
+  } finally {
+    diskFiles.close(directory)
+  }
+}
+
+function checkFiles(destinations: readonly DestinationOptions[]): void {
+  for (const destination of destinations) if (destination.type === 'file') checkFileWritable(destination.path)
+}
