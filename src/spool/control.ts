@@ -13,6 +13,7 @@ import { placeOf, type SpoolPlace } from './guard.ts'
 import { controlDamaged, controlPath, noSpool } from './refusals.ts'
 import type { OpenDirectory } from './segment.ts'
 import { encodeSlot, newest, readSlot, slotBytes } from './slots.ts'
+import type { SpoolState } from './state.ts'
 
 const publishedSlot = 2
 const countsSlot = 3
@@ -70,6 +71,8 @@ export interface ControlState {
 export interface Published extends SpoolPosition {
   readonly epoch: number
   readonly nextSequence: number
+  /** How the spool is doing; absent when it is only a position. */
+  readonly state?: SpoolState | undefined
 }
 
 export type ControlReading =

@@ -4,6 +4,7 @@
  */
 
 import { formatTimestamp, nowMs } from '../clock.ts'
+import { AuditError } from '../errors.ts'
 import { type ControlFact, parseRecord } from '../event/record.ts'
 import { clockBackMsMax } from '../limits.ts'
 import type { ControlState, StreamReason } from './control.ts'
@@ -65,11 +66,21 @@ export function confirmedAhead(files: Files, directory: string, tail: Tail): Rec
   const last = lastStream(tail)
   let furthest: RecordNumber | undefined
   for (const name of files.list(directory).map(cursorName)) {
-    const confirmed = name === undefined ? undefined : readCursor(files, directory, name).confirmed
+    const confirmed = name === undefined ? undefined : confirmedBy(files, directory, name)
     if (confirmed?.stream !== last.stream || confirmed.sequence < nextSequenceOf(last)) continue
     if (confirmed.sequence > (furthest?.sequence ?? 0)) furthest = confirmed
   }
   return furthest
+}
+
+/** Nothing where a later version wrote the cursor: whoever delivers refuses it by name. */
+function confirmedBy(files: Files, directory: string, name: string): RecordNumber | undefined {
+  try {
+    return readCursor(files, directory, name).confirmed
+  } catch (error) {
+    if (error instanceof AuditError && error.code === 'SPOOL_VERSION') return undefined
+    throw error
+  }
 }
 
 /** What the next opening must say of records that a destination has and this spool has not. */

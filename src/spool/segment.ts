@@ -89,7 +89,7 @@ export function readPath(files: Files, directory: string, range: { first: number
   const path: PathSegment[] = []
   let length: number | undefined
   for (let segment = range.last; segment >= range.first && segment > 0; ) {
-    if (!present.has(segment)) throw damaged(directory, segment, 'the file is missing')
+    if (!present.has(segment)) throw damaged(directory, segment, { kind: 'missing', what: 'the file is missing' })
     const decoded = readSegmentHeader(files, directory, segment)
     if (!decoded.ok && decoded.newer) throw newerVersion(segmentPath(directory, segment), decoded.reason)
     if (!decoded.ok) throw damaged(directory, segment, decoded.reason)

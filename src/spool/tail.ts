@@ -96,6 +96,7 @@ function scanSegment(files: Files, scan: Scan, one: PathSegment): void {
   const { segment, salt, kind } = one.header
   const file = files.open(segmentPath(scan.directory, segment), 'read')
   try {
+    if (files.size(file) < scan.link.offset) throw cutShort(scan, segment, files.size(file))
     const reader = new FrameReader(files, { file, salt }, scan.link)
     if (scan.isOpen) readFrames(scan, one, reader)
     const { offset, frameNumber, frameCrc } = reader.place
@@ -131,6 +132,12 @@ function currentStream({ streams }: Scan): Scan['streams'][number] {
   const current = streams.at(-1)
   if (current === undefined) throw new RangeError('a tail without a stream')
   return current
+}
+
+function cutShort({ directory, link, streams }: Scan, segment: number, bytes: number) {
+  const last = (streams[0]?.firstSequence ?? 1) - 1
+  const what = `control says that all was durable up to offset ${link.offset} (sequence ${last}), but the file has only ${bytes} bytes`
+  return damaged(directory, segment, { kind: 'corrupt', offset: bytes, what })
 }
 
 function notReached(scan: Scan, { header, length }: PathSegment, offset: number) {

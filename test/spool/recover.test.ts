@@ -1,122 +1,684 @@
+/**
+ * Recovery, as a table: each row leaves a spool in a state and says what the next opening makes of it. The rows stand in
+ * the order of the steps at the head of recover.ts. What is refused must be left as it is, to the byte; what is opened
+ * must go on, and must open again.
+ */
+
 import assert from 'node:assert/strict'
 import {
-  closeSync,
+  cpSync,
+  existsSync,
   linkSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
-  statSync,
+  rmSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { AuditError } from '../../src/errors.ts'
-import { diskFiles } from '../../src/spool/files.ts'
-import { segmentName } from '../../src/spool/format.ts'
-import { inspectSpool } from '../../src/spool/recover.ts'
-import { readPath, readSegmentHeader } from '../../src/spool/segment.ts'
+import { replaceControl, type StreamReason } from '../../src/spool/control.ts'
+import { CursorFile } from '../../src/spool/cursor.ts'
+import { diskFiles, machineId } from '../../src/spool/files.ts'
+import { segmentHeaderBytes } from '../../src/spool/format.ts'
+import { inspectSpool, type Recovered } from '../../src/spool/recover.ts'
+import { type Damage, SpoolDamaged } from '../../src/spool/refusals.ts'
+import { openDirectory, readPath, readSegmentHeader, unlinkSegments } from '../../src/spool/segment.ts'
 import { decodeSegmentFrontier } from '../../src/spool/segment-header.ts'
 import { slotBytes } from '../../src/spool/slots.ts'
-import { closeDriven, copyOf, freshDirectory, names, openDriven, recordText } from './harness.ts'
+import {
+  contentsOf,
+  cutOff,
+  flip,
+  lastFrameCrc,
+  makeSegment,
+  overwrite,
+  rescueHeader,
+  segmentFile,
+  stateOf,
+} from './damage.ts'
+import { closeDriven, type Driven, freshDirectory, names, openDriven, recordText } from './harness.ts'
 
-const context = (directory: string) => ({ directory, deployment: 'test', bootId: 'boot-1' })
-
-function overwrite(path: string, at: number, bytes: Buffer): void {
-  const file = openSync(path, 'r+')
-  writeSync(file, bytes, 0, bytes.length, at)
-  closeSync(file)
+interface Opens {
+  /** Names of all records that can be read then. */
+  readonly names: readonly string[]
+  /** Why a new stream began, and with which sequence the one before it ended. */
+  readonly reason?: StreamReason
+  readonly after?: number
+  readonly end?: Recovered['previousEnd']
+  /** Bytes of an append that was cut off. */
+  readonly torn?: boolean
+  /** Segments that must be gone in the end. */
+  readonly gone?: readonly number[]
 }
 
-function flip(path: string, at: number): void {
-  overwrite(path, at, Buffer.from([(readFileSync(path)[at] ?? 0) ^ 0x01]))
+interface Refuses {
+  readonly damage: Damage['kind']
+  readonly segment?: number
+  readonly says: RegExp
 }
 
-// The rows stand in the order of the steps at the head of recover.ts.
+interface Row {
+  readonly step: number
+  readonly name: string
+  leave(directory: string): void
+  /** The boot and the deployment of the next opening, when they are not those of the last. */
+  readonly next?: { readonly boot?: string; readonly deployment?: string }
+  readonly outcome: Opens | Refuses
+}
 
-test('step 1: temporary files that never got a name are removed', (t) => {
-  const directory = freshDirectory(t)
-  openDriven(directory)
-  writeFileSync(join(directory, 'seg-00000007.wal.tmp'), 'half a segment')
-  openDriven(directory)
-  assert.ok(!readdirSync(directory).some((name) => name.endsWith('.tmp')))
-})
-
-test('step 2: an empty directory becomes a new spool at sequence 1', (t) => {
-  const { recovered } = openDriven(freshDirectory(t))
-  assert.equal(recovered.previousEnd, 'none')
-  assert.equal(recovered.state.watermark.nextSequence, 1)
-  assert.equal(recovered.state.epoch, 1)
-  assert.equal(recovered.predecessor, undefined)
-})
-
-test('step 2: a first opening that was killed before control got its name starts over', (t) => {
-  const directory = freshDirectory(t)
-  openDriven(directory)
-  unlinkSync(join(directory, 'control'))
-  const again = openDriven(directory)
-  assert.equal(again.recovered.previousEnd, 'none')
-  again.append('a')
-  again.syncer.cycle()
-  assert.deepEqual(again.durableNames(), ['a'])
-})
-
-test('step 2: segments without control fail closed', (t) => {
-  const directory = freshDirectory(t)
+/** A process that was killed: some records were durable, some only written. */
+function killed(directory: string, durable: readonly string[], written: readonly string[] = []): Driven {
   const driven = openDriven(directory)
-  driven.append('a')
+  driven.append(...durable)
   driven.syncer.cycle()
-  openDriven(directory)
-  unlinkSync(join(directory, 'control'))
+  driven.append(...written)
+  return driven
+}
+
+function closed(directory: string, durable: readonly string[]): Driven {
+  const driven = openDriven(directory)
+  driven.append(...durable)
+  closeDriven(driven)
+  return driven
+}
+
+/** Three processes after each other: segments 1, 2 and 3, each explicit. */
+function threeSegments(directory: string): void {
+  killed(directory, ['a'])
+  killed(directory, ['b'])
+  killed(directory, ['c'])
+}
+
+const control = (directory: string) => join(directory, 'control')
+
+/** Undoes the renaming by which the next recovery replaces control. */
+function keepingControl(directory: string, act: () => void): void {
+  linkSync(control(directory), join(directory, 'old-control'))
+  act()
+  renameSync(join(directory, 'old-control'), control(directory))
+}
+
+/** A sync failed: what was not durable stands again in a segment that says where the old one durably ends. */
+function failedOver(directory: string, rescued: readonly string[]): Driven {
+  const driven = killed(directory, ['a'], ['b', 'c'])
+  makeSegment(directory, { header: { segment: 2, previous: 1 } }) // the spare of before
+  const { segment, offset, nextSequence } = driven.positions.durable()
+  const header = rescueHeader(3, { segment, offset, nextSequence })
+  makeSegment(directory, { header, names: rescued, firstSequence: nextSequence, known: { segment, offset } })
+  return driven
+}
+
+const otherStream = '5bf1c4a6-7d01-4a3e-8d51-0f7f5d0f2f11'
+
+/** The writer went over to another stream while running. */
+function twoStreams(directory: string, second: readonly string[]): void {
+  killed(directory, ['a', 'b'])
+  const frameCrc = lastFrameCrc(directory, 1)
+  makeSegment(directory, { header: { segment: 2, previous: 1, stream: otherStream }, names: second, frameCrc })
+}
+
+const rows: readonly Row[] = [
+  {
+    step: 1,
+    name: 'temporary files, which never got a name that counts, are removed',
+    leave(directory) {
+      killed(directory, ['a'])
+      writeFileSync(join(directory, 'seg-00000007.wal.tmp'), 'half a segment')
+    },
+    outcome: { names: ['a'] },
+  },
+  {
+    step: 1,
+    name: 'a repair that was interrupted must be finished first',
+    leave(directory) {
+      killed(directory, ['a'])
+      writeFileSync(join(directory, 'repair'), '{}')
+    },
+    outcome: { damage: 'repair', says: /has not finished/ },
+  },
+  {
+    step: 2,
+    name: 'an empty directory becomes a new spool',
+    leave() {},
+    outcome: { names: [], end: 'none' },
+  },
+  {
+    step: 2,
+    name: 'a first opening that was killed before control got its name starts over',
+    leave(directory) {
+      openDriven(directory)
+      unlinkSync(control(directory))
+    },
+    outcome: { names: [], end: 'none' },
+  },
+  {
+    step: 2,
+    name: 'a first segment with records whose control is missing fails closed',
+    leave(directory) {
+      killed(directory, ['a'])
+      unlinkSync(control(directory))
+    },
+    outcome: { damage: 'control', says: /missing although there are 1 segments/ },
+  },
+  {
+    step: 2,
+    name: 'segments without control fail closed',
+    leave(directory) {
+      threeSegments(directory)
+      unlinkSync(control(directory))
+    },
+    outcome: { damage: 'control', says: /missing although there are 3 segments/ },
+  },
+  {
+    step: 2,
+    name: 'the newer control slot damaged leaves the older, and frames say the rest',
+    leave(directory) {
+      closed(directory, ['a', 'b'])
+      flip(control(directory), slotBytes + 30)
+    },
+    outcome: { names: ['a', 'b', 'checkpoint'], end: 'crash' },
+  },
+  {
+    step: 2,
+    name: 'the older control slot damaged leaves the newer',
+    leave(directory) {
+      closed(directory, ['a', 'b'])
+      flip(control(directory), 30)
+    },
+    outcome: { names: ['a', 'b', 'checkpoint'], end: 'clean' },
+  },
+  {
+    step: 2,
+    name: 'the published slot damaged leaves the watermark, and frames say the rest',
+    leave(directory) {
+      killed(directory, ['a', 'b'])
+      flip(control(directory), 2 * slotBytes + 30)
+    },
+    outcome: { names: ['a', 'b'] },
+  },
+  {
+    step: 2,
+    name: 'both control slots damaged fail closed',
+    leave(directory) {
+      closed(directory, ['a', 'b'])
+      flip(control(directory), 30)
+      flip(control(directory), slotBytes + 30)
+    },
+    outcome: { damage: 'control', says: /both slots are damaged/ },
+  },
+  {
+    step: 3,
+    name: 'a missing segment fails closed: in the middle',
+    leave(directory) {
+      threeSegments(directory)
+      unlinkSync(segmentFile(directory, 2))
+    },
+    outcome: { damage: 'missing', segment: 2, says: /the file is missing/ },
+  },
+  {
+    step: 3,
+    name: 'a missing segment fails closed: the first',
+    leave(directory) {
+      threeSegments(directory)
+      unlinkSync(segmentFile(directory, 1))
+    },
+    outcome: { damage: 'missing', segment: 1, says: /the file is missing/ },
+  },
+  {
+    step: 3,
+    name: 'a missing segment fails closed: the last, to which the watermark belongs',
+    leave(directory) {
+      threeSegments(directory)
+      unlinkSync(segmentFile(directory, 3))
+    },
+    outcome: { damage: 'missing', segment: 3, says: /control has its watermark there/ },
+  },
+  {
+    step: 3,
+    name: 'a missing segment fails closed: all',
+    leave(directory) {
+      threeSegments(directory)
+      for (const segment of [1, 2, 3]) unlinkSync(segmentFile(directory, segment))
+    },
+    outcome: { damage: 'missing', segment: 3, says: /all segments are missing/ },
+  },
+  {
+    step: 3,
+    name: 'a damaged segment header fails closed',
+    leave(directory) {
+      threeSegments(directory)
+      flip(segmentFile(directory, 2), 40)
+    },
+    outcome: { damage: 'corrupt', segment: 2, says: /header checksum/ },
+  },
+  {
+    step: 3,
+    name: 'a segment of another spool fails closed',
+    leave(directory) {
+      killed(directory, ['a'])
+      makeSegment(directory, { header: { segment: 2, previous: 1, spoolId: otherStream } })
+    },
+    outcome: { damage: 'corrupt', segment: 2, says: /another spool/ },
+  },
+  {
+    step: 3,
+    name: 'a segment of an older owner fails closed: one that leads around the watermark',
+    leave(directory) {
+      threeSegments(directory)
+      makeSegment(directory, { header: { segment: 4, previous: 1, epoch: 1 }, names: ['late'], firstSequence: 2 })
+    },
+    outcome: { damage: 'owner', segment: 4, says: /after epoch 3 had begun/ },
+  },
+  {
+    step: 3,
+    name: 'a segment of an older owner fails closed: one that nothing leads to',
+    leave(directory) {
+      threeSegments(directory)
+      makeSegment(directory, { header: { segment: 4, previous: 1, epoch: 2 }, names: ['late'] })
+      makeSegment(directory, { header: { segment: 5, previous: 3 } })
+    },
+    outcome: { damage: 'owner', segment: 4, says: /after epoch 3 had begun/ },
+  },
+  {
+    step: 3,
+    name: 'a segment of an older owner fails closed: one behind a newer one on the path',
+    leave(directory) {
+      killed(directory, ['a'])
+      makeSegment(directory, { header: { segment: 2, previous: 1, epoch: 5 } })
+      makeSegment(directory, { header: { segment: 3, previous: 2, epoch: 4 } })
+    },
+    outcome: { damage: 'owner', segment: 3, says: /after epoch 5 had begun/ },
+  },
+  {
+    step: 3,
+    name: 'a reclaimed segment whose removal a power cut undid is removed again',
+    leave(directory) {
+      closed(directory, ['a'])
+      killed(directory, ['b'])
+      killed(directory, ['c'])
+      cpSync(segmentFile(directory, 1), join(directory, 'kept'))
+      reclaim(directory, 2)
+      renameSync(join(directory, 'kept'), segmentFile(directory, 1))
+    },
+    outcome: { names: ['b', 'c'], gone: [1] },
+  },
+  {
+    step: 3,
+    name: 'a void segment whose removal a power cut undid is removed again',
+    leave(directory) {
+      killed(directory, ['a'])
+      makeSegment(directory, { header: { segment: 2, previous: 1 } })
+      killed(directory, ['b']) // supersedes 2, and does not come to removing it
+    },
+    outcome: { names: ['a', 'b'], gone: [2] },
+  },
+  {
+    step: 3,
+    name: 'a spare that nobody has used is superseded',
+    leave(directory) {
+      killed(directory, ['a'])
+      makeSegment(directory, { header: { segment: 2, previous: 1 } })
+    },
+    outcome: { names: ['a'], gone: [2] },
+  },
+  {
+    step: 3,
+    name: 'a rescue that failed and the spare before it are superseded with what was condemned',
+    leave(directory) {
+      const driven = failedOver(directory, ['b', 'c'])
+      const { segment, offset, nextSequence } = driven.positions.durable()
+      const header = rescueHeader(4, { segment, offset, nextSequence })
+      makeSegment(directory, { header, names: ['b', 'c', 'd'], firstSequence: nextSequence })
+    },
+    outcome: { names: ['a', 'b', 'c', 'd'], gone: [2, 3, 4] },
+  },
+  {
+    step: 4,
+    name: 'records written but never synced are carried over after a kill, in the same stream',
+    leave(directory) {
+      killed(directory, names(0, 5), names(5, 9))
+    },
+    outcome: { names: names(0, 9), end: 'crash' },
+  },
+  {
+    step: 4,
+    name: 'a planned segment goes on when its first frame links',
+    leave(directory) {
+      killed(directory, ['a', 'b'])
+      const frameCrc = lastFrameCrc(directory, 1)
+      makeSegment(directory, { header: { segment: 2, previous: 1 }, names: ['c'], firstSequence: 3, frameCrc })
+    },
+    outcome: { names: ['a', 'b', 'c'] },
+  },
+  {
+    step: 4,
+    name: 'a planned segment whose first frame does not link is torn',
+    leave(directory) {
+      killed(directory, ['a', 'b'])
+      makeSegment(directory, { header: { segment: 2, previous: 1 }, names: ['c'], firstSequence: 3, frameCrc: 7 })
+    },
+    outcome: { names: ['a', 'b'], reason: 'torn', after: 2, torn: true },
+  },
+  {
+    step: 4,
+    name: 'a condemned segment lives up to the length that its rescue states; what follows there does not count',
+    leave(directory) {
+      failedOver(directory, ['b', 'c', 'd'])
+    },
+    outcome: { names: ['a', 'b', 'c', 'd'], gone: [2, 3] },
+  },
+  {
+    step: 4,
+    name: 'frames that do not reach the length their successor states are corruption',
+    leave(directory) {
+      const driven = killed(directory, ['a', 'b'])
+      failedOverAt(directory, driven)
+      flip(segmentFile(directory, 1), driven.writer.end.offset - 40)
+    },
+    outcome: { damage: 'corrupt', segment: 1, says: /with sequence 1 of stream .* were durable/ },
+  },
+  {
+    step: 4,
+    name: 'an explicit segment that does not begin where the one before ends is corruption',
+    leave(directory) {
+      const driven = killed(directory, ['a', 'b'])
+      const { segment, offset } = driven.positions.durable()
+      makeSegment(directory, { header: rescueHeader(2, { segment, offset, nextSequence: 4 }) })
+    },
+    outcome: { damage: 'corrupt', segment: 2, says: /begins at sequence 4, but the segment before it ends at 2/ },
+  },
+  {
+    step: 4,
+    name: 'a stream that began while running is carried over as a stream of its own, which goes on',
+    leave(directory) {
+      twoStreams(directory, ['x', 'y'])
+    },
+    outcome: { names: ['a', 'b', 'x', 'y'] },
+  },
+  {
+    step: 4,
+    name: 'a stream that was prepared and never written to does not begin',
+    leave(directory) {
+      twoStreams(directory, [])
+    },
+    outcome: { names: ['a', 'b'], gone: [2] },
+  },
+  {
+    step: 4,
+    name: 'a stream whose only record is torn does not begin; a fresh one follows the stream before',
+    leave(directory) {
+      twoStreams(directory, ['x'])
+      cutOff(segmentFile(directory, 2), 20)
+    },
+    outcome: { names: ['a', 'b'], reason: 'torn', after: 2, torn: true },
+  },
+  {
+    step: 4,
+    name: 'another boot ends the last of several streams',
+    leave(directory) {
+      twoStreams(directory, ['x', 'y', 'z'])
+    },
+    next: { boot: 'boot-2' },
+    outcome: { names: ['a', 'b', 'x', 'y', 'z'], reason: 'boot', after: 3 },
+  },
+  {
+    step: 5,
+    name: 'a frame cut off above everything proven is torn',
+    leave(directory) {
+      killed(directory, ['a', 'b'], ['c'])
+      cutOff(segmentFile(directory, 1), 30)
+    },
+    outcome: { names: ['a', 'b'], reason: 'torn', after: 2, torn: true },
+  },
+  {
+    step: 5,
+    name: 'garbage above everything proven is torn',
+    leave(directory) {
+      const { offset } = killed(directory, ['a', 'b']).writer.end
+      overwrite(segmentFile(directory, 1), offset, Buffer.alloc(700, 0xff))
+    },
+    outcome: { names: ['a', 'b'], reason: 'torn', after: 2, torn: true },
+  },
+  {
+    step: 5,
+    name: 'a damaged frame in a rescue above the length it was published with is torn',
+    leave(directory) {
+      failedOver(directory, ['b', 'c'])
+      flip(segmentFile(directory, 3), -10)
+    },
+    outcome: { names: ['a', 'b'], reason: 'torn', after: 2, torn: true },
+  },
+  {
+    step: 5,
+    name: 'damage above the watermark and below the published position is corruption',
+    leave(directory) {
+      const driven = killed(directory, ['a', 'b'])
+      flip(segmentFile(directory, 1), driven.writer.end.offset - 20)
+    },
+    outcome: { damage: 'corrupt', segment: 1, says: /end with sequence 1 of stream .* but the position published/ },
+  },
+  {
+    step: 5,
+    name: 'damage in a frame that a later frame knows to be durable is corruption',
+    leave(directory) {
+      const driven = openDriven(directory)
+      const unpublished = readFileSync(control(directory))
+      driven.append('a', 'b')
+      const middle = driven.writer.end.offset - 40
+      driven.syncer.cycle()
+      driven.append('c')
+      writeFileSync(control(directory), unpublished)
+      flip(segmentFile(directory, 1), middle)
+    },
+    outcome: { damage: 'corrupt', segment: 1, says: /but the frame of sequence 3 at offset \d+ of 1 says/ },
+  },
+  {
+    step: 5,
+    name: 'damage below the length with which a segment was published is corruption',
+    leave(directory) {
+      killed(directory, ['a', 'b'])
+      keepingControl(directory, () => openDriven(directory))
+      flip(segmentFile(directory, 2), -10)
+    },
+    outcome: { damage: 'corrupt', segment: 2, says: /but the header of segment 2 says/ },
+  },
+  {
+    step: 5,
+    name: 'a segment cut short below the watermark is corruption',
+    leave(directory) {
+      closed(directory, ['a', 'b'])
+      truncateSync(segmentFile(directory, 1), segmentHeaderBytes + 100)
+    },
+    outcome: { damage: 'corrupt', segment: 1, says: /but the file has only 4196 bytes/ },
+  },
+  {
+    step: 6,
+    name: 'a spool that was copied goes on in a new stream, although it was closed',
+    leave(directory) {
+      closed(directory, ['a', 'b'])
+      const copy = `${directory}-copy`
+      cpSync(directory, copy, { recursive: true })
+      rmSync(directory, { recursive: true })
+      renameSync(copy, directory)
+    },
+    outcome: { names: ['a', 'b', 'checkpoint'], reason: 'copied', after: 3, end: 'clean' },
+  },
+  {
+    step: 6,
+    name: 'a spool that was restored in its own place goes on in a new stream, also where inodes are given out again',
+    leave(directory) {
+      killed(directory, ['a'], ['b'])
+      cpSync(directory, `${directory}-copy`, { recursive: true })
+      for (const name of readdirSync(directory)) unlinkSync(join(directory, name))
+      for (const name of ['control', 'seg-00000001.wal']) cpSync(join(`${directory}-copy`, name), join(directory, name))
+      rmSync(`${directory}-copy`, { recursive: true })
+    },
+    outcome: { names: ['a', 'b'], reason: 'copied', after: 2 },
+  },
+  {
+    step: 6,
+    name: 'a recovery that was itself killed before control starts a new stream and loses nothing',
+    leave(directory) {
+      killed(directory, ['a', 'b'])
+      keepingControl(directory, () => openDriven(directory, { boot: 'boot-2' }))
+    },
+    outcome: { names: ['a', 'b'], reason: 'recovery', after: 2 },
+  },
+  {
+    step: 6,
+    name: "control's renaming undone: the segments of the newer epoch count, and a new stream begins",
+    leave(directory) {
+      closed(directory, ['a'])
+      keepingControl(directory, () => killed(directory, ['b'], ['c']))
+    },
+    outcome: { names: ['a', 'checkpoint', 'b', 'c'], reason: 'recovery', after: 4, end: 'clean' },
+  },
+  {
+    step: 6,
+    name: 'an unclean end under another boot starts a new stream',
+    leave(directory) {
+      killed(directory, ['a'])
+    },
+    next: { boot: 'boot-2' },
+    outcome: { names: ['a'], reason: 'boot', after: 1 },
+  },
+  {
+    step: 6,
+    name: 'a clean end under another boot does not',
+    leave(directory) {
+      closed(directory, ['a'])
+    },
+    next: { boot: 'boot-2' },
+    outcome: { names: ['a', 'checkpoint'], end: 'clean' },
+  },
+  {
+    step: 6,
+    name: 'a destination that has confirmed more than stands here starts a new stream',
+    leave(directory) {
+      const { stream } = killed(directory, ['a', 'b']).recovered.state
+      confirm(directory, 'otlp', { stream, sequence: 7 })
+      confirm(directory, 'postgres', { stream, sequence: 1 })
+    },
+    outcome: { names: ['a', 'b'], reason: 'ahead', after: 2 },
+  },
+  {
+    step: 6,
+    name: 'another deployment starts a new stream',
+    leave(directory) {
+      closed(directory, ['a'])
+    },
+    next: { deployment: 'other' },
+    outcome: { names: ['a', 'checkpoint'], reason: 'deployment', after: 2, end: 'clean' },
+  },
+]
+
+for (const row of rows) {
+  test(`step ${row.step}: ${row.name}`, (t) => {
+    const directory = freshDirectory(t)
+    row.leave(directory)
+    if ('damage' in row.outcome) assertRefuses(directory, row.outcome)
+    else assertOpens(directory, row.next ?? {}, row.outcome)
+  })
+}
+
+function assertRefuses(directory: string, expected: Refuses): void {
+  const before = contentsOf(directory)
   assert.throws(
     () => openDriven(directory),
-    (error) => error instanceof AuditError && error.code === 'SPOOL_CORRUPT',
+    (error) => {
+      assert.ok(error instanceof SpoolDamaged, String(error))
+      assert.equal(error.code, 'SPOOL_CORRUPT')
+      assert.match(error.message, expected.says)
+      assert.equal(error.damage.kind, expected.damage)
+      assert.equal(error.damage.segment, expected.segment)
+      assert.match(error.hint, /otel-audit spool repair .* --accept-loss/)
+      return true
+    },
   )
-})
+  assert.ok(isDeepStrictEqual(contentsOf(directory), before), 'nothing was changed')
+}
 
-test('step 2: one damaged control slot leaves the other; both damaged fail closed', (t) => {
+function assertOpens(directory: string, next: NonNullable<Row['next']>, expected: Opens): void {
+  const before = existsSync(control(directory)) ? lastStreamOf(directory) : undefined
+  const driven = openDriven(directory, next)
+  const { recovered } = driven
+  if (expected.end !== undefined) assert.equal(recovered.previousEnd, expected.end)
+  assert.equal(recovered.tornBytes > 0, expected.torn ?? false)
+  assert.equal(recovered.predecessor?.reason, expected.reason)
+  assert.equal(recovered.predecessor?.sequence, expected.after)
+  if (before !== undefined) {
+    assert.equal(recovered.state.stream === before, expected.reason === undefined, 'a new stream exactly with a reason')
+    if (expected.reason !== undefined) assert.equal(recovered.predecessor?.stream, before)
+  }
+  driven.append('next')
+  driven.syncer.cycle()
+  assert.deepEqual(driven.durableNames(), [...expected.names, 'next'])
+  unlinkSegments(diskFiles, openDirectory(diskFiles, directory), recovered.superseded)
+  const left = readdirSync(directory)
+  assert.ok(!left.some((name) => name.endsWith('.tmp')))
+  for (const segment of expected.gone ?? []) assert.ok(!existsSync(segmentFile(directory, segment)), `${segment}`)
+  const again = openDriven(directory, next)
+  assert.equal(again.recovered.predecessor, undefined, 'the opening after it goes on')
+  assert.deepEqual(again.durableNames(), [...expected.names, 'next'])
+}
+
+/** The stream with which the spool ends, as it lies there. */
+function lastStreamOf(directory: string): string {
+  const found = inspectSpool(diskFiles, { directory, deployment: 'test', bootId: 'boot-1' })
+  return found?.tail.streams.findLast(({ records }) => records.length > 0)?.stream ?? stateOf(directory).stream
+}
+
+/** Everything before a segment was delivered: control begins later, and the files are removed. */
+function reclaim(directory: string, firstSegment: number): void {
+  const own = openDirectory(diskFiles, directory)
+  const state = { ...stateOf(directory), firstSegment }
+  replaceControl(diskFiles, own, { state, machine: machineId() })
+  const before = Array.from({ length: firstSegment - 1 }, (_, index) => index + 1)
+  unlinkSegments(diskFiles, own, before)
+  diskFiles.close(own.file)
+}
+
+function failedOverAt(directory: string, driven: Driven): void {
+  makeSegment(directory, { header: rescueHeader(2, driven.positions.durable()) })
+}
+
+function confirm(directory: string, name: string, confirmed: { stream: string; sequence: number }): void {
+  const cursor = new CursorFile(diskFiles, directory, name)
+  cursor.save({ confirmed })
+  cursor.close()
+}
+test('step 5: every flipped bit of a small spool is found or changes nothing that was read', (t) => {
   const directory = freshDirectory(t)
   const driven = openDriven(directory)
-  driven.append('a', 'b')
+  driven.append('a', 'b', 'c')
   driven.syncer.cycle()
-  closeDriven(driven) // has written the second slot
-  const control = join(directory, 'control')
-  flip(control, slotBytes + 30)
-  assert.deepEqual(openDriven(copyOf(t, directory)).durableNames(), ['a', 'b', 'checkpoint'])
-  flip(control, 30)
-  assert.throws(() => openDriven(directory), /both slots are damaged/)
-})
-
-test('step 3: a missing segment and a damaged segment header are corruption', (t) => {
-  const directory = freshDirectory(t)
-  const first = openDriven(directory)
-  first.append('a')
-  first.syncer.cycle()
-  openDriven(directory)
-  const withoutSegment = copyOf(t, directory)
-  unlinkSync(join(withoutSegment, segmentName(1)))
-  assert.throws(() => openDriven(withoutSegment), /the file is missing/)
-  flip(join(directory, segmentName(2)), 40)
-  assert.throws(() => openDriven(directory), /header checksum/)
-})
-
-test('step 4: records written but never synced are carried over after a kill, in the same stream', (t) => {
-  const directory = freshDirectory(t)
-  const killed = openDriven(directory)
-  killed.append(...names(0, 5))
-  killed.syncer.cycle()
-  killed.append(...names(5, 9)) // never synced, and the watermark has not moved at all
-  const again = openDriven(directory)
-  assert.equal(again.recovered.previousEnd, 'crash')
-  assert.equal(again.recovered.recovered, 9)
-  assert.equal(again.recovered.state.stream, killed.recovered.state.stream)
-  assert.equal(again.recovered.state.epoch, 2)
-  again.append('next')
-  again.syncer.cycle()
-  assert.deepEqual(again.durableNames(), [...names(0, 9), 'next'])
+  const path = segmentFile(directory, 1)
+  const whole = readFileSync(path)
+  for (let at = 0; at < whole.length; at += 1) {
+    for (const bit of [0x01, 0x80]) {
+      overwrite(path, at, Buffer.from([(whole[at] ?? 0) ^ bit]))
+      let found: string[] | undefined
+      try {
+        found = inspectSpool(diskFiles, { directory, deployment: 'test', bootId: 'boot-1' })?.tail.records.map(
+          ({ record }) => record.toString(),
+        )
+      } catch (error) {
+        assert.ok(error instanceof AuditError, String(error))
+      }
+      if (found !== undefined)
+        assert.deepEqual(
+          found,
+          ['a', 'b', 'c'].map((name) => recordText(name)),
+          `byte ${at}`,
+        )
+    }
+    overwrite(path, at, whole.subarray(at, at + 1))
+  }
 })
 
 test('step 4: frames across a roll are carried over whole', (t) => {
@@ -135,91 +697,6 @@ test('step 4: frames across a roll are carried over whole', (t) => {
   assert.deepEqual(again.durableNames(), names(0, 200))
 })
 
-test('step 5: a frame cut off above everything proven is torn, and a new stream names its predecessor', (t) => {
-  const directory = freshDirectory(t)
-  const driven = openDriven(directory)
-  driven.append('a', 'b')
-  driven.syncer.cycle()
-  driven.append('c')
-  const path = join(directory, segmentName(1))
-  truncateSync(path, statSync(path).size - 30)
-  const { recovered } = openDriven(directory)
-  assert.ok(recovered.tornBytes > 0)
-  assert.equal(recovered.recovered, 2)
-  assert.equal(recovered.predecessor?.reason, 'torn')
-  assert.equal(recovered.predecessor?.sequence, 2)
-  assert.equal(recovered.predecessor?.stream, driven.recovered.state.stream)
-  assert.notEqual(recovered.state.stream, driven.recovered.state.stream)
-})
-
-test('step 5: damage in a frame that a later frame knows to be durable is corruption', (t) => {
-  const directory = freshDirectory(t)
-  const driven = openDriven(directory)
-  const unpublished = readFileSync(join(directory, 'control'))
-  driven.append('a', 'b')
-  const middle = driven.writer.end.offset - 40
-  driven.syncer.cycle()
-  driven.append('c')
-  writeFileSync(join(directory, 'control'), unpublished)
-  flip(join(directory, segmentName(1)), middle)
-  assert.throws(
-    () => openDriven(directory),
-    /synced frames are damaged or missing from .* but the frame of sequence 3 /,
-  )
-})
-
-test('step 5: the published position proves what the watermark does not', (t) => {
-  const directory = freshDirectory(t)
-  const driven = openDriven(directory)
-  driven.append('a')
-  driven.syncer.cycle()
-  flip(join(directory, segmentName(1)), driven.writer.end.offset - 20)
-  assert.throws(() => openDriven(directory), /synced frames are damaged or missing/)
-})
-
-test('step 5: every flipped bit of a small spool is found or changes nothing that was read', (t) => {
-  const directory = freshDirectory(t)
-  const driven = openDriven(directory)
-  driven.append('a', 'b', 'c')
-  driven.syncer.cycle()
-  const path = join(directory, segmentName(1))
-  const whole = readFileSync(path)
-  for (let at = 0; at < whole.length; at += 1) {
-    for (const bit of [0x01, 0x80]) {
-      overwrite(path, at, Buffer.from([(whole[at] ?? 0) ^ bit]))
-      let found: string[] | undefined
-      try {
-        found = inspectSpool(diskFiles, context(directory))?.tail.records.map(({ record }) => record.toString())
-      } catch (error) {
-        assert.ok(error instanceof AuditError, String(error))
-      }
-      if (found !== undefined)
-        assert.deepEqual(
-          found,
-          ['a', 'b', 'c'].map((name) => recordText(name)),
-          `byte ${at}`,
-        )
-    }
-    overwrite(path, at, whole.subarray(at, at + 1))
-  }
-})
-
-test('step 6: an unclean end under another boot starts a new stream, a clean one does not', (t) => {
-  const directory = freshDirectory(t)
-  const first = openDriven(directory, { boot: 'boot-1' })
-  first.append('a')
-  first.syncer.cycle()
-  const second = openDriven(directory, { boot: 'boot-2' })
-  assert.equal(second.recovered.predecessor?.reason, 'boot')
-  second.append('b')
-  closeDriven(second)
-  const third = openDriven(directory, { boot: 'boot-3' })
-  assert.equal(third.recovered.previousEnd, 'clean')
-  assert.equal(third.recovered.predecessor, undefined)
-  assert.equal(third.recovered.state.stream, second.recovered.state.stream)
-  assert.deepEqual(third.durableNames(), ['a', 'b', 'checkpoint'])
-})
-
 test('step 6: a clock more than 60 s behind the last record starts a new stream, one less far behind does not', (t) => {
   for (const [aheadMs, reason] of [
     [50_000, undefined],
@@ -228,20 +705,10 @@ test('step 6: a clock more than 60 s behind the last record starts a new stream,
     const directory = freshDirectory(t)
     const first = openDriven(directory)
     const recorded = new Date(Date.now() + aheadMs).toISOString().replace('Z', '000000Z')
-    first.writer.append(JSON.stringify({ name: 'a', recorded }), 0)
+    first.writer.append(JSON.stringify({ name: 'a', recorded }), { flags: 0 })
     first.syncer.cycle()
     assert.equal(openDriven(directory).recovered.predecessor?.reason, reason)
   }
-})
-
-test('step 6: another deployment starts a new stream', (t) => {
-  const directory = freshDirectory(t)
-  const first = openDriven(directory)
-  first.append('a')
-  closeDriven(first)
-  const { recovered } = openDriven(directory, { deployment: 'other' })
-  assert.equal(recovered.predecessor?.reason, 'deployment')
-  assert.equal(recovered.state.deployment, 'other')
 })
 
 test('step 6: a stream that never got a record passes on whom it follows', (t) => {
@@ -255,20 +722,6 @@ test('step 6: a stream that never got a record passes on whom it follows', (t) =
     assert.equal(next.recovered.predecessor?.stream, first.recovered.state.stream)
     assert.equal(next.recovered.predecessor?.sequence, 1)
   }
-})
-
-test('step 6: a recovery that was itself killed before control starts a new stream and loses nothing', (t) => {
-  const directory = freshDirectory(t)
-  const driven = openDriven(directory)
-  driven.append('a', 'b')
-  driven.syncer.cycle()
-  linkSync(join(directory, 'control'), join(directory, 'old'))
-  openDriven(directory, { boot: 'boot-2' })
-  renameSync(join(directory, 'old'), join(directory, 'control'))
-  const again = openDriven(directory, { boot: 'boot-2' })
-  assert.equal(again.recovered.predecessor?.reason, 'recovery')
-  assert.equal(again.recovered.predecessor?.sequence, 2)
-  assert.deepEqual(again.durableNames(), ['a', 'b'])
 })
 
 test('step 9: superseded segments are unlinked, and what is left can be read', (t) => {
