@@ -28,7 +28,7 @@ export interface AuditOptions {
          * it (cluster, PM2, replicas on one host), and sends on what a slot holds whose process is gone. Default: `single`.
          */
         readonly instances?: 'single' | 'slots' | undefined
-        /** Bytes that all segment files together may take. Default: 10 GiB. */
+        /** Bytes that all segment files together may take, at least 256 KiB. Default: 10 GiB. */
         readonly bytesMax?: number | undefined
         /**
          * What control records and `emitRequired` may take beyond `bytesMax`, and what events leave free on the disk.
@@ -91,6 +91,8 @@ export interface AuditOptions {
 const name = z.string().regex(/^[^\s+]+$/, 'a name without white space and without +')
 const text = z.string().min(1)
 const count = z.int().positive()
+/** Smallest budget: some segments, each with room for the longest record. */
+const bytesLeast = 256 * 1024
 /** Longest wait of one `emit` that may be asked for: an event loop that stands longer is taken for dead. */
 const blockMsLimit = 10_000
 
@@ -126,7 +128,7 @@ const schema = z.strictObject({
     .strictObject({
       directory: text.optional(),
       instances: z.enum(['single', 'slots']).optional(),
-      bytesMax: count.optional(),
+      bytesMax: z.int().min(bytesLeast).optional(),
       reserveBytes: z.int().min(0).optional(),
       onFull: z.enum(['block', 'refuse']).optional(),
       blockMsMax: z.int().min(0).max(blockMsLimit).optional(),

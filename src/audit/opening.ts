@@ -7,10 +7,10 @@ import type { Recovered } from '../spool/recover.ts'
 
 /** The facts to seal, in order, when a spool was opened: `audit.stream.opened`, then what recovery left to be said. */
 export function openingFacts(deployment: string, recovered: Recovered): ControlFact[] {
-  const { previousEnd, tornBytes, predecessor } = recovered
+  const { previousEnd, tornBytes, predecessor, facts } = recovered
   const reason = predecessor?.reason ?? (previousEnd === 'none' ? 'first' : 'reopened')
   const ending = { previous_end: previousEnd, recovered: recovered.recovered, torn_bytes: tornBytes, quarantined: 0 }
-  return [opened({ deployment, reason, ...ending, ...predecessorMembers(predecessor) })]
+  return [opened({ deployment, reason, ...ending, ...predecessorMembers(predecessor) }), ...facts]
 }
 
 /** The fact with which a stream begins that follows another in the running process. */
