@@ -24,10 +24,13 @@ import { Emergencies } from './emergency.ts'
 import { successionFact } from './opening.ts'
 import { Emergency, type EmergencyCause, type Receipt, suppressed, Written, type WrittenRecord } from './receipt.ts'
 
+/** What sealing asks of the spool. */
+export type SealingSpool = Pick<Spool, 'append' | 'durable' | 'enterStream' | 'refusal' | 'startStream' | 'waitForRoom'>
+
 export interface SealerParts {
   readonly policy: Policy
   readonly redaction: Redaction
-  readonly spool: Spool
+  readonly spool: SealingSpool
   readonly head: ChainHead
   /** What the first records of this opening say. */
   readonly opening: readonly ControlFact[]

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { EventCounts } from '../../src/audit/counts.ts'
+import { Sealer, type SealerParts, type SealingSpool } from '../../src/audit/sealer.ts'
+import { leafHash } from '../../src/chain/hash.ts'
+import { useClocks } from '../../src/clock.ts'
+import type { ControlFact } from '../../src/event/record.ts'
+import { compilePolicy } from '../../src/policy/policy.ts'
+import { compileRedaction } from '../../src/policy/redact.ts'
+import { type RefusalReason, SpoolRefusal } from '../../src/spool/state.ts'
+import type { RecordJson } from './opened.ts'
+
+/** A spool in memory that refuses on demand, and has another stream on demand. */
+class FakeSpool implements SealingSpool {
+  readonly records: RecordJson[] = []
+  readonly asked: string[] = []
+  waits = 0
+  refusing: RefusalReason | undefined
+  /** What a wait for room finds. */
+  whenWaited: () => boolean = () => false
+  /** The stream that is ready. */
+  ready: string | undefined
+
+  append(record: string): string {
+    const refusal = this.refusal()
+    if (refusal !== undefined) throw refusal
+    this.records.push(JSON.parse(record) as RecordJson)
+    return leafHash(Buffer.from(record))
+  }
+
+  refusal(): Error | undefined {
+    return this.refusing === undefined ? undefined : new SpoolRefusal(this.refusing, `it is ${this.refusing}`)
+  }
+
+  waitForRoom(): boolean {
+    this.waits += 1
+    return this.whenWaited()
+  }
+
+  startStream(reason: string): void {
+    this.asked.push(reason)
+  }
+
+  enterStream(): string | undefined {
+    const stream = this.ready
+    this.ready = undefined
+    return stream
+  }
+
+  durable(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  get actions(): string[] {
+    return this.records.map(({ action }) => action)
+  }
+}
+
+const redaction = compileRedaction({ preset: 'default', keys: [] })
+const opening: ControlFact[] = [{ type: 'audit.stream.opened', details: { reason: 'first' } }]
+
+function createSealer(spool: FakeSpool, parts: Partial<SealerParts> = {}): Sealer {
+  return new Sealer({
+    policy: compilePolicy({ enabled: true, level: 'all', redaction }),
+    redaction,
+    spool,
+    service: 'billing',
+    deployment: 'test',
+    blockMsMax: 100,
+    counts: new EventCounts([]),
+    onRefusal: () => {},
+    opening,
+    head: { stream: 'first', epoch: 1, sequence: 0, hash: undefined, recorded: undefined },
+    ...parts,
+  })
+}
+
+const emit = (sealer: Sealer, action: string, isRequired = false) =>
+  sealer.seal({ action }, { trace: undefined, resource: undefined, handBack: false, isRequired }).receipt.status
+
+/** A wall clock that the test moves. */
+function stoppedClock(t: TestContext, ms = Date.parse('2026-11-22T12:00:00Z')): { ms: number } {
+  const clock = { ms }
+  t.after(useClocks({ wallMs: () => clock.ms }))
+  return clock
+}
+
+test('an event that finds no room waits once; when there is room then, it is recorded', () => {
+  const spool = new FakeSpool()
+  const sealer = createSealer(spool)
+  spool.refusing = 'full'
+  spool.whenWaited = () => {
+    spool.refusing = undefined
+    return true
+  }
+  assert.equal(emit(sealer, 'a'), 'written')
+  spool.refusing = 'unsynced'
+  assert.equal(emit(sealer, 'b'), 'written', 'after a success the next refusal may wait again')
+  assert.equal(spool.waits, 2)
+  assert.equal(sealer.emergencies, 0)
+})
+
+test('after a wait in vain nothing waits until an event was taken, also when a required one got through', () => {
+  const spool = new FakeSpool()
+  const sealer = createSealer(spool)
+  spool.refusing = 'full'
+  for (const action of ['a', 'b', 'c']) assert.equal(emit(sealer, action), 'emergency')
+  spool.refusing = undefined
+  assert.equal(emit(sealer, 'required', true), 'written')
+  spool.refusing = 'full'
+  assert.equal(emit(sealer, 'd'), 'emergency')
+  assert.equal(spool.waits, 1)
+  spool.refusing = undefined
+  assert.equal(emit(sealer, 'e'), 'written')
+  spool.refusing = 'full'
+  emit(sealer, 'f')
+  assert.equal(spool.waits, 2)
+  assert.deepEqual(spool.actions, ['audit.stream.opened', 'audit.gap', 'required', 'audit.gap', 'e'])
+  const counts = spool.records.filter(({ action }) => action === 'audit.gap').map(({ details }) => details?.count)
+  assert.deepEqual(counts, [3, 1], 'each emergency is in one account')
+})
+
+test('a disk that fails is not waited for, and neither is anything with blockMsMax 0', () => {
+  const failing = new FakeSpool()
+  const sealer = createSealer(failing)
+  failing.refusing = 'failed'
+  emit(sealer, 'a')
+  const refusing = new FakeSpool()
+  const other = createSealer(refusing, { blockMsMax: 0 })
+  refusing.refusing = 'full'
+  emit(other, 'a')
+  assert.deepEqual([failing.waits, refusing.waits], [0, 0])
+})
+
+test('what must be said first is owed until the spool takes it, in order, before any event', () => {
+  const spool = new FakeSpool()
+  spool.refusing = 'failed'
+  const fact = { type: 'audit.gap', details: { reason: 'loss' } } as const
+  const sealer = createSealer(spool, { opening: [...opening, fact] })
+  assert.equal(emit(sealer, 'a'), 'emergency')
+  assert.equal(sealer.sealFact({ type: 'audit.checkpoint', details: {} }), false)
+  spool.refusing = undefined
+  assert.equal(emit(sealer, 'b'), 'written')
+  assert.deepEqual(spool.actions, ['audit.stream.opened', 'audit.gap', 'audit.gap', 'b'])
+  assert.deepEqual(
+    spool.records.slice(1, 3).map(({ details }) => details?.reason),
+    ['loss', 'emergency'],
+  )
+  assert.deepEqual(
+    spool.records.map(({ seq }) => seq),
+    [1, 2, 3, 4],
+  )
+})
+
+test('a clock up to a minute behind moves recorded forward; one further behind asks for a new stream', (t) => {
+  const clock = stoppedClock(t)
+  const spool = new FakeSpool()
+  const sealer = createSealer(spool)
+  clock.ms -= 60_000
+  emit(sealer, 'a')
+  assert.deepEqual(spool.asked, [])
+  clock.ms -= 1
+  emit(sealer, 'b')
+  assert.deepEqual(spool.asked, ['clock'])
+  const [opened, a, b] = spool.records
+  assert.deepEqual([a?.recorded, b?.recorded], [opened?.recorded, opened?.recorded])
+  assert.deepEqual([a?.clock, b?.clock], ['2026-11-22T11:59:00.000000000Z', '2026-11-22T11:58:59.999000000Z'])
+})
+
+test('the new stream begins with opened, which names what it follows; its clock is the raw one', (t) => {
+  const clock = stoppedClock(t)
+  const spool = new FakeSpool()
+  const sealer = createSealer(spool)
+  emit(sealer, 'a')
+  const { hash } = sealer.head
+  clock.ms -= 3_600_000
+  spool.ready = undefined
+  emit(sealer, 'b') // goes into the old stream: the new one is not ready
+  spool.ready = 'second'
+  emit(sealer, 'c')
+  emit(sealer, 'd')
+  assert.deepEqual(spool.actions, ['audit.stream.opened', 'a', 'b', 'audit.stream.opened', 'c', 'd'])
+  const [opened, c] = spool.records.slice(3)
+  assert.deepEqual([opened?.stream, opened?.seq, opened?.prev, c?.seq], ['second', 1, undefined, 2])
+  assert.equal(opened?.recorded, '2026-11-22T11:00:00.000000000Z')
+  assert.equal(opened?.clock, undefined)
+  assert.notEqual(hash, undefined)
+  const { predecessor, reason } = opened?.details ?? {}
+  const last = spool.records[2]
+  assert.deepEqual(predecessor, {
+    hash: leafHash(Buffer.from(JSON.stringify(last))),
+    reason: 'clock',
+    seq: 3,
+    stream: 'first',
+  })
+  assert.equal(reason, 'clock')
+  assert.equal(sealer.head.stream, 'second')
+  emit(sealer, 'e')
+  assert.equal(spool.asked.length, 1, 'and then the clock is right again')
+})
