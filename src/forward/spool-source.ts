@@ -7,6 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
+import { errorCode } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { type Cursor, CursorFile } from '../spool/cursor.ts'
 import type { Files } from '../spool/files.ts'
@@ -77,8 +78,13 @@ export class SpoolSource implements RecordSource {
 
   settle(): void {
     if (this.#confirmed === this.#cursor.cursor) return
-    this.#cursor.save(this.#confirmed)
     this.#savedAtMs = this.#monotonicMs()
+    try {
+      this.#cursor.save(this.#confirmed)
+    } catch (error) {
+      // A disk that refuses must not stop delivery: the cursor lags, and the next save is tried when it is due.
+      if (errorCode(error) === undefined) throw error
+    }
   }
 
   #settleWhenDue(): void {

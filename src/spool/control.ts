@@ -17,6 +17,7 @@ import type { SpoolState } from './state.ts'
 
 const publishedSlot = 2
 const countsSlot = 3
+const slotCount = 4
 /** Longest state, without its place, in bytes of JSON; a slot holds 4,068. */
 const controlBytesMax = 3_600
 
@@ -145,6 +146,7 @@ export function replaceControl(files: Files, directory: OpenDirectory, contents:
     state = { ...state, place }
     const { segment, offset, nextSequence } = state.watermark
     const published = contents.published ?? { segment, offset, nextSequence, epoch: state.epoch }
+    files.write(file, Buffer.alloc(slotCount * slotBytes), 0) // every slot has its room: a save needs none on a full disk
     files.write(file, encodeSlot({ generation: 1, members: { ...state } }), 0)
     files.write(file, encodeSlot({ generation: 1, members: { ...published } }), publishedSlot * slotBytes)
     if (counts.length > 0) files.write(file, counts, countsSlot * slotBytes)

@@ -38,7 +38,10 @@ export class CursorFile {
     const present = files.list(directory).includes(fileName)
     this.#files = files
     this.#file = files.open(path, present ? 'write' : 'create')
-    if (!present) files.syncDirectory(own)
+    if (!present) {
+      files.write(this.#file, Buffer.alloc(2 * slotBytes), 0) // both slots have their room: a save needs none on a full disk
+      files.syncDirectory(own)
+    }
     files.close(own)
     const slot = newestSlot(files, { file: this.#file, path })
     this.#generation = slot?.generation ?? 0

@@ -45,6 +45,8 @@ export class DurableEnd {
   #reader: FrameReader
   #end: SpoolEnd
   #savedAt: SpoolEnd
+  /** In a new stream, and still in the segment of the one before. */
+  #isBetweenStreams = false
   #saveDueAtMs = Number.POSITIVE_INFINITY
 
   constructor(files: Files, start: SyncerStart, parts: DurableParts) {
@@ -86,8 +88,8 @@ export class DurableEnd {
   credit(end: SpoolEnd): void {
     const { positions, handover, checkpointer, post } = this.#parts
     this.#end = end
+    this.publish() // first: a process that ends because everything is durable leaves that said
     positions.publishDurable(end)
-    this.publish()
     handover.announce()
     if (positions.waiting) post({ kind: 'durable', stream: checkpointer.stream, nextSequence: end.nextSequence })
     this.#saveDueAtMs = Math.min(this.#saveDueAtMs, monotonicMs() + watermarkMs)
@@ -117,6 +119,7 @@ export class DurableEnd {
   /** Goes on in this segment, whose first frame links to `frameCrc`. */
   enter(segment: HeldSegment, frameCrc: number): void {
     this.#segment = segment
+    this.#isBetweenStreams = false
     this.#reader = new FrameReader(this.#files, segment, { offset: segmentHeaderBytes, frameNumber: 0, frameCrc })
   }
 
@@ -127,6 +130,7 @@ export class DurableEnd {
     const predecessor = { stream: before, sequence, hash, reason: handover.streamReason }
     this.#state = { ...this.#state, stream, predecessor }
     checkpointer.begin(stream)
+    this.#isBetweenStreams = true
     this.#end = { ...this.#end, nextSequence: 1 }
     positions.publishDurable(this.#end)
   }
@@ -154,6 +158,7 @@ export class DurableEnd {
     firstSegment?: number
   }): boolean {
     this.#saveDueAtMs = Number.POSITIVE_INFINITY
+    if (this.#isBetweenStreams) return false // the watermark would lie in one stream and count in another
     const { lastHash: hash, lastRecorded: recorded } = this.#parts.checkpointer
     const place = { ...this.#reader.place, segment: this.#segment.segment, nextSequence: this.#end.nextSequence }
     const state = { ...this.#state, watermark: { ...place, hash, recorded }, clean, firstSegment, facts: this.#facts() }

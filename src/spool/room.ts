@@ -1,12 +1,9 @@
-/**
- * The room a spool has, on the sync thread: bytes of its segments, free bytes of the disk, and the ballast, a file that
- * is given up once when the disk is full, so that what is not durable, and the fact that it is full, still fit.
- */
+/** The room a spool has, on the sync thread: whether its disk is short, its ballast, and when it fills up. */
 
 import { errorCode } from '../errors.ts'
+import { makeBallast, releaseBallast } from './ballast.ts'
 import type { Files } from './files.ts'
 import type { Handover } from './handover.ts'
-import { ballastPath } from './refusals.ts'
 import type { OpenDirectory } from './segment.ts'
 
 /** From here on the spool says that it is filling up. */
@@ -26,7 +23,7 @@ export class Room {
   readonly #directory: OpenDirectory
   readonly #handover: Handover
   readonly #limits: RoomLimits
-  #hasBallast = false
+  #hasBallast: boolean
   #hasWarned = false
 
   constructor(files: Files, place: { directory: OpenDirectory; handover: Handover }, limits: RoomLimits) {
@@ -34,23 +31,23 @@ export class Room {
     this.#directory = place.directory
     this.#handover = place.handover
     this.#limits = limits
+    this.#hasBallast = files.list(place.directory.path).includes('ballast')
   }
 
   /** Looks at the disk: whether less than the reserve is free; makes the ballast again where there is room for it. */
   check(): void {
-    const { reserveBytes = 0 } = this.#limits
-    if (reserveBytes === 0 && this.#hasBallast) return
-    const free = this.#freeBytes()
-    this.#handover.setShort(free < reserveBytes)
-    if (!this.#hasBallast) this.#makeBallast(free - reserveBytes)
+    const { reserveBytes = 0, ballastBytes = 0 } = this.#limits
+    if (reserveBytes > 0) this.#handover.setShort(this.#freeBytes() < reserveBytes)
+    if (this.needsBallast && !this.#handover.isShort) {
+      this.#hasBallast = makeBallast(this.#files, this.#directory.path, ballastBytes)
+    }
   }
 
-  /** Gives the ballast up; false when there is none. */
+  /** Gives the ballast up, once; false when there is none. */
   releaseBallast(): boolean {
     if (!this.#hasBallast) return false
     this.#hasBallast = false
-    removeFile(this.#files, ballastPath(this.#directory.path))
-    return true
+    return releaseBallast(this.#files, this.#directory.path)
   }
 
   get needsBallast(): boolean {
@@ -73,35 +70,5 @@ export class Room {
       if (errorCode(error) === undefined) throw error
       return Number.POSITIVE_INFINITY
     }
-  }
-
-  /** Without room for it the spool runs without; the next check tries again. */
-  #makeBallast(spareBytes: number): void {
-    const { ballastBytes = 0 } = this.#limits
-    if (ballastBytes === 0 || spareBytes < 2 * ballastBytes) return
-    const path = ballastPath(this.#directory.path)
-    try {
-      const present = this.#files.list(this.#directory.path).includes('ballast')
-      const file = this.#files.open(path, present ? 'write' : 'create')
-      try {
-        if (this.#files.size(file) < ballastBytes) this.#files.write(file, Buffer.alloc(ballastBytes), 0)
-        this.#files.sync(file)
-        this.#hasBallast = true
-      } finally {
-        this.#files.close(file)
-      }
-    } catch (error) {
-      if (errorCode(error) === undefined) throw error
-      removeFile(this.#files, path) // half a ballast only takes room
-    }
-  }
-}
-
-/** Where the disk refuses even this, the file stays and the next start finds it. */
-function removeFile(files: Files, path: string): void {
-  try {
-    files.unlink(path)
-  } catch (error) {
-    if (errorCode(error) === undefined) throw error
   }
 }

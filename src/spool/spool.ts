@@ -7,6 +7,7 @@
 import { monotonicMs } from '../clock.ts'
 import { AuditError } from '../errors.ts'
 import { recordBytesMax } from '../limits.ts'
+import { makeBallast } from './ballast.ts'
 import { bootId, diskFiles, ensureDirectory, networkFileSystem } from './files.ts'
 import { checkpointFlag, frameBytes, isBefore } from './format.ts'
 import { Handover, type RunningReason } from './handover.ts'
@@ -73,7 +74,9 @@ export class Spool {
       try {
         const { destinations } = options
         const context = { directory, deployment, bootId: bootId(), destinations }
-        return new Spool(options, lock, recoverSpool(diskFiles, context))
+        const recovered = recoverSpool(diskFiles, context)
+        makeBallast(diskFiles, directory, ballastBytes(options)) // before the first record takes its room
+        return new Spool(options, lock, recovered)
       } catch (error) {
         lock.release()
         throw error
@@ -219,12 +222,13 @@ export class Spool {
     this.#setBusy()
     this.positions.requestStop()
     if (this.#failure === undefined) await this.#stopped.promise.catch(() => {})
+    this.#writer.close()
     this.#lock.release()
   }
 
   /** Closes a spool whose threads were never started. */
   abandon(): void {
-    diskFiles.close(this.recovered.segment.file)
+    this.#writer.close()
     this.#lock.release()
   }
 

@@ -19,7 +19,7 @@ import { isBefore } from './format.ts'
 import { rebuildFrontier } from './frontier.ts'
 import { Handover } from './handover.ts'
 import { Positions } from './positions.ts'
-import { lockPath } from './refusals.ts'
+import { lockPath, segmentPath } from './refusals.ts'
 import { Retention } from './retention.ts'
 import { type OpenDirectory, openDirectory, readPath } from './segment.ts'
 import { Spares } from './spares.ts'
@@ -52,7 +52,9 @@ export class Syncer {
   #finishAnswered = false
 
   constructor(files: Files, start: SyncerStart, context: { signer: Signer; post: (message: SyncMessage) => void }) {
-    const { state, segment } = start
+    const { state } = start
+    // Each thread closes what it has opened: Node closes a thread's own descriptors with it, by their numbers.
+    const segment = { ...start.segment, file: files.open(segmentPath(start.directory, start.segment.segment), 'write') }
     this.#files = files
     this.#start = start
     this.#post = context.post
@@ -66,7 +68,11 @@ export class Syncer {
       context.post({ kind: 'checkpoint', stream: this.#checkpointer.stream, size, details })
     this.#checkpointer = new Checkpointer(tree, { positions: this.#positions, signer: context.signer, post })
     const shared = { positions: this.#positions, handover: this.#handover, directory: this.#directory }
-    this.#durable = new DurableEnd(files, start, { ...shared, checkpointer: this.#checkpointer, post: context.post })
+    this.#durable = new DurableEnd(
+      files,
+      { ...start, segment },
+      { ...shared, checkpointer: this.#checkpointer, post: context.post },
+    )
     this.#newestSegment = segment.segment
     this.#spares = new Spares(files, { ...shared, durable: this.#durable, nextSegment: this.#nextSegment })
     const path = readPath(files, start.directory, { first: state.firstSegment, last: segment.segment })
@@ -107,15 +113,22 @@ export class Syncer {
 
   #syncWritten(): void {
     const refused = this.#handover.refused()
-    if (refused.segment >= this.#durable.segment.segment) {
-      this.#beginFailover(refusedBy(refused.forSpace, `segment ${refused.segment} refused a write`))
-    } else if (!this.#isWrittenDurable) {
-      try {
-        this.#syncGroup()
-      } catch (error) {
-        if (errorCode(error) === undefined) throw error // no disk error: a broken invariant
-        this.#beginFailover(error)
-      }
+    const isRefused = refused.segment >= this.#durable.segment.segment
+    // A full disk has accepted what was written before: synced now, it need not be written again, which takes room.
+    const mayCount = !isRefused || refused.forSpace
+    const error = mayCount && !this.#isWrittenDurable ? this.#attemptSync() : undefined
+    if (error !== undefined) this.#beginFailover(error)
+    else if (isRefused) this.#beginFailover(refusedBy(refused.forSpace, `segment ${refused.segment} refused a write`))
+  }
+
+  /** The error of the disk, if there was one; any other is a broken invariant. */
+  #attemptSync(): Error | undefined {
+    try {
+      this.#syncGroup()
+      return undefined
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error
+      return error as Error
     }
   }
 
@@ -187,13 +200,12 @@ export class Syncer {
     this.#checkLock()
     room.check()
     const { offset } = this.#positions.written()
-    if (this.#failover === undefined) {
-      this.#retention.reclaim(this.#durable.destinations, (firstSegment) => this.#durable.save({ firstSegment }))
-    }
+    this.#retention.reclaim(this.#durable.destinations, (firstSegment) => this.#durable.save({ firstSegment }))
     if (this.#handover.isWanting && this.#retention.hasRoomAt(offset)) this.#handover.setWanting(false)
     const bytes = this.#retention.bytesAt(offset)
     if (room.hasPassedWarning(bytes)) this.#post({ kind: 'filling', bytes })
-    const goesOn = this.#isHouseUsed || this.#retention.isWorthLooking || room.needsBallast
+    const goesOn =
+      this.#isHouseUsed || this.#failover !== undefined || this.#retention.isWorthLooking || room.needsBallast
     this.#isHouseUsed = false
     this.#keptHouseAtMs = monotonicMs()
     this.#housekeepingDueAtMs = goesOn ? this.#keptHouseAtMs + housekeepingMs.usual : Number.POSITIVE_INFINITY

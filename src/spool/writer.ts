@@ -50,6 +50,8 @@ export class SpoolWriter {
   readonly #unsynced = new Unsynced()
   #buffer = Buffer.allocUnsafeSlow(frameBytes({ record: recordBytesMax, attachment: 0 }))
   #segment: OpenSegment
+  /** Descriptor of the first segment, which this thread has opened; the later ones are the sync thread's. */
+  #ownFile: number | undefined
   #offset: number
   #frameNumber: number
   #frameCrc: number
@@ -67,6 +69,7 @@ export class SpoolWriter {
     this.#handover = new Handover(positions.memory)
     this.#start = start
     this.#segment = start.segment
+    this.#ownFile = start.segment.file
     this.#offset = start.segment.offset
     this.#frameNumber = start.segment.frameNumber
     this.#frameCrc = start.segment.frameCrc
@@ -195,7 +198,14 @@ export class SpoolWriter {
     this.#enter({ ...spare, offset: segmentHeaderBytes, frameNumber: 0, frameCrc: this.#frameCrc })
   }
 
+  /** Releases what this thread has opened; nothing may be appended to the first segment any more. */
+  close(): void {
+    if (this.#ownFile !== undefined) this.#files.close(this.#ownFile)
+    this.#ownFile = undefined
+  }
+
   #enter(segment: OpenSegment): void {
+    this.close()
     this.#segment = segment
     this.#offset = segment.offset
     this.#frameNumber = segment.frameNumber
