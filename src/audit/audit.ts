@@ -82,7 +82,7 @@ export class Audit implements AsyncDisposable {
       changed: () => this.#hearSpool(),
     })
     const { positions, directory } = spool
-    const delivery = { directory, memory: positions.memory, stream: spool.stream, destinations, adopt }
+    const delivery = { directory, memory: positions.memory, destinations, adopt }
     this.#destinations = new Destinations(worker, delivery, () => this.#look())
     const own = createOwnProvider((input, trace) => {
       const ambient = { trace, resource: this.#resource, handBack: false, isRequired: this.#isRequired }

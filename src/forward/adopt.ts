@@ -135,12 +135,12 @@ export class Adopter {
     }
   }
 
-  async #drain(slot: string, { owed, stream }: SlotLook, signal: AbortSignal): Promise<void> {
+  async #drain(slot: string, { owed }: SlotLook, signal: AbortSignal): Promise<void> {
     const directory = join(this.#start.parent, slot)
     const end = durableEnd(readPresentControl(diskFiles, directory))
     const lanes: Lane[] = []
     const drain = async (options: DestinationOptions) => {
-      const lane = await openLane(destinationOfSlot(options, slot), { directory, stream, durable: () => end }, () => {})
+      const lane = await openLane(destinationOfSlot(options, slot), { directory, durable: () => end }, () => {})
       lanes.push(lane)
       await drainLane(lane, signal)
     }

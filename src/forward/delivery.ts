@@ -17,7 +17,6 @@ const reportMs = 1_000
 export interface DeliveryStart {
   readonly directory: string
   readonly memory: SharedArrayBuffer
-  readonly stream: string
   readonly destinations: readonly DestinationOptions[]
   /** Where slots without a process are looked for; absent for a single spool. */
   readonly adopt?: AdoptStart | undefined
@@ -74,10 +73,10 @@ export async function runDelivery(start: DeliveryStart, port: MessagePort): Prom
 }
 
 async function openOwnLane(options: DestinationOptions, start: DeliveryStart, post: Post): Promise<Lane | undefined> {
-  const { directory, stream } = start
+  const { directory } = start
   const positions = new Positions(start.memory)
   try {
-    const spool = { directory, stream, durable: () => positions.durable() }
+    const spool = { directory, durable: () => positions.durable() }
     return await openLane(options, spool, (state) => post({ kind: 'changed', state }))
   } catch (error) {
     post({ kind: 'failed', name: nameOf(options), reason: errorText(error) })

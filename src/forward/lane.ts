@@ -13,8 +13,6 @@ import { SpoolSource } from './spool-source.ts'
 /** The spool that a lane reads. */
 export interface LaneSpool {
   readonly directory: string
-  /** The stream that is being written there. */
-  readonly stream: string
   readonly durable: () => SpoolEnd
 }
 

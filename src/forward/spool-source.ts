@@ -13,7 +13,7 @@ import { type Cursor, CursorFile } from '../spool/cursor.ts'
 import type { Files } from '../spool/files.ts'
 import type { SpoolEnd } from '../spool/positions.ts'
 import { SpoolReader } from '../spool/reader.ts'
-import type { ReadPlace } from '../spool/segment.ts'
+import { type ReadPlace, readSegmentHeader } from '../spool/segment.ts'
 import type { RecordSource } from './source.ts'
 
 /** How soon new records are noticed while there is traffic, and when there has been none for a while. */
@@ -26,8 +26,6 @@ export interface SpoolSourceOptions {
   readonly directory: string
   /** The destination's durable name. */
   readonly name: string
-  /** The stream that is being written; its last sequences are what the backlog is counted from. */
-  readonly stream: string
   readonly durable: () => SpoolEnd
   /** For tests. */
   readonly monotonicMs?: () => number
@@ -50,6 +48,8 @@ export class SpoolSource implements RecordSource {
   #confirmed: Cursor
   #savedAtMs = Number.NEGATIVE_INFINITY
   #ranDryAt: number | undefined
+  /** The segment in which the durable end was last seen, and its stream. */
+  #newest: { readonly segment: number; readonly stream: string | undefined } | undefined
 
   constructor(options: SpoolSourceOptions) {
     this.#options = options
@@ -99,9 +99,19 @@ export class SpoolSource implements RecordSource {
 
   backlog(): number | undefined {
     const { confirmed } = this.#confirmed
-    const durable = this.#options.durable().nextSequence - 1
-    if (confirmed === undefined) return undefined
-    return confirmed.stream === this.#options.stream ? durable - confirmed.sequence : undefined
+    const { segment, nextSequence } = this.#options.durable()
+    if (confirmed === undefined || confirmed.stream !== this.#streamOf(segment)) return undefined
+    const backlog = nextSequence - 1 - confirmed.sequence
+    return backlog < 0 ? undefined : backlog // below 0 while the writer changes streams
+  }
+
+  /** Sequences can be compared within a stream only, and another may have begun in the running process. */
+  #streamOf(segment: number): string | undefined {
+    if (this.#newest?.segment === segment) return this.#newest.stream
+    const { files, directory } = this.#options
+    const decoded = readSegmentHeader(files, directory, segment)
+    this.#newest = { segment, stream: decoded.ok ? decoded.header.stream : undefined }
+    return this.#newest.stream
   }
 
   /** Releases the files. What was confirmed and not settled comes again. */

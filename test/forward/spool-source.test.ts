@@ -4,6 +4,7 @@ import type { StoredRecord } from '../../src/event/record.ts'
 import { SpoolSource } from '../../src/forward/spool-source.ts'
 import { readCursor } from '../../src/spool/cursor.ts'
 import { diskFiles } from '../../src/spool/files.ts'
+import { Handover } from '../../src/spool/handover.ts'
 import { freshDirectory, openDriven } from '../spool/harness.ts'
 
 /** A spool of durable records and a source of it whose clock stands still until the test moves it. */
@@ -13,9 +14,8 @@ function open(t: TestContext, records: number) {
   driven.append(...Array.from({ length: records }, (_, index) => `r${index + 1}`))
   driven.syncer.cycle()
   const clock = { ms: 1_000 }
-  const { stream } = driven.recovered.state
   const durable = () => driven.positions.durable()
-  const options = { files: diskFiles, directory, name: 'test', stream, durable, monotonicMs: () => clock.ms }
+  const options = { files: diskFiles, directory, name: 'test', durable, monotonicMs: () => clock.ms }
   const reopen = () => {
     const source = new SpoolSource(options)
     t.after(() => source.close())
@@ -23,7 +23,7 @@ function open(t: TestContext, records: number) {
   }
   /** What a crash now would leave. */
   const saved = () => readCursor(diskFiles, directory, 'test').confirmed?.sequence
-  return { source: reopen(), reopen, clock, saved }
+  return { source: reopen(), reopen, clock, saved, driven }
 }
 
 function read(source: SpoolSource, records: number): StoredRecord {
@@ -49,6 +49,21 @@ test('the backlog counts what is confirmed, durable or not', (t) => {
   const before = source.backlog() ?? Number.NaN
   source.confirm(read(source, 4))
   assert.deepEqual([saved(), source.backlog()], [2, before - 4])
+})
+
+test('when another stream has begun the backlog is unknown until one of its records is confirmed, never less than it is', (t) => {
+  const { source, driven } = open(t, 9)
+  source.confirm(read(source, 9))
+  assert.equal(source.backlog(), 0)
+  new Handover(driven.positions.memory).wantStream('clock')
+  driven.syncer.cycle()
+  assert.ok(driven.writer.enterStream())
+  assert.equal(source.backlog(), 0, 'nothing is durable there yet')
+  driven.append('s1', 's2', 's3')
+  driven.syncer.cycle()
+  assert.equal(source.backlog(), undefined, 'three records, and not three less nine')
+  source.confirm(read(source, 1))
+  assert.equal(source.backlog(), 2)
 })
 
 test('settle saves what is confirmed', (t) => {
