@@ -56,4 +56,4 @@ export const retryDelayMsMax = 60_000
 /** How long `close` waits for what should take no time, the disk and the threads, in milliseconds, each time. */
 export const stopMsMax = 5_000
 /** How long a process that ends waits for its last sync, in milliseconds. */
-export const lastSyncMsMax = 2_000
+export const lastSyncMsMax = 5_000
