@@ -38,10 +38,9 @@ export class CursorFile {
     const present = files.list(directory).includes(fileName)
     this.#files = files
     this.#file = files.open(path, present ? 'write' : 'create')
-    if (!present) {
-      files.write(this.#file, Buffer.alloc(2 * slotBytes), 0) // both slots have their room: a save needs none on a full disk
-      files.syncDirectory(own)
-    }
+    // Both slots have their room from the start: a save needs none on a full disk.
+    if (files.size(this.#file) < 2 * slotBytes) files.write(this.#file, Buffer.alloc(2 * slotBytes), 0)
+    if (!present) files.syncDirectory(own)
     files.close(own)
     const slot = newestSlot(files, { file: this.#file, path })
     this.#generation = slot?.generation ?? 0
@@ -64,6 +63,11 @@ export class CursorFile {
   close(): void {
     this.#files.close(this.#file)
   }
+}
+
+/** Makes the cursors of these destinations where they are missing, while there is room for them. */
+export function makeCursors(files: Files, directory: string, names: readonly string[]): void {
+  for (const name of names) new CursorFile(files, directory, name).close()
 }
 
 /** The cursor of a destination, read only. Throws `SPOOL_VERSION` for a later format. */

@@ -77,6 +77,11 @@ export class Failover {
     return this.#rescue === undefined ? this.#retryAtMs : Number.POSITIVE_INFINITY
   }
 
+  /** There may be room now: no need to wait for the next attempt. */
+  retryNow(): void {
+    this.#retryAtMs = 0
+  }
+
   /** Goes on, in the stream that is being written now; what was rescued, once everything written is durable again. */
   step(stream: string, previousHash: string | undefined): Rescued | undefined {
     if (this.#rescue === undefined) {

@@ -76,9 +76,12 @@ export class Retention {
     return this.#usedBytes() + offset
   }
 
-  /** Gives back what may go; `save` makes a control durable that begins with the named segment, or says that it could not. */
-  reclaim(destinations: readonly string[], save: (firstSegment: number) => boolean): void {
-    const keepMs = this.#handover.isWanting ? 0 : this.#keepMs // a delivered copy is worth less than a new event
+  /**
+   * Gives back what may go; whether anything did. `save` makes a control durable that begins with the named segment, or
+   * says that it could not. While records wait for room nothing is kept for its time: a delivered copy is worth less.
+   */
+  reclaim(destinations: readonly string[], save: (firstSegment: number) => boolean): boolean {
+    const keepMs = this.#handover.isWanting || this.#handover.state === 'full' ? 0 : this.#keepMs
     const rules = { destinations, keepMs, nowMs: nowMs() }
     const count = countReclaimable(this.#files, this.#directory.path, { retained: this.#retained, rules })
     const first = this.#retained[count]
@@ -87,6 +90,7 @@ export class Retention {
     }
     this.#removeVoid()
     this.#tellUsed()
+    return count > 0
   }
 
   #removeVoid(): void {

@@ -8,6 +8,7 @@ import { monotonicMs } from '../clock.ts'
 import { AuditError } from '../errors.ts'
 import { recordBytesMax } from '../limits.ts'
 import { makeBallast } from './ballast.ts'
+import { makeCursors } from './cursor.ts'
 import { bootId, diskFiles, ensureDirectory, networkFileSystem } from './files.ts'
 import { checkpointFlag, frameBytes, isBefore } from './format.ts'
 import { Handover, type RunningReason } from './handover.ts'
@@ -75,7 +76,8 @@ export class Spool {
         const { destinations } = options
         const context = { directory, deployment, bootId: bootId(), destinations }
         const recovered = recoverSpool(diskFiles, context)
-        makeBallast(diskFiles, directory, ballastBytes(options)) // before the first record takes its room
+        makeCursors(diskFiles, directory, options.destinations ?? []) // before records take the room
+        makeBallast(diskFiles, directory, ballastBytes(options))
         return new Spool(options, lock, recovered)
       } catch (error) {
         lock.release()

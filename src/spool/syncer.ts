@@ -200,7 +200,8 @@ export class Syncer {
     this.#checkLock()
     room.check()
     const { offset } = this.#positions.written()
-    this.#retention.reclaim(this.#durable.destinations, (firstSegment) => this.#durable.save({ firstSegment }))
+    const save = (firstSegment: number) => this.#durable.save({ firstSegment })
+    if (this.#retention.reclaim(this.#durable.destinations, save)) this.#failover?.retryNow()
     if (this.#handover.isWanting && this.#retention.hasRoomAt(offset)) this.#handover.setWanting(false)
     const bytes = this.#retention.bytesAt(offset)
     if (room.hasPassedWarning(bytes)) this.#post({ kind: 'filling', bytes })
@@ -213,7 +214,8 @@ export class Syncer {
 
   /** Soon while a record waits for room: the application may be blocked. */
   get #housekeepingAtMs(): number {
-    return this.#handover.isWanting ? this.#keptHouseAtMs + housekeepingMs.pressed : this.#housekeepingDueAtMs
+    const isPressed = this.#handover.isWanting || this.#failover?.state === 'full'
+    return isPressed ? this.#keptHouseAtMs + housekeepingMs.pressed : this.#housekeepingDueAtMs
   }
 
   /** Another file under the lock's name is another writer's lock. */
@@ -229,7 +231,11 @@ export class Syncer {
     this.#said = state
     this.#handover.setState(state)
     this.#durable.publish()
-    this.#post({ kind: 'state', state, reason: this.#failover?.reason ?? 'the budget is used up' })
+    this.#post({
+      kind: 'state',
+      state,
+      reason: this.#failover?.reason ?? (state === 'ok' ? '' : 'the budget is used up'),
+    })
   }
 
   #answerFinish(): void {
