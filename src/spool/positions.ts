@@ -35,6 +35,9 @@ const word = {
 /** Of all words, those of `handover.ts` included. */
 const memoryBytes = 256
 
+/** How often the end of an append is looked for before the thread sleeps a millisecond: about 100 µs, an append takes 5. */
+const looksMax = 5_000
+
 /** An end of what is written or durable: a place, and the sequence that would come next there. */
 export interface SpoolEnd extends SpoolPosition {
   readonly nextSequence: number
@@ -134,12 +137,17 @@ export class Positions {
   sampleEnd(): SpoolEnd {
     const words = this.#words
     const barrier = Atomics.add(words, word.barrier, 1) + 1
-    while (Atomics.load(words, word.appending) === 1 && Atomics.load(words, word.noted) !== barrier) {
-      Atomics.wait(words, word.appending, 1, 1) // an append takes microseconds; nobody notifies, the timeout does
+    for (let looks = 1; this.#isUnderWay(barrier); looks += 1) {
+      if (looks > looksMax) Atomics.wait(words, word.appending, 1, 1) // nobody notifies, the timeout does
     }
     const written = loadEnd(words, word.writtenSegment)
     // Still unhonoured after the words were read: no append had begun, so they were whole.
     return Atomics.load(words, word.noted) === barrier ? loadEnd(words, word.notedSegment) : written
+  }
+
+  /** An append that may not have seen the barrier. */
+  #isUnderWay(barrier: number): boolean {
+    return Atomics.load(this.#words, word.appending) === 1 && Atomics.load(this.#words, word.noted) !== barrier
   }
 
   /** The written end, which may move while it is read: good for "is there anything to do", not for credit. */
