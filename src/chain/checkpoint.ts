@@ -98,6 +98,17 @@ export function openCheckpoint(
     : { ...checkpoint, frontier, signers }
 }
 
+/**
+ * The tree that the details of an `audit.checkpoint` record of this origin state, ready to take the next leaf, when it
+ * folds to the root in the note. No signature is looked at: for a writer that reads its own records, never to verify.
+ */
+export function openUnsigned(details: unknown, origin: string): Frontier | undefined {
+  const { note, frontier } = (details ?? {}) as { note?: unknown; frontier?: unknown }
+  if (typeof note !== 'string' || !Array.isArray(frontier)) return undefined
+  const checkpoint = parseCheckpoint(note.slice(0, note.indexOf('\n\n') + 1))
+  return 'problem' in checkpoint || checkpoint.origin !== origin ? undefined : openFrontier(checkpoint, frontier)
+}
+
 /** The part of an origin that names the key; a deployment may hold slashes, a stream has none. */
 function deploymentOf(origin: string): string {
   return origin.slice(0, Math.max(0, origin.lastIndexOf('/')))

@@ -77,7 +77,7 @@ export class Syncer {
     this.#spares = new Spares(files, { ...shared, durable: this.#durable, nextSegment: this.#nextSegment })
     const path = readPath(files, start.directory, { first: state.firstSegment, last: segment.segment })
     this.#retention = new Retention(files, { ...shared, path }, start)
-    writeFrontier(files, segment.file, rebuilt.atSegmentStart)
+    if (rebuilt.atSegmentStart !== undefined) writeFrontier(files, segment.file, rebuilt.atSegmentStart)
   }
 
   /** Numbers of segments, each given once, and only while the lock is ours. */
