@@ -51,10 +51,16 @@ it('the table of commands names them all, and no other', async () => {
   assert.deepEqual(words.sort(), names.sort())
 })
 
-it('every promise links to a test', () => {
+it('every promise links to a test by its name', () => {
   const promises = tableOf(document, 'It promises').map(([promise = '']) => promise)
   assert.ok(promises.length > 4)
-  for (const promise of promises) assert.match(promise, /\]\(test\/[\w/-]+\.test\.ts\)/)
+  for (const promise of promises) {
+    const links = [...promise.matchAll(/\[([^\]]+)\]\((test\/[\w/-]+\.test\.ts)\)/g)]
+    assert.ok(links.length > 0, promise)
+    for (const [, name = '', file = ''] of links) {
+      assert.ok(readDocument(file).includes(name), `${file} has no test named "${name}"`)
+    }
+  }
 })
 
 function namesOf(command: Command | CommandGroup): string[] {
