@@ -7,9 +7,7 @@
 import { errorCode } from '../errors.ts'
 import { readCursor } from './cursor.ts'
 import type { Files } from './files.ts'
-import { segmentHeaderBytes } from './format.ts'
-import { segmentPath } from './refusals.ts'
-import { type PathSegment, readSegmentHeader } from './segment.ts'
+import { fileBytes, type PathSegment, readSegmentHeader } from './segment.ts'
 import { decodeSegmentFrontier } from './segment-header.ts'
 
 /** A segment as reclaim sees it. */
@@ -39,16 +37,6 @@ export function retainedSegments(files: Files, directory: string, path: readonly
     const bytes = fileBytes(files, directory, segment)
     return { segment, stream, base: frontier?.base ?? own, sinceMs: frontier?.writtenMs ?? createdMs, bytes }
   })
-}
-
-/** Bytes of a segment's file. */
-export function fileBytes(files: Files, directory: string, segment: number): number {
-  const file = files.open(segmentPath(directory, segment), 'read')
-  try {
-    return Math.max(segmentHeaderBytes, files.size(file))
-  } finally {
-    files.close(file)
-  }
 }
 
 /** How many of the segments may go, from the oldest on; never the last one. */

@@ -20,8 +20,9 @@
  *    control's (a recovery that was itself killed, or control's renaming undone); when the end was unclean and the
  *    boot is another, or bytes stand behind the cut; when a destination has confirmed more than stands here; when the
  *    clock is more than 60 s behind the last record; when the deployment changed. A repair has started it already.
- * 7. Publish what stands above W, one explicit segment a stream; a new stream gets a further one. Numbers go on above
- *    every number in use.
+ * 7. Publish one explicit segment with what stands above W: one, so that a recovery that is killed leaves all or
+ *    nothing of it. Of several streams only the last one's records: a stream begins when everything before is durable.
+ *    A new stream gets a further, empty segment. Numbers go on above every number in use.
  * 8. Replace control by rename: place, boot id, epoch, new watermark, unclean, names of destinations, facts to seal.
  * 9. The caller starts readers and emits, and unlinks the superseded segments.
  */
@@ -41,11 +42,12 @@ import {
 } from './control.ts'
 import type { RecordNumber } from './cursor.ts'
 import { type Files, machineId } from './files.ts'
-import { isBefore, type SpoolPosition, segmentHeaderBytes } from './format.ts'
+import { isBefore, segmentHeaderBytes } from './format.ts'
 import { readLivePath } from './live-path.ts'
 import { confirmedAhead, lastRecorded, lastStream, missingHere, reasonForNewStream } from './new-stream.ts'
 import { controlDamaged, damaged, repairUnfinished, segmentPath } from './refusals.ts'
 import {
+  fileBytes,
   listSegments,
   type OpenDirectory,
   type OpenSegment,
@@ -132,17 +134,13 @@ interface Recovering extends RecoveryContext {
   readonly own: OpenDirectory
 }
 
-/** A first opening that was killed before control got its name leaves one explicit segment without a frame. */
+/** First openings that ended before control's name was durable leave explicit segments without a frame, and no record. */
 function isFirstOpening(files: Files, directory: string, segments: readonly number[]): boolean {
-  if (segments.length !== 1 || segments[0] !== 1) return false
-  const decoded = readSegmentHeader(files, directory, 1)
-  if (!decoded.ok || decoded.header.epoch !== 1 || decoded.header.kind !== 'explicit') return false
-  const file = files.open(segmentPath(directory, 1), 'read')
-  try {
-    return files.size(file) <= segmentHeaderBytes
-  } finally {
-    files.close(file)
-  }
+  return segments.every((segment) => {
+    const decoded = readSegmentHeader(files, directory, segment)
+    if (!decoded.ok || decoded.header.base !== 1 || decoded.header.kind !== 'explicit') return false
+    return fileBytes(files, directory, segment) <= segmentHeaderBytes
+  })
 }
 
 function createSpool(files: Files, context: Recovering): Recovered {
@@ -198,7 +196,8 @@ function publish(files: Files, context: Recovering, found: Inspection): Recovere
   const before = listSegments(files, directory)
   const epoch = Math.max(state.epoch, ...path.map((one) => one.header.epoch)) + 1
   const spool = { spoolId: state.spoolId, deployment, epoch }
-  const segment = publishStreams(files, own, { ...spool, streams: streamsToPublish(found), watermark, before })
+  const streams = streamsToPublish(found)
+  const segment = publishStreams(files, own, { ...spool, streams, watermark, before })
   const last = lastStream(tail)
   const end = { stream: last.stream, sequence: nextSequenceOf(last) - 1, hash: lastHash(state, tail) }
   const facts = [...unsealed(state.facts ?? [], tail), ...missingHere(tail, found.ahead)]
@@ -221,7 +220,8 @@ function publish(files: Files, context: Recovering, found: Inspection): Recovere
     facts: facts.length === 0 ? undefined : facts,
   }
   const written = replaceControl(files, own, { state: next, machine: context.machineId ?? machineId() })
-  const live = new Set(path.map((one) => one.header.segment).filter((number) => number <= watermark.segment))
+  const kept = streams[0]?.after.segment ?? watermark.segment
+  const live = new Set(path.map((one) => one.header.segment).filter((number) => number <= kept))
   return {
     state: written,
     segment,
@@ -234,11 +234,12 @@ function publish(files: Files, context: Recovering, found: Inspection): Recovere
   }
 }
 
-/** Those with records and, to go on in, a fresh one where the old one ends; the watermark's if there is no other. */
+/** The last one and, to go on in, a fresh one where it ends. */
 function streamsToPublish({ tail, reason }: Inspection): TailStream[] {
-  const withRecords = tail.streams.filter(({ records }) => records.length > 0)
-  if (reason !== undefined) return [...withRecords, { stream: randomUUID(), firstSequence: 1, records: [] }]
-  return withRecords.length > 0 ? withRecords : [lastStream(tail)]
+  const last = lastStream(tail)
+  if (reason === undefined) return [last]
+  const fresh = { stream: randomUUID(), firstSequence: 1, records: [], after: last.after }
+  return last.records.length > 0 ? [last, fresh] : [fresh]
 }
 
 interface Publication {
@@ -254,7 +255,7 @@ interface Publication {
 function publishStreams(files: Files, own: OpenDirectory, publication: Publication): OpenSegment & { stream: string } {
   const { spoolId, epoch, streams, watermark, before } = publication
   let segment = Math.max(watermark.segment, ...before)
-  let previous: SpoolPosition = watermark
+  let previous = streams[0]?.after ?? watermark
   let open: (OpenSegment & { stream: string }) | undefined
   for (const { stream, firstSequence, records } of streams) {
     if (open !== undefined) files.close(open.file)

@@ -9,9 +9,9 @@ import { recordBytesMax } from '../limits.ts'
 import type { Files } from './files.ts'
 import { segmentName } from './format.ts'
 import type { Handover } from './handover.ts'
-import { countReclaimable, fileBytes, type RetainedSegment, retainedSegments } from './reclaim.ts'
+import { countReclaimable, type RetainedSegment, retainedSegments } from './reclaim.ts'
 import { Room, type RoomLimits } from './room.ts'
-import { type OpenDirectory, type PathSegment, unlinkSegments } from './segment.ts'
+import { fileBytes, type OpenDirectory, type PathSegment, unlinkSegments } from './segment.ts'
 
 export interface RetentionStart extends RoomLimits {
   readonly keepMs?: number | undefined

@@ -56,6 +56,16 @@ export function listSegments(files: Files, directory: string): number[] {
   return numbers.filter((number) => number !== undefined).sort((a, b) => a - b)
 }
 
+/** Size of a segment's file. */
+export function fileBytes(files: Files, directory: string, segment: number): number {
+  const file = files.open(segmentPath(directory, segment), 'read')
+  try {
+    return files.size(file)
+  } finally {
+    files.close(file)
+  }
+}
+
 export function readSegmentHeader(
   files: Files,
   directory: string,

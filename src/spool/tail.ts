@@ -14,6 +14,8 @@ export interface TailStream {
   readonly stream: string
   readonly firstSequence: number
   readonly records: readonly CarriedRecord[]
+  /** Where the stream before it ends; durable, because none begins before. The watermark for the first one. */
+  readonly after: SpoolPosition
 }
 
 /** A place that was durable once, and what says so. */
@@ -35,7 +37,7 @@ export interface Tail {
 /** Where the scan stands. */
 interface Scan {
   readonly directory: string
-  readonly streams: { stream: string; firstSequence: number; records: CarriedRecord[] }[]
+  readonly streams: { stream: string; firstSequence: number; records: CarriedRecord[]; after: SpoolPosition }[]
   link: FramePlace
   cut: SpoolPosition
   tornBytes: number
@@ -59,7 +61,7 @@ export function scanTail(
   }
   const scan: Scan = {
     directory,
-    streams: [{ stream: first.header.stream, firstSequence: watermark.nextSequence, records: [] }],
+    streams: [{ stream: first.header.stream, firstSequence: watermark.nextSequence, records: [], after: watermark }],
     link: watermark,
     cut: { segment: watermark.segment, offset: watermark.offset },
     tornBytes: 0,
@@ -84,7 +86,7 @@ function enterSegment(scan: Scan, { header, crc }: PathSegment): void {
   const frameCrc = header.kind === 'explicit' ? crc : scan.link.frameCrc
   scan.link = { offset: segmentHeaderBytes, frameNumber: 0, frameCrc }
   if (header.stream !== currentStream(scan).stream) {
-    scan.streams.push({ stream: header.stream, firstSequence: 1, records: [] })
+    scan.streams.push({ stream: header.stream, firstSequence: 1, records: [], after: scan.cut })
   }
   const expected = nextSequenceOf(currentStream(scan))
   if (header.kind === 'planned' || header.base === expected || !scan.isOpen) return

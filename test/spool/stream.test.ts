@@ -4,7 +4,8 @@ import { useClocks } from '../../src/clock.ts'
 import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { Handover } from '../../src/spool/handover.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
-import { type Driven, freshDirectory, names, openDriven } from './harness.ts'
+import { recoverSpool } from '../../src/spool/recover.ts'
+import { copyOf, type Driven, freshDirectory, names, openDriven } from './harness.ts'
 
 let atMs = 0
 useClocks({ monotonicMs: () => atMs })
@@ -107,3 +108,40 @@ test('a disk that fails in the first sync of a new stream loses nothing, and the
   assert.deepEqual(places(driven), ['0:1', '0:2', '0:3', '1:1', '1:2', '1:3'])
   assert.deepEqual(openDriven(driven.directory).durableNames(), names(0, 6))
 })
+
+test('a recovery that is killed at any of its calls loses nothing of a tail that spans two streams', (t) => {
+  const directory = freshDirectory(t)
+  const driven = openDriven(directory)
+  driven.append('a', 'b')
+  driven.syncer.cycle()
+  assert.ok(startStream(driven))
+  driven.append('c', 'd')
+  driven.syncer.cycle() // the watermark is still in the first stream
+  for (let calls = 1; ; calls += 1) {
+    const copy = copyOf(t, directory)
+    if (recoverUntil(copy, calls)) break
+    assert.deepEqual(openDriven(copy).durableNames(), ['a', 'b', 'c', 'd'], `killed at call ${calls}`)
+  }
+})
+
+/** Recovers on a disk that is gone from the n-th call on; whether it got to its end before. */
+function recoverUntil(directory: string, calls: number): boolean {
+  let left = calls
+  const files = Object.fromEntries(
+    Object.entries(diskFiles).map(([name, call]) => [
+      name,
+      (...parameters: unknown[]) => {
+        left -= 1
+        if (left <= 0) throw new Error('killed')
+        return (call as (...parameters: unknown[]) => unknown)(...parameters)
+      },
+    ]),
+  ) as unknown as Files
+  try {
+    recoverSpool(files, { directory, deployment: 'test', bootId: 'boot-1' })
+    return true
+  } catch (error) {
+    assert.equal((error as Error).message, 'killed')
+    return false
+  }
+}
