@@ -203,7 +203,9 @@ export class Spool {
     // A stream before this one was durable to its end when this one began.
     if (stream !== this.#stream || this.positions.durable().nextSequence > sequence) return Promise.resolve()
     if (this.state === 'failed') return Promise.reject(this.#failure ?? diskFailed(this.directory, this.#reason))
+    const isFirst = this.#waiters.isEmpty
     const waiting = this.#waiters.add(sequence)
+    if (!isFirst) return waiting // the flag is up already, and every credit is told
     this.#setBusy()
     this.#resolveWaiters(this.positions.durable().nextSequence) // it may have been credited before the flag was up
     return waiting
