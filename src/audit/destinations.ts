@@ -7,7 +7,7 @@ import type { DestinationOptions } from '../destination/destination.ts'
 import { AuditError } from '../errors.ts'
 import type { AdoptedSlot } from '../forward/adopt.ts'
 import type { DeliveryMessage, DeliveryStart } from '../forward/delivery.ts'
-import type { ForwarderState } from '../forward/forwarder.ts'
+import type { ForwarderState } from '../forward/standing.ts'
 import { announce, notice } from './notice.ts'
 import { DeliveryThread } from './threads.ts'
 
@@ -106,6 +106,6 @@ export class Destinations {
 
 /** What is known of a destination before the delivery thread has said anything. */
 function startingState({ name, type }: DestinationOptions): ForwarderState {
-  const nothing = { confirmed: undefined, delivered: 0, failures: 0, backlog: undefined }
+  const nothing = { confirmed: undefined, delivered: 0, quarantined: 0, failures: 0, backlog: undefined }
   return { name: name ?? type, condition: 'ok', ...nothing }
 }

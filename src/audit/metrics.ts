@@ -5,7 +5,7 @@
  */
 
 import { AuditError } from '../errors.ts'
-import type { ForwarderState } from '../forward/forwarder.ts'
+import type { ForwarderState } from '../forward/standing.ts'
 import type { SyncHistogram } from '../spool/sync-times.ts'
 import type { EventCounts } from './counts.ts'
 import { type AuditState, auditSpoolStates } from './state.ts'

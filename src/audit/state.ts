@@ -4,7 +4,7 @@
  */
 
 import type { AdoptedSlot } from '../forward/adopt.ts'
-import type { ForwarderState } from '../forward/forwarder.ts'
+import type { ForwarderState } from '../forward/standing.ts'
 import type { SpoolState } from '../spool/state.ts'
 import { announce } from './notice.ts'
 

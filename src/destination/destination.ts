@@ -15,12 +15,42 @@ export interface Batch {
 /**
  * What became of a batch. `delivered`: every record is durable there, as far as the destination can know.
  * `retry`: nothing is known to be wrong with the records; `afterMs` is the peer's own wish (Retry-After).
- * `rejected`: the peer refuses the batch as it is; `indexes` names the refused records when it said which.
+ * `rejected`: the peer refuses the batch as it is; `indexes` names the refused records when it said which. `forked`
+ * names one that contradicts what the peer holds, and with it all that follow it in its stream: nothing was overwritten,
+ * and no repetition can help.
  */
 export type Delivery =
   | { readonly status: 'delivered' }
-  | { readonly status: 'retry'; readonly reason: string; readonly afterMs?: number | undefined }
-  | { readonly status: 'rejected'; readonly reason: string; readonly indexes?: readonly number[] | undefined }
+  | Retry
+  | {
+      readonly status: 'rejected'
+      readonly reason: string
+      readonly indexes?: readonly number[] | undefined
+      readonly forked?: ForkedRecord | undefined
+    }
+
+export interface Retry {
+  readonly status: 'retry'
+  readonly reason: string
+  readonly afterMs?: number | undefined
+}
+
+/** The first record of a batch, by its index, that contradicts what the destination holds. */
+export interface ForkedRecord {
+  readonly index: number
+  /** Leaf hash of the record held under its number, or of the one that it should follow. */
+  readonly heldHash?: string | undefined
+}
+
+/** The last record of a stream that a destination holds. */
+export interface StreamHead {
+  readonly sequence: number
+  /** Its leaf hash, where the destination knows it. */
+  readonly hash: string | undefined
+}
+
+/** `known` without a head: it holds nothing of the stream, or cannot tell cheaply. */
+export type HeadReading = { readonly status: 'known'; readonly head: StreamHead | undefined } | Retry
 
 export interface Destination {
   /** Durable name: the cursor file carries it. */
@@ -29,6 +59,8 @@ export interface Destination {
   readonly sendingsMax?: number | undefined
   /** Sends one batch. Resolves for every remote failure; rejects only for a defect of ours. */
   send(batch: Batch, signal: AbortSignal): Promise<Delivery>
+  /** Where a stream ends there. As `send`: every remote failure is `retry`. Absent where nobody can be asked. */
+  head?(stream: string, signal: AbortSignal): Promise<HeadReading>
   /** Releases connections and files. Sends nothing. */
   close(): Promise<void>
 }

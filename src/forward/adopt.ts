@@ -15,9 +15,9 @@ import { diskFiles } from '../spool/files.ts'
 import { listSlots } from '../spool/instances.ts'
 import { lockSpool, type SpoolLock } from '../spool/lock.ts'
 import { settleHeld } from '../spool/settle.ts'
-import type { ForwarderState } from './forwarder.ts'
 import { drainLane, type Lane, nameOf, openLane } from './lane.ts'
 import { lookAtSlot, type SlotLook } from './orphan.ts'
+import type { ForwarderState } from './standing.ts'
 
 /** How often slots are looked at. A slot must stand still from one look to the next before its lock is tried. */
 const lookMs = 2_000

@@ -24,6 +24,8 @@ export class Batcher {
   #bytes = 0
   /** How many records a batch may have now. */
   #sendMax: number
+  /** How many the next batch may have, where that is less. */
+  #nextMax = Number.POSITIVE_INFINITY
 
   constructor(limits: BatchLimits) {
     this.#limits = limits
@@ -51,9 +53,10 @@ export class Batcher {
     this.#bytes += sizeOf(records)
   }
 
-  /** The next batch to send. */
-  take(): Batch {
-    const records = this.#records.slice(this.#taken, this.#taken + this.#sendMax)
+  /** The next batch to send; of exactly so many records, when told. */
+  take(exactly = Math.min(this.#sendMax, this.#nextMax)): Batch {
+    const records = this.#records.slice(this.#taken, this.#taken + exactly)
+    this.#nextMax = Number.POSITIVE_INFINITY
     const bytes = sizeOf(records)
     this.#taken += records.length
     this.#bytes -= bytes
@@ -71,6 +74,11 @@ export class Batcher {
     this.#records = this.#records.slice(batch.records.length)
     this.#taken -= batch.records.length
     this.#sendMax = Math.min(this.#limits.records, this.#sendMax + Math.ceil(this.#limits.records / growthSteps))
+  }
+
+  /** The next batch, and only that one, has no more records than these. */
+  limitNext(records: number): void {
+    this.#nextMax = records
   }
 
   /** Makes the next batch half of this one, one record at the least. */

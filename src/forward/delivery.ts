@@ -9,8 +9,8 @@ import type { DestinationOptions } from '../destination/destination.ts'
 import { errorText } from '../errors.ts'
 import { Positions } from '../spool/positions.ts'
 import { type AdoptedSlot, Adopter, type AdoptStart } from './adopt.ts'
-import type { ForwarderState } from './forwarder.ts'
 import { type Lane, nameOf, openLane, runLane } from './lane.ts'
+import type { ForwarderState } from './standing.ts'
 
 const reportMs = 1_000
 

@@ -4,43 +4,31 @@
  * waiting long. Owns the batches in hand and the pace; the source owns the durable cursor, the destination a sending.
  *   gather (until full, due or flushed) ─► send ─► delivered: confirm, go on
  *                                               ├► retry: pause, the same records again
- *                                               └► rejected: half as many at once; a single one: pause, again
+ *                                               └► rejected: half as many at once; a single one: pause, again;
+ *                                                              a forked one: set aside, go on
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, Delivery, Destination } from '../destination/destination.ts'
-import { AuditError, errorText } from '../errors.ts'
+import { errorText } from '../errors.ts'
+import type { StoredRecord } from '../event/record.ts'
 import { batchBytesMax, batchRecordsMax } from '../limits.ts'
 import { Batcher } from './batcher.ts'
+import { Flushes } from './flushes.ts'
 import { type Pace, retryDelayMs, systemPace } from './pace.ts'
+import { type ForkedRun, findForks, type Quarantine } from './quarantine.ts'
 import type { RecordSource } from './source.ts'
+import { type ForwarderCondition, type ForwarderState, Standing } from './standing.ts'
 
 const flushIntervalMsDefault = 200
 /** A batch that failed so often in a row is halved too: a sidecar reports an oversize batch as 500. */
 const pausesBeforeHalving = 3
 
-/** `failing`: the last try failed. `refused`: a record is refused by itself, and everything behind it waits. */
-export type ForwarderCondition = 'ok' | 'failing' | 'refused'
-
-export interface ForwarderState {
-  readonly name: string
-  readonly condition: ForwarderCondition
-  /** The last confirmed record of this run. */
-  readonly confirmed: { readonly stream: string; readonly sequence: number } | undefined
-  /** Records delivered in this run. */
-  readonly delivered: number
-  /** Sendings that did not deliver, in this run. */
-  readonly failures: number
-  readonly backlog: number | undefined
-  /** Why the last try failed; absent when the condition is `ok`. */
-  readonly lastError?: string | undefined
-  /** Since when the condition is not `ok`, milliseconds since the epoch. */
-  readonly since?: number | undefined
-}
-
 export interface ForwarderOptions {
   readonly destination: Destination
   readonly source: RecordSource
+  /** Where forked records go; without one they are held up like any refused record. */
+  readonly quarantine?: Quarantine | undefined
   readonly options?: {
     readonly flushIntervalMs?: number | undefined
     readonly batchRecordsMax?: number | undefined
@@ -57,11 +45,12 @@ interface Sending {
   readonly delivery: Promise<Delivery>
 }
 
-interface Flush {
-  /** Count of delivered records that satisfies it; without one, the source must run dry. */
-  readonly delivered: number
-  resolve(): void
-  reject(reason: Error): void
+/** Why a batch stays in hand, until when at the least. */
+interface Failure {
+  readonly batch: Batch
+  readonly condition: ForwarderCondition
+  readonly reason: string
+  readonly afterMs?: number | undefined
 }
 
 export class Forwarder {
@@ -70,7 +59,9 @@ export class Forwarder {
   readonly #pace: Pace
   readonly #flushIntervalMs: number
   readonly #inHand: Batcher
-  readonly #onStateChange: (state: ForwarderState) => void
+  readonly #quarantine: Quarantine | undefined
+  readonly #standing: Standing
+  readonly #flushes = new Flushes()
 
   /** Oldest first. */
   #sendings: Sending[] = []
@@ -79,27 +70,28 @@ export class Forwarder {
   /** When the records in hand have waited long enough. */
   #dueMs = Number.POSITIVE_INFINITY
   #pausesInRow = 0
-  #flushes: Flush[] = []
-  #stopped = false
   #wake: () => void = () => {}
 
-  #condition: ForwarderCondition = 'ok'
-  #lastError: string | undefined
-  #since: number | undefined
-  #confirmed: ForwarderState['confirmed']
-  #delivered = 0
-  #failures = 0
-
-  constructor({ destination, source, options = {}, onStateChange = () => {}, pace = systemPace }: ForwarderOptions) {
+  constructor({
+    destination,
+    source,
+    quarantine,
+    options = {},
+    onStateChange = () => {},
+    pace = systemPace,
+  }: ForwarderOptions) {
     this.#destination = destination
     this.#source = source
+    this.#quarantine = quarantine
     this.#pace = pace
     this.#flushIntervalMs = options.flushIntervalMs ?? flushIntervalMsDefault
     this.#inHand = new Batcher({
       records: options.batchRecordsMax ?? batchRecordsMax,
       bytes: options.batchBytesMax ?? batchBytesMax,
     })
-    this.#onStateChange = onStateChange
+    const { name } = destination
+    const backlog = () => source.backlog()
+    this.#standing = new Standing({ name, nowMs: () => pace.nowMs(), backlog, onChange: onStateChange })
   }
 
   /**
@@ -120,7 +112,7 @@ export class Forwarder {
       this.#source.settle()
     } finally {
       signal.removeEventListener('abort', wake)
-      this.#stop()
+      this.#flushes.stop()
     }
   }
 
@@ -129,26 +121,13 @@ export class Forwarder {
    * waits as long as the destination fails; rejects with AuditError CLOSED when the forwarder stops first.
    */
   flush(): Promise<void> {
-    if (this.#stopped) return Promise.reject(stoppedError())
-    const backlog = this.#source.backlog()
-    if (backlog === 0) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      this.#flushes.push({ delivered: this.#delivered + (backlog ?? Number.POSITIVE_INFINITY), resolve, reject })
-      this.#wake()
-    })
+    const flushed = this.#flushes.add(this.#standing.passed, this.#source.backlog())
+    this.#wake()
+    return flushed
   }
 
   state(): ForwarderState {
-    return {
-      name: this.#destination.name,
-      condition: this.#condition,
-      confirmed: this.#confirmed,
-      delivered: this.#delivered,
-      failures: this.#failures,
-      backlog: this.#source.backlog(),
-      lastError: this.#lastError,
-      since: this.#since,
-    }
+    return this.#standing.state()
   }
 
   /** Whether a batch is due and another sending allowed; behind one on its way, only what is there already counts. */
@@ -162,18 +141,18 @@ export class Forwarder {
 
   #isDue(): boolean {
     if (this.#inHand.isEmpty) return false
-    return this.#inHand.isFull || this.#flushes.length > 0 || this.#pace.monotonicMs() >= this.#dueMs
+    return this.#inHand.isFull || this.#flushes.count > 0 || this.#pace.monotonicMs() >= this.#dueMs
   }
 
   /** Reads, with nothing on its way, until a batch is due: full, old enough, or wanted by a flush. */
   async #gather(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.#inHand.isFull) {
-      const asked = this.#flushes.length
+      const asked = this.#flushes.count
       if (await this.#read()) continue
       if (this.#inHand.isEmpty) this.#settleFlushes(asked)
       else if (this.#isDue()) return
       // A flush that came while the source was read wants another look at it.
-      if (!signal.aborted && this.#flushes.length === 0) await this.#waitUntil(this.#dueMs)
+      if (!signal.aborted && this.#flushes.count === 0) await this.#waitUntil(this.#dueMs)
     }
   }
 
@@ -212,7 +191,7 @@ export class Forwarder {
     const delivery = await oldest.delivery
     if (delivery.status === 'delivered') {
       this.#sendings.shift()
-      this.#confirm(oldest.batch)
+      this.#confirm(oldest.batch, 'delivered')
       return
     }
     // Waited for, so that none arrives after its own repetition.
@@ -221,7 +200,7 @@ export class Forwarder {
     this.#inHand.putBack()
     this.#dueMs = Number.NEGATIVE_INFINITY
     if (signal.aborted) return
-    this.#failures += 1 + behind.filter(({ status }) => status !== 'delivered').length
+    this.#standing.countFailures(1 + behind.filter(({ status }) => status !== 'delivered').length)
     await this.#retreat(oldest.batch, delivery, signal)
   }
 
@@ -234,67 +213,62 @@ export class Forwarder {
     }
   }
 
-  #confirm(batch: Batch): void {
+  #confirm(batch: Batch, fate: 'delivered' | 'quarantined'): void {
     const last = batch.records.at(-1)
     if (last === undefined) return
     this.#source.confirm(last)
     this.#inHand.confirm(batch)
-    this.#confirmed = { stream: last.stream, sequence: last.sequence }
-    this.#delivered += batch.records.length
     this.#pausesInRow = 0
     this.#isCautious = false
-    this.#enter('ok')
+    this.#standing.pass(batch.records, fate)
     this.#settleFlushes(0)
   }
 
-  /** What follows a failure. A refused record will be set aside here, once quarantine exists; until then it waits. */
+  /** What follows a failure. */
   async #retreat(
     batch: Batch,
     delivery: Exclude<Delivery, { status: 'delivered' }>,
     signal: AbortSignal,
   ): Promise<void> {
-    const isRefused = delivery.status === 'rejected'
     this.#isCautious = true
-    if (isRefused && batch.records.length > 1) return this.#inHand.halve(batch)
-    this.#pausesInRow += 1
-    if (this.#pausesInRow % pausesBeforeHalving === 0) this.#inHand.halve(batch)
-    if (isRefused) this.#enter('refused', describeRefusal(batch, delivery.reason))
-    else this.#enter('failing', delivery.reason)
-    this.#source.settle() // the pause may be a long one
-    const afterMs = delivery.status === 'retry' ? delivery.afterMs : undefined
-    await this.#pace.sleep(retryDelayMs(this.#pausesInRow, afterMs, this.#pace.random()), signal)
+    if (delivery.status === 'retry') return this.#pause({ batch, ...delivery, condition: 'failing' }, signal)
+    const forks = this.#quarantine === undefined ? undefined : findForks(batch.records, delivery, this.#quarantine)
+    if (forks !== undefined && forks.from > 0) return this.#inHand.limitNext(forks.from) // what goes before arrives
+    if (forks !== undefined) return await this.#setAside(forks.run, signal)
+    if (batch.records.length > 1) return this.#inHand.halve(batch)
+    // A record refused by itself will be set aside here too, once that is built; until then it waits.
+    const reason = describeRefusal(batch.records, delivery.reason)
+    await this.#pause({ batch, reason, condition: 'refused' }, signal)
   }
 
-  #enter(condition: ForwarderCondition, lastError?: string): void {
-    this.#lastError = lastError
-    if (condition === this.#condition) return
-    this.#condition = condition
-    this.#since = condition === 'ok' ? undefined : this.#pace.nowMs()
-    this.#onStateChange(this.state())
+  /** The forked records at the front are confirmed when they are in quarantine and that is sealed. */
+  async #setAside(run: ForkedRun, signal: AbortSignal): Promise<void> {
+    const obstacle = await this.#quarantine?.setAside(run, signal)
+    const batch = this.#inHand.take(run.records.length)
+    if (obstacle === undefined) return this.#confirm(batch, 'quarantined')
+    this.#inHand.putBack()
+    const reason = describeRefusal(run.records, `${run.reason}; ${obstacle}`)
+    await this.#pause({ batch, reason, condition: 'refused' }, signal)
+  }
+
+  async #pause({ batch, reason, condition, afterMs }: Failure, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    this.#pausesInRow += 1
+    if (this.#pausesInRow % pausesBeforeHalving === 0) this.#inHand.halve(batch)
+    this.#standing.enter(condition, reason)
+    this.#source.settle() // the pause may be a long one
+    await this.#pace.sleep(retryDelayMs(this.#pausesInRow, afterMs, this.#pace.random()), signal)
   }
 
   /** Resolves the flushes whose records are confirmed, and the first `dry`, which were there when nothing was left. */
   #settleFlushes(dry: number): void {
-    const isSettled = (flush: Flush, index: number) => index < dry || this.#delivered >= flush.delivered
-    const settled = this.#flushes.filter(isSettled)
-    if (settled.length > 0) this.#source.settle()
-    this.#flushes = this.#flushes.filter((flush) => !settled.includes(flush))
-    for (const flush of settled) flush.resolve()
-  }
-
-  #stop(): void {
-    this.#stopped = true
-    for (const flush of this.#flushes.splice(0)) flush.reject(stoppedError())
+    const resolve = this.#flushes.take(dry, this.#standing.passed)
+    if (resolve === undefined) return
+    this.#source.settle()
+    resolve()
   }
 }
 
-function describeRefusal({ records }: Batch, reason: string): string {
-  const [record] = records
+function describeRefusal([record]: readonly StoredRecord[], reason: string): string {
   return `record ${record?.sequence} of stream ${record?.stream} is refused, and all behind it wait: ${reason}`
-}
-
-function stoppedError(): AuditError {
-  return new AuditError('CLOSED', 'delivery stopped before everything was confirmed', {
-    hint: 'What is not confirmed stays in the spool and is delivered after the next start.',
-  })
 }

@@ -7,8 +7,9 @@ import { createDestination } from '../destination/create.ts'
 import type { Destination, DestinationOptions } from '../destination/destination.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { SpoolEnd } from '../spool/positions.ts'
-import { Forwarder, type ForwarderState } from './forwarder.ts'
+import { Forwarder } from './forwarder.ts'
 import { SpoolSource } from './spool-source.ts'
+import type { ForwarderState } from './standing.ts'
 
 /** The spool that a lane reads. */
 export interface LaneSpool {

@@ -1,0 +1,88 @@
+/** How a destination stands in this run: what it has, what it refused, and whether and since when it fails. */
+
+import type { StoredRecord } from '../event/record.ts'
+
+/** `failing`: the last try failed. `refused`: a record is refused by itself, and everything behind it waits. */
+export type ForwarderCondition = 'ok' | 'failing' | 'refused'
+
+export interface ForwarderState {
+  readonly name: string
+  readonly condition: ForwarderCondition
+  /** The last confirmed record of this run. */
+  readonly confirmed: { readonly stream: string; readonly sequence: number } | undefined
+  /** Records delivered in this run. */
+  readonly delivered: number
+  /** Records set aside in this run: the destination refuses them for ever. */
+  readonly quarantined: number
+  /** Sendings that did not deliver, in this run. */
+  readonly failures: number
+  readonly backlog: number | undefined
+  /** Why the last try failed; absent when the condition is `ok`. */
+  readonly lastError?: string | undefined
+  /** Since when the condition is not `ok`, milliseconds since the epoch. */
+  readonly since?: number | undefined
+}
+
+export interface StandingParts {
+  readonly name: string
+  readonly nowMs: () => number
+  readonly backlog: () => number | undefined
+  /** Called once when the condition changes: at the first failure, not at each, and at recovery. */
+  readonly onChange: (state: ForwarderState) => void
+}
+
+export class Standing {
+  readonly #parts: StandingParts
+  #condition: ForwarderCondition = 'ok'
+  #lastError: string | undefined
+  #since: number | undefined
+  #confirmed: ForwarderState['confirmed']
+  #delivered = 0
+  #quarantined = 0
+  #failures = 0
+
+  constructor(parts: StandingParts) {
+    this.#parts = parts
+  }
+
+  /** Records that are behind us in this run, wherever they went. */
+  get passed(): number {
+    return this.#delivered + this.#quarantined
+  }
+
+  state(): ForwarderState {
+    return {
+      name: this.#parts.name,
+      condition: this.#condition,
+      confirmed: this.#confirmed,
+      delivered: this.#delivered,
+      quarantined: this.#quarantined,
+      failures: this.#failures,
+      backlog: this.#parts.backlog(),
+      lastError: this.#lastError,
+      since: this.#since,
+    }
+  }
+
+  /** The destination has these records, or they were set aside; either way it takes records again. */
+  pass(records: readonly StoredRecord[], fate: 'delivered' | 'quarantined'): void {
+    const last = records.at(-1)
+    if (last !== undefined) this.#confirmed = { stream: last.stream, sequence: last.sequence }
+    if (fate === 'delivered') this.#delivered += records.length
+    else this.#quarantined += records.length
+    this.enter('ok')
+  }
+
+  /** So many sendings did not deliver. */
+  countFailures(count: number): void {
+    this.#failures += count
+  }
+
+  enter(condition: ForwarderCondition, lastError?: string): void {
+    this.#lastError = lastError
+    if (condition === this.#condition) return
+    this.#condition = condition
+    this.#since = condition === 'ok' ? undefined : this.#parts.nowMs()
+    this.#parts.onChange(this.state())
+  }
+}
