@@ -1,0 +1,16 @@
+/** Every fault test, in the order of the table in docs/reliability.md. */
+
+import { damageTests } from './damage.ts'
+import { failedSyncTests } from './failed-sync.ts'
+import type { FaultTest } from './fault.ts'
+import { killTests } from './kill.ts'
+import { powerCutTests } from './power-cut.ts'
+
+const all: readonly FaultTest[] = [...damageTests, ...killTests, ...powerCutTests, ...failedSyncTests]
+
+export const faultTests: readonly FaultTest[] = all.toSorted((one, other) => rowOrder(one.row) - rowOrder(other.row))
+
+/** `14b` stands between 14 and 15. */
+function rowOrder(row: string): number {
+  return Number.parseInt(row, 10) + (row.endsWith('b') ? 0.5 : 0)
+}
