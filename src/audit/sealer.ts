@@ -131,6 +131,11 @@ export class Sealer {
     })
   }
 
+  /** Goes over to a stream that was asked for, if it is ready, and seals what is owed. */
+  proceed(): void {
+    this.#attempt(() => this.#prepare())
+  }
+
   /** Asks for a new stream, which follows this one as soon as everything in this one is durable. */
   startStream(reason: RunningReason): void {
     this.#streamReason ??= reason
@@ -178,10 +183,16 @@ export class Sealer {
     return written
   }
 
-  /** Goes over to a stream that is ready, and seals what is owed. */
+  /** Seals what is owed, and goes over to a stream that is ready. */
   #prepare(): void {
+    this.#sealOwed()
     const stream = this.#streamReason === undefined ? undefined : this.#parts.spool.enterStream()
-    if (stream !== undefined) this.#beginStream(stream)
+    if (stream === undefined) return
+    this.#beginStream(stream)
+    this.#sealOwed()
+  }
+
+  #sealOwed(): void {
     for (let fact = this.#owed[0]; fact !== undefined; fact = this.#owed[0]) {
       this.#appendFact(fact, true)
       this.#owed.shift()
@@ -193,7 +204,7 @@ export class Sealer {
     const predecessor = { ...head, reason: this.#streamReason ?? 'clock' }
     this.#streamReason = undefined
     this.#chain = new Chain({ stream, epoch: head.epoch, sequence: 0, hash: undefined, recorded: undefined })
-    this.#owed.unshift(successionFact(this.#parts.deployment, predecessor))
+    this.#owed.push(successionFact(this.#parts.deployment, predecessor))
   }
 
   #appendGap(mayUseReserve: boolean): void {

@@ -42,6 +42,7 @@ test('a scrape tells what was recorded, suppressed, delivered, and how the spool
   assert.ok(((await sampleOf(registry, 'audit_spool_sync_duration_seconds_count')) ?? 0) > 0)
   const inBuckets = await sampleOf(registry, 'audit_spool_sync_duration_seconds_bucket{le="+Inf"}')
   assert.equal(inBuckets, await sampleOf(registry, 'audit_spool_sync_duration_seconds_count'))
+  assert.ok(((await sampleOf(registry, 'audit_spool_sync_duration_seconds_sum')) ?? 0) > 0)
 })
 
 test('a destination that does not take records shows in errors and backlog', async (t) => {
