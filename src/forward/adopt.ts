@@ -16,7 +16,7 @@ import { listSlots } from '../spool/instances.ts'
 import { lockSpool, type SpoolLock } from '../spool/lock.ts'
 import { settleHeld } from '../spool/settle.ts'
 import { drainLane, type Lane, nameOf, openLane } from './lane.ts'
-import { lookAtSlot, type SlotLook } from './orphan.ts'
+import { type Heir, lookAtSlot, type SlotLook } from './orphan.ts'
 import type { ForwarderState } from './standing.ts'
 
 /** How often slots are looked at. A slot must stand still from one look to the next before its lock is tried. */
@@ -46,7 +46,7 @@ export type AdoptionMessage =
 export class Adopter {
   readonly #start: AdoptStart
   readonly #post: (message: AdoptionMessage) => void
-  readonly #names: readonly string[]
+  readonly #heir: Heir
   /** How each slot looked at the last look. */
   #marks = new Map<string, string>()
   /** How a slot looked when nothing was left to do there. */
@@ -56,7 +56,7 @@ export class Adopter {
   constructor(start: AdoptStart, post: (message: AdoptionMessage) => void) {
     this.#start = start
     this.#post = post
-    this.#names = start.destinations.map(nameOf)
+    this.#heir = { deployment: start.deployment, names: start.destinations.map(nameOf) }
   }
 
   get adopted(): AdoptedSlot | undefined {
@@ -94,7 +94,7 @@ export class Adopter {
     this.#marks = new Map()
     const candidates = this.#lookAtAll().filter(([slot, look]) => {
       this.#marks.set(slot, look.mark)
-      return before.get(slot) === look.mark && this.#finished.get(slot) !== look.mark && this.#mayOwe(look)
+      return before.get(slot) === look.mark && this.#finished.get(slot) !== look.mark && look.mayOwe
     })
     return candidates[Math.floor(Math.random() * candidates.length)]?.[0]
   }
@@ -104,7 +104,7 @@ export class Adopter {
     const others = listSlots(diskFiles, parent).filter((slot) => slot !== own)
     return others.flatMap((slot) => {
       try {
-        const look = lookAtSlot(diskFiles, join(parent, slot), this.#names)
+        const look = lookAtSlot(diskFiles, join(parent, slot), this.#heir)
         return look === undefined ? [] : [[slot, look]]
       } catch (error) {
         this.#passOver(slot, error)
@@ -113,21 +113,15 @@ export class Adopter {
     })
   }
 
-  #mayOwe(look: SlotLook): boolean {
-    return (
-      look.mark === 'damaged' || (look.deployment === this.#start.deployment && (look.unclean || look.owed.length > 0))
-    )
-  }
-
   async #adopt(slot: string, signal: AbortSignal): Promise<boolean> {
     const directory = join(this.#start.parent, slot)
     const lock = lockIfFree(directory)
     if (lock === undefined) return false
     try {
       settleHeld(diskFiles, directory)
-      const look = lookAtSlot(diskFiles, directory, this.#names)
+      const look = lookAtSlot(diskFiles, directory, this.#heir)
       if (look !== undefined && look.owed.length > 0) await this.#drain(slot, look, signal)
-      const left = lookAtSlot(diskFiles, directory, this.#names)
+      const left = lookAtSlot(diskFiles, directory, this.#heir)
       if (left !== undefined) this.#finished.set(slot, left.mark)
       return true
     } finally {

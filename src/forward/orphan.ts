@@ -7,30 +7,35 @@ import { type ControlReading, durableEnd, readControl } from '../spool/control.t
 import { cursorName, type RecordNumber, readCursor } from '../spool/cursor.ts'
 import type { Files } from '../spool/files.ts'
 
-export interface SlotLook {
+/** Who would deliver what a slot still owes. */
+export interface Heir {
   readonly deployment: string
-  /** The stream that was written there last. */
-  readonly stream: string
-  /** Destinations, of those asked for, that the slot has and that lack a durable record of it. */
+  /** Names of its destinations. */
+  readonly names: readonly string[]
+}
+
+export interface SlotLook {
+  /** Destinations, of the heir's, that the slot has and that lack a durable record of it. */
   readonly owed: readonly string[]
-  /** Its writer did not end it: more may be written than is durable. */
-  readonly unclean: boolean
-  /** Changes with everything above, and with anything that a writer there does. */
+  /** Worth its lock: something is owed, or its writer did not end it, and more may be written than is durable. */
+  readonly mayOwe: boolean
+  /** Changes with anything that a writer or an heir does there. */
   readonly mark: string
 }
 
-/** Looks at a slot on behalf of these destinations. `undefined` where no spool is yet; throws what reading throws. */
-export function lookAtSlot(files: Files, directory: string, names: readonly string[]): SlotLook | undefined {
+/** Looks at a slot. `undefined` where no spool is yet; throws what reading throws. */
+export function lookAtSlot(files: Files, directory: string, heir: Heir): SlotLook | undefined {
   const control = readControl(files, directory)
   if (control.kind === 'absent') return undefined
-  if (control.kind === 'damaged') return { deployment: '', stream: '', owed: [], unclean: true, mark: 'damaged' }
+  if (control.kind === 'damaged') return { owed: [], mayOwe: true, mark: 'damaged' } // adoption says what is wrong
   const { state, published } = control
-  const last = lastRecord(control)
-  const cursors = readCursors(files, directory, names)
-  const wanted = names.filter((name) => state.destinations?.includes(name) ?? true)
-  const owed = wanted.filter((name) => !isSame(cursors.get(name), last))
+  const cursors = readCursors(files, directory, heir.names)
   const mark = JSON.stringify([control.generation, state, published, [...cursors]])
-  return { deployment: state.deployment, stream: state.stream, owed, unclean: !state.clean, mark }
+  if (state.deployment !== heir.deployment) return { owed: [], mayOwe: false, mark }
+  const last = lastRecord(control)
+  const wanted = heir.names.filter((name) => state.destinations?.includes(name) ?? true)
+  const owed = wanted.filter((name) => !isSame(cursors.get(name), last))
+  return { owed, mayOwe: owed.length > 0 || (!state.clean && wanted.length > 0), mark }
 }
 
 /** The last durable record; a stream that has none yet goes on where its predecessor ends. */
