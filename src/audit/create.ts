@@ -30,7 +30,8 @@ function openSpool({ spool, deployment, destinations }: AuditConfig, directory: 
   const { bytesMax, reserveBytes, unsyncedBytesMax, keepMinutes } = spool
   const names = destinations.map((one) => one.name ?? one.type)
   const limits = { bytesMax, reserveBytes, unsyncedBytesMax, keepMs: keepMinutes * 60_000 }
-  return Spool.open({ directory, deployment, destinations: names, ...limits })
+  const lockWaitSeconds = spool.instances === 'slots' ? 0 : undefined // there is another one
+  return Spool.open({ directory, deployment, destinations: names, ...limits, lockWaitSeconds })
 }
 
 function sayStart(config: AuditConfig): void {

@@ -12,7 +12,6 @@ import { AuditError } from '../errors.ts'
 import type { AdoptStart } from '../forward/adopt.ts'
 import { diskFiles } from '../spool/files.ts'
 import { slotName } from '../spool/instances.ts'
-import { isLocked } from '../spool/lock.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { AuditConfig } from './config.ts'
 import { announce } from './notice.ts'
@@ -54,7 +53,6 @@ function openSlot(parent: string, open: (directory: string) => Spool): { slot: s
   for (let number = 1; ; number += 1) {
     const slot = slotName(number)
     const directory = join(parent, slot)
-    if (isLocked(directory)) continue // quickly; that two processes never share one is the lock's business, in `open`
     try {
       return { slot, spool: open(directory) }
     } catch (error) {

@@ -15,6 +15,8 @@ export interface SpoolOptions {
   readonly unsyncedBytesMax?: number | undefined
   /** How long a segment is kept at least after it was full, in milliseconds; default 0. */
   readonly keepMs?: number | undefined
+  /** How long somebody else may keep the lock; default long enough for one who only looks. */
+  readonly lockWaitSeconds?: number | undefined
   /** For tests: where a segment is full, in bytes. */
   readonly segmentBytesMax?: number | undefined
 }

@@ -71,7 +71,7 @@ export class Spool {
       ensureDirectory(directory)
       const network = networkFileSystem(directory)
       if (network !== undefined) throw onNetwork(directory, network)
-      const lock = lockSpool(directory)
+      const lock = lockSpool(directory, options.lockWaitSeconds)
       try {
         const { destinations } = options
         const context = { directory, deployment, bootId: bootId(), destinations }
