@@ -21,6 +21,7 @@ import { type AuditContext, runInContext } from './context.ts'
 import { EventCounts } from './counts.ts'
 import { Destinations } from './destinations.ts'
 import { endTrail, syncAtExit } from './ending.ts'
+import { Forks } from './forks.ts'
 import { registerMetrics } from './metrics.ts'
 import { openingFacts } from './opening.ts'
 import type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './receipt.ts'
@@ -83,7 +84,13 @@ export class Audit implements AsyncDisposable {
     })
     const { positions, directory } = spool
     const delivery = { directory, memory: positions.memory, destinations, adopt }
-    this.#destinations = new Destinations(worker, delivery, () => this.#look())
+    const durable = (record: { stream: string; sequence: number }) => spool.durable(record)
+    const forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })
+    this.#destinations = new Destinations(worker, delivery, {
+      heard: () => this.#look(),
+      ahead: (name, found) => forks.hearAhead(name, found),
+      seal: (fact) => forks.seal(fact),
+    })
     const own = createOwnProvider((input, trace) => {
       const ambient = { trace, resource: this.#resource, handBack: false, isRequired: this.#isRequired }
       this.#lastReceipt = this.#sealer.seal(input, ambient).receipt
@@ -114,7 +121,7 @@ export class Audit implements AsyncDisposable {
     const receipt = this.#emit(event)
     this.#isRequired = false
     await receipt.durable
-    if (until !== 'durable' && receipt.status === 'written') await this.#destinations.confirmed(until)
+    if (until !== 'durable' && receipt.status === 'written') await this.#destinations.confirmed(until, receipt)
     return receipt as Exclude<Receipt, EmergencyReceipt> // whose durable has rejected
   }
 

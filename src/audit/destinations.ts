@@ -6,10 +6,23 @@
 import type { DestinationOptions } from '../destination/destination.ts'
 import { AuditError } from '../errors.ts'
 import type { AdoptedSlot } from '../forward/adopt.ts'
+import type { AheadRecord } from '../forward/ahead.ts'
 import type { DeliveryMessage, DeliveryStart } from '../forward/delivery.ts'
+import type { QuarantineFact } from '../forward/quarantine.ts'
 import type { ForwarderState } from '../forward/standing.ts'
 import { announce, notice } from './notice.ts'
+import type { WrittenReceipt } from './receipt.ts'
 import { DeliveryThread } from './threads.ts'
+
+/** Who hears of delivery, and seals for it. */
+export interface DeliveryListener {
+  /** After each word of the delivery thread, at least each second while records move. */
+  heard(): void
+  /** A destination is ahead of the stream being written. */
+  ahead(name: string, found: AheadRecord): void
+  /** Seals that records were set aside; resolves to whether that is durable. */
+  seal(fact: QuarantineFact): Promise<boolean>
+}
 
 export class Destinations {
   readonly #names: readonly string[]
@@ -18,16 +31,20 @@ export class Destinations {
   #adopted: AdoptedSlot | undefined
   #lastError: string | undefined
 
-  /** `onWord` is called after each word of the delivery thread, at least each second while records move. */
-  constructor(worker: URL, start: DeliveryStart, onWord: () => void) {
+  constructor(worker: URL, start: DeliveryStart, listener: DeliveryListener) {
     const { destinations } = start
     this.#states = destinations.map(startingState)
     this.#names = this.#states.map((state) => state.name)
     if (destinations.length === 0) return
-    this.#thread = new DeliveryThread(worker, { role: 'deliver', start }, (message) => {
+    const thread = new DeliveryThread(worker, { role: 'deliver', start }, (message) => {
       this.#hear(message)
-      onWord()
+      if (message.kind === 'ahead') listener.ahead(message.name, message.found)
+      if (message.kind === 'quarantined') {
+        void listener.seal(message.fact).then((isSealed) => thread.answerSealed(message.id, isSealed))
+      }
+      listener.heard()
     })
+    this.#thread = thread
   }
 
   /** A slot that lost its process and is drained by this one. */
@@ -59,9 +76,15 @@ export class Destinations {
     await this.#thread?.flush()
   }
 
-  /** Resolves when this destination has confirmed what was durable at the call; rejects when it has stopped before. */
-  async confirmed(name: string): Promise<void> {
-    if (await this.#thread?.flush(name)) return
+  /** Resolves when this destination has confirmed the durable record; rejects when it never will, or has stopped. */
+  async confirmed(name: string, { stream, sequence, hash }: WrittenReceipt): Promise<void> {
+    const outcome = await this.#thread?.flush({ name, record: { stream, sequence, hash } })
+    if (outcome === 'confirmed') return
+    if (outcome === 'quarantined') {
+      throw new AuditError('QUARANTINED', `${name} holds another record in the place of this one, and refuses it`, {
+        hint: 'The record is durable in the spool and in its quarantine; docs/operations.md says what has happened.',
+      })
+    }
     throw new AuditError('CLOSED', `delivery to ${name} has stopped before the record was confirmed`, {
       hint: 'The record is durable in the spool and is delivered after the next start.',
     })

@@ -111,6 +111,12 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     read: ({ state }) => byDestination(state(), ({ failures }) => failures),
   },
   {
+    name: 'audit_quarantined_records_total',
+    type: 'counter',
+    help: 'Records set aside since the start because a destination refuses them for ever.',
+    read: ({ state }) => byDestination(state(), ({ quarantined }) => quarantined),
+  },
+  {
     name: 'audit_sink_backlog_records',
     type: 'gauge',
     help: 'Durable records that a destination has not confirmed yet; absent while unknown.',

@@ -7,7 +7,7 @@
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { AuditError, errorText } from '../errors.ts'
-import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
+import type { DeliveryMessage, DeliveryOrder, FlushOnly, FlushOutcome } from '../forward/delivery.ts'
 import type { DeliverRole, SyncRole, WorkerRole } from '../forward/worker.ts'
 import { exists } from '../spool/files.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -46,7 +46,7 @@ export function startSyncThread(url: URL, role: SyncRole, spool: Spool): SyncThr
 /** The delivery thread, seen from the application thread. */
 export class DeliveryThread {
   readonly #worker: Worker
-  readonly #flushes = new Map<number, (isConfirmed: boolean) => void>()
+  readonly #flushes = new Map<number, (outcome: FlushOutcome) => void>()
   readonly #stopped: Promise<void>
   #flushId = 0
   #hasEnded = false
@@ -54,7 +54,7 @@ export class DeliveryThread {
   constructor(url: URL, role: DeliverRole, receive: (message: DeliveryMessage) => void) {
     this.#worker = startWorker(url, role)
     this.#worker.on('message', (message: DeliveryMessage) => {
-      if (message.kind === 'flushed') this.#flushes.get(message.id)?.(message.isConfirmed)
+      if (message.kind === 'flushed') this.#flushes.get(message.id)?.(message.outcome)
       else receive(message)
     })
     this.#worker.on('error', (error) => receive({ kind: 'failed', name: 'delivery', reason: errorText(error) }))
@@ -63,21 +63,23 @@ export class DeliveryThread {
     void this.#stopped.then(() => this.#settleFlushes())
   }
 
-  /**
-   * Resolves when every destination, or the one of this name, has what was durable at the call: true, or when it has
-   * stopped or the thread is gone: false.
-   */
-  async flush(name?: string): Promise<boolean> {
-    if (this.#hasEnded) return false
+  /** Resolves when every destination, or the one that is meant, has what was durable at the call, or has stopped. */
+  async flush(only?: FlushOnly): Promise<FlushOutcome> {
+    if (this.#hasEnded) return 'stopped'
     const id = ++this.#flushId
-    const flushed = Promise.withResolvers<boolean>()
+    const flushed = Promise.withResolvers<FlushOutcome>()
     this.#flushes.set(id, flushed.resolve)
     this.#worker.ref()
-    this.#tell({ kind: 'flush', id, name })
-    const isConfirmed = await flushed.promise
+    this.#tell({ kind: 'flush', id, only })
+    const outcome = await flushed.promise
     this.#flushes.delete(id)
     if (this.#flushes.size === 0) this.#worker.unref()
-    return isConfirmed
+    return outcome
+  }
+
+  /** Answers that a fact is sealed and durable, or could not be. */
+  answerSealed(id: number, isSealed: boolean): void {
+    this.#tell({ kind: 'sealed', id, isSealed })
   }
 
   /** Ends the thread; what was not confirmed is sent again at the next start. */
@@ -99,6 +101,6 @@ export class DeliveryThread {
 
   #settleFlushes(): void {
     this.#hasEnded = true
-    for (const resolve of this.#flushes.values()) resolve(false)
+    for (const resolve of this.#flushes.values()) resolve('stopped')
   }
 }

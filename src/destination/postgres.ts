@@ -8,8 +8,16 @@ import { errorCode, errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { type Connection, createConnection } from '../postgres/client.ts'
 import { deriveColumns, isStreamId, type ProjectedRecord } from '../postgres/projection.ts'
-import { type AppendOutcome, appendRecords, encodeRecords, ensurePartition } from '../postgres/records.ts'
-import type { Batch, Delivery, Destination, PostgresDestinationOptions } from './destination.ts'
+import { type AppendOutcome, appendRecords, encodeRecords, ensurePartition, readHead } from '../postgres/records.ts'
+import type {
+  Batch,
+  Delivery,
+  Destination,
+  ForkedRecord,
+  HeadReading,
+  PostgresDestinationOptions,
+  Retry,
+} from './destination.ts'
 
 /** Bounds on waiting for the server, in milliseconds. */
 export interface PostgresTimeouts {
@@ -41,11 +49,21 @@ class PostgresDestination implements Destination {
     const records = batch.records.map(deriveColumns)
     const fault = findBreak(records)
     if (fault !== undefined) return { status: 'rejected', reason: fault }
-    if (signal.aborted) return { status: 'retry', reason: 'stopped before the batch was sent' }
+    return this.#attempt(signal, async () => judge(batch.records, await this.#append(records)))
+  }
+
+  async head(stream: string, signal: AbortSignal): Promise<HeadReading> {
+    if (!isStreamId(stream)) return { status: 'known', head: undefined }
+    return this.#attempt(signal, async () => ({ status: 'known', head: await readHead(await this.#opened(), stream) }))
+  }
+
+  /** Whatever goes wrong on the way is `retry`; an abort ends it at once. */
+  async #attempt<Answer>(signal: AbortSignal, ask: () => Promise<Answer>): Promise<Answer | Retry> {
+    if (signal.aborted) return { status: 'retry', reason: 'stopped before the database was asked' }
     const drop = () => this.#drop()
     signal.addEventListener('abort', drop, { once: true })
     try {
-      return judge(batch.records, await this.#append(records))
+      return await ask()
     } catch (thrown) {
       // Whatever state the connection is in, a new one is in none.
       this.#drop()
@@ -117,7 +135,18 @@ function judge(records: readonly StoredRecord[], outcomes: readonly AppendOutcom
       return refusal.stream === record?.stream && record.sequence >= (refusal.refusedSequence ?? 1)
     })
   })
-  return { status: 'rejected', reason: refusals.map(describeRefusal).join('; '), indexes }
+  return { status: 'rejected', reason: refusals.map(describeRefusal).join('; '), indexes, ...forkIn(records, refusals) }
+}
+
+/** A fork is for ever; a gap may close, and what is lost may come back. */
+function forkIn(records: readonly StoredRecord[], refusals: readonly AppendOutcome[]): { forked?: ForkedRecord } {
+  const forks = refusals.filter(({ status }) => status === 'fork')
+  const forkOf = ({ stream, sequence }: StoredRecord) =>
+    forks.find((fork) => fork.stream === stream && fork.refusedSequence === sequence)
+  const index = records.findIndex((record) => forkOf(record) !== undefined)
+  const [record] = records.slice(index, index + 1)
+  if (index < 0 || record === undefined) return {}
+  return { forked: { index, heldHash: forkOf(record)?.heldHash ?? undefined } }
 }
 
 function describeRefusal(refusal: AppendOutcome): string {

@@ -17,6 +17,7 @@ import { lockSpool, type SpoolLock } from '../spool/lock.ts'
 import { settleHeld } from '../spool/settle.ts'
 import { drainLane, type Lane, nameOf, openLane } from './lane.ts'
 import { type Heir, lookAtSlot, type SlotLook } from './orphan.ts'
+import type { SealFact } from './quarantine.ts'
 import type { ForwarderState } from './standing.ts'
 
 /** How often slots are looked at. A slot must stand still from one look to the next before its lock is tried. */
@@ -46,6 +47,7 @@ export type AdoptionMessage =
 export class Adopter {
   readonly #start: AdoptStart
   readonly #post: (message: AdoptionMessage) => void
+  readonly #seal: SealFact
   readonly #heir: Heir
   /** How each slot looked at the last look. */
   #marks = new Map<string, string>()
@@ -53,9 +55,10 @@ export class Adopter {
   readonly #finished = new Map<string, string>()
   #adopted: { readonly slot: string; readonly lanes: readonly Lane[] } | undefined
 
-  constructor(start: AdoptStart, post: (message: AdoptionMessage) => void) {
+  constructor(start: AdoptStart, post: (message: AdoptionMessage) => void, seal: SealFact) {
     this.#start = start
     this.#post = post
+    this.#seal = seal
     this.#heir = { deployment: start.deployment, names: start.destinations.map(nameOf) }
   }
 
@@ -134,7 +137,8 @@ export class Adopter {
     const end = durableEnd(readPresentControl(diskFiles, directory))
     const lanes: Lane[] = []
     const drain = async (options: DestinationOptions) => {
-      const lane = await openLane(destinationOfSlot(options, slot), { directory, durable: () => end }, () => {})
+      const spool = { directory, durable: () => end }
+      const lane = await openLane(destinationOfSlot(options, slot), spool, { seal: this.#seal })
       lanes.push(lane)
       await drainLane(lane, signal)
     }

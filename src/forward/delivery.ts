@@ -9,7 +9,11 @@ import type { DestinationOptions } from '../destination/destination.ts'
 import { errorText } from '../errors.ts'
 import { Positions } from '../spool/positions.ts'
 import { type AdoptedSlot, Adopter, type AdoptStart } from './adopt.ts'
-import { type Lane, nameOf, openLane, runLane } from './lane.ts'
+import type { AheadRecord } from './ahead.ts'
+import { type Lane, type LaneListener, nameOf, openLane, runLane } from './lane.ts'
+import type { QuarantineFact } from './quarantine.ts'
+import type { SealedRecord } from './quarantine-folder.ts'
+import { Sealing } from './sealing.ts'
 import type { ForwarderState } from './standing.ts'
 
 const reportMs = 1_000
@@ -24,16 +28,33 @@ export interface DeliveryStart {
 
 /** What the delivery thread is told. */
 export type DeliveryOrder =
-  /** `name`: of the one destination that is meant; absent for all. */
-  { readonly kind: 'flush'; readonly id: number; readonly name?: string | undefined } | { readonly kind: 'stop' }
+  | { readonly kind: 'flush'; readonly id: number; readonly only?: FlushOnly | undefined }
+  /** The answer to `quarantined`. */
+  | { readonly kind: 'sealed'; readonly id: number; readonly isSealed: boolean }
+  | { readonly kind: 'stop' }
+
+/** One destination, and the record that it shall have; without this, every destination is meant. */
+export interface FlushOnly {
+  readonly name: string
+  readonly record: SealedRecord
+}
+
+/**
+ * `confirmed`: every destination that was meant has what was durable at the order. `quarantined`: the record that was
+ * meant was refused for ever. `stopped`: a destination has stopped before.
+ */
+export type FlushOutcome = 'confirmed' | 'quarantined' | 'stopped'
 
 /** What it tells. */
 export type DeliveryMessage =
   | { readonly kind: 'states'; readonly states: readonly ForwarderState[]; readonly adopted?: AdoptedSlot | undefined }
   /** One destination began or ceased to fail. */
   | { readonly kind: 'changed'; readonly state: ForwarderState }
-  /** `isConfirmed`: every destination that was meant has what was durable at the order; false when one has stopped. */
-  | { readonly kind: 'flushed'; readonly id: number; readonly isConfirmed: boolean }
+  | { readonly kind: 'flushed'; readonly id: number; readonly outcome: FlushOutcome }
+  /** A destination is ahead of the stream being written. */
+  | { readonly kind: 'ahead'; readonly name: string; readonly found: AheadRecord }
+  /** Records were set aside: to be sealed, and answered when that is durable. */
+  | { readonly kind: 'quarantined'; readonly id: number; readonly fact: QuarantineFact }
   /** A forwarder stopped for good: its disk or its configuration failed. */
   | { readonly kind: 'failed'; readonly name: string; readonly reason: string }
   /** A slot lost its process, and its records are delivered from here. */
@@ -48,18 +69,21 @@ type Post = (message: DeliveryMessage) => void
 export async function runDelivery(start: DeliveryStart, port: MessagePort): Promise<void> {
   const post: Post = (message) => port.postMessage(message)
   const stopping = new AbortController()
-  const opened = await Promise.all(start.destinations.map((options) => openOwnLane(options, start, post)))
+  const sealing = new Sealing((id, fact) => post({ kind: 'quarantined', id, fact }))
+  const seal: LaneListener['seal'] = (fact, signal) => sealing.seal(fact, signal)
+  const opened = await Promise.all(start.destinations.map((options) => openOwnLane(options, start, { post, seal })))
   const lanes = opened.filter((lane) => lane !== undefined)
-  const adopter = start.adopt === undefined ? undefined : new Adopter(start.adopt, post)
+  const adopter = start.adopt === undefined ? undefined : new Adopter(start.adopt, post, seal)
   const tell = () => {
     post({ kind: 'states', states: lanes.map((lane) => lane.forwarder.state()), adopted: adopter?.adopted })
   }
   port.on('message', (order: DeliveryOrder) => {
     if (order.kind === 'stop') stopping.abort()
+    else if (order.kind === 'sealed') sealing.answer(order.id, order.isSealed)
     else {
-      void flush(lanes, order.name).then((isConfirmed) => {
+      void flush(lanes, order.only).then((outcome) => {
         tell()
-        post({ kind: 'flushed', id: order.id, isConfirmed })
+        post({ kind: 'flushed', id: order.id, outcome })
       })
     }
   })
@@ -72,14 +96,26 @@ export async function runDelivery(start: DeliveryStart, port: MessagePort): Prom
   port.close()
 }
 
-async function openOwnLane(options: DestinationOptions, start: DeliveryStart, post: Post): Promise<Lane | undefined> {
+async function openOwnLane(
+  options: DestinationOptions,
+  start: DeliveryStart,
+  { post, seal }: { post: Post; seal: LaneListener['seal'] },
+): Promise<Lane | undefined> {
   const { directory } = start
   const positions = new Positions(start.memory)
+  const name = nameOf(options)
   try {
-    const spool = { directory, durable: () => positions.durable() }
-    return await openLane(options, spool, (state) => post({ kind: 'changed', state }))
+    return await openLane(
+      options,
+      { directory, durable: () => positions.durable() },
+      {
+        changed: (state) => post({ kind: 'changed', state }),
+        ahead: (found) => post({ kind: 'ahead', name, found }),
+        seal,
+      },
+    )
   } catch (error) {
-    post({ kind: 'failed', name: nameOf(options), reason: errorText(error) })
+    post({ kind: 'failed', name, reason: errorText(error) })
     return undefined
   }
 }
@@ -93,8 +129,10 @@ async function runOwnLane(lane: Lane, signal: AbortSignal, post: Post): Promise<
 }
 
 /** Waits for all, or for the one of this name; one that has stopped does not hold the others. */
-async function flush(lanes: readonly Lane[], name: string | undefined): Promise<boolean> {
-  const meant = lanes.filter((lane) => name === undefined || lane.destination.name === name)
+async function flush(lanes: readonly Lane[], only: FlushOnly | undefined): Promise<FlushOutcome> {
+  const meant = lanes.filter((lane) => only === undefined || lane.destination.name === only.name)
   const settled = await Promise.allSettled(meant.map((lane) => lane.forwarder.flush()))
-  return settled.length > 0 && settled.every(({ status }) => status === 'fulfilled')
+  if (settled.length === 0 || settled.some(({ status }) => status === 'rejected')) return 'stopped'
+  const isQuarantined = only !== undefined && meant.some((lane) => lane.quarantine.holds(only.record))
+  return isQuarantined ? 'quarantined' : 'confirmed'
 }

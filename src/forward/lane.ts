@@ -7,7 +7,11 @@ import { createDestination } from '../destination/create.ts'
 import type { Destination, DestinationOptions } from '../destination/destination.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { SpoolEnd } from '../spool/positions.ts'
+import { type AheadRecord, watchAhead } from './ahead.ts'
 import { Forwarder } from './forwarder.ts'
+import { OwnStream } from './own-stream.ts'
+import { createQuarantine, type SealFact } from './quarantine.ts'
+import { QuarantineFolder } from './quarantine-folder.ts'
 import { SpoolSource } from './spool-source.ts'
 import type { ForwarderState } from './standing.ts'
 
@@ -17,10 +21,20 @@ export interface LaneSpool {
   readonly durable: () => SpoolEnd
 }
 
+/** Who hears of a lane, and seals for it. */
+export interface LaneListener {
+  changed?(state: ForwarderState): void
+  /** The destination is ahead of the stream being written; absent where nobody writes. */
+  ahead?(found: AheadRecord): void
+  readonly seal: SealFact
+}
+
 export interface Lane {
   readonly forwarder: Forwarder
   readonly destination: Destination
   readonly source: SpoolSource
+  /** What this destination refused for ever. */
+  readonly quarantine: QuarantineFolder
 }
 
 /** The durable name of a destination. */
@@ -29,14 +43,20 @@ export function nameOf(options: DestinationOptions): string {
 }
 
 /** Opens a lane; rejects for settings that cannot be meant and for a cursor that cannot be opened. */
-export async function openLane(
-  options: DestinationOptions,
-  spool: LaneSpool,
-  onStateChange: (state: ForwarderState) => void,
-): Promise<Lane> {
-  const destination = await createDestination(options)
-  const source = new SpoolSource({ files: diskFiles, name: nameOf(options), ...spool })
-  return { forwarder: new Forwarder({ destination, source, options, onStateChange }), destination, source }
+export async function openLane(options: DestinationOptions, spool: LaneSpool, listener: LaneListener): Promise<Lane> {
+  const name = nameOf(options)
+  const created = await createDestination(options)
+  const { ahead } = listener
+  const destination =
+    ahead === undefined
+      ? created
+      : watchAhead(created, new OwnStream(diskFiles, spool), (found) => ahead.call(listener, found))
+  const source = new SpoolSource({ files: diskFiles, name, ...spool })
+  const folder = new QuarantineFolder(diskFiles, spool.directory, name)
+  const quarantine = createQuarantine(name, folder, listener.seal)
+  const onStateChange = (state: ForwarderState) => listener.changed?.(state)
+  const forwarder = new Forwarder({ destination, source, quarantine, options, onStateChange })
+  return { forwarder, destination, source, quarantine: folder }
 }
 
 /** Delivers until the signal aborts, then releases everything. Rejects when the spool itself cannot be read. */

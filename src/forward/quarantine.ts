@@ -1,10 +1,13 @@
 /**
  * What the forwarder does with records that a destination refuses for ever: asks which they are, and has them set
- * aside. Forked so far: they contradict what the destination holds, and sending them again can never help. Where they
- * are kept is `quarantine-folder.ts`.
+ * aside. Forked so far: they contradict what the destination holds, and sending them again can never help. Always
+ * holds: they are durable in quarantine before that is sealed, and both before the cursor moves past them.
  */
 
+import { leafHash } from '../chain/hash.ts'
 import type { Delivery } from '../destination/destination.ts'
+import { errorCode, errorText } from '../errors.ts'
+import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
 
 /** Records of one stream, in order, that a destination can never take. */
@@ -42,4 +45,46 @@ export function findForks(
   const end = behind.findIndex((record, at) => record.stream !== fork.stream || record.sequence !== fork.sequence + at)
   const heldHash = forked?.index === from ? forked.heldHash : undefined
   return { from, run: { records: end < 0 ? behind : behind.slice(0, end), heldHash, reason } }
+}
+
+/** Where set-aside records are kept. */
+export interface QuarantineKeeper {
+  follows(record: StoredRecord): boolean
+  /** Durable on return. Throws what the disk throws. */
+  keep(run: ForkedRun): void
+}
+
+/** What is sealed as `audit.quarantined`: one fact a run, because an outage may leave very many forked records. */
+export interface QuarantineFact {
+  readonly stream: string
+  readonly details: JsonObject
+}
+
+/** Has a fact sealed; resolves to whether it is durable in the trail. False on abort. */
+export type SealFact = (fact: QuarantineFact, signal: AbortSignal) => Promise<boolean>
+
+/** The quarantine of the destination with this name. */
+export function createQuarantine(name: string, keeper: QuarantineKeeper, seal: SealFact): Quarantine {
+  return {
+    follows: (record) => keeper.follows(record),
+    async setAside(run, signal) {
+      try {
+        keeper.keep(run)
+      } catch (error) {
+        if (errorCode(error) === undefined) throw error
+        return `they cannot be set aside: ${errorText(error)}`
+      }
+      return (await seal(factOf(name, run), signal)) ? undefined : 'that they were set aside is not sealed yet'
+    },
+  }
+}
+
+function factOf(destination: string, { records, heldHash, reason }: ForkedRun): QuarantineFact {
+  const [first, last] = [records[0], records.at(-1)]
+  if (first === undefined || last === undefined) throw new RangeError('a run without records')
+  const { stream, sequence } = first
+  const held = heldHash === undefined ? {} : { held_hash: heldHash }
+  const rest = first === last ? {} : { to: last.sequence, to_hash: leafHash(last.bytes) }
+  const named = { stream, seq: sequence, hash: leafHash(first.bytes), ...rest, ...held }
+  return { stream, details: { destination, ...named, reason: `FORKED: ${reason}` } }
 }

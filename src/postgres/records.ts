@@ -121,6 +121,19 @@ export async function readHeads(client: Queryable): Promise<StreamHead[]> {
   }))
 }
 
+/** Where one stream ends in this database; `undefined` where it holds none of it. */
+export async function readHead(
+  client: Queryable,
+  stream: string,
+): Promise<{ sequence: number; hash: string | undefined } | undefined> {
+  const { rows } = await client.query<{ seq: string; hash: string | null }>(
+    `select seq, encode(hash, 'hex') as hash from audit.stream_head where stream = $1`,
+    [stream],
+  )
+  const [head] = rows
+  return head === undefined ? undefined : { sequence: Number(head.seq), hash: head.hash ?? undefined }
+}
+
 /**
  * Every record, or those of one stream, ordered by stream and sequence, in pages: memory does not grow with the
  * table, and no snapshot is held between pages. Rows that only a forger could have put there come too.

@@ -1,0 +1,97 @@
+/**
+ * What a trail does when a destination holds other records of its stream than it does: it begins a new stream, once,
+ * says so, and seals what delivery has set aside. Always holds: such a fact goes into the stream that follows, as long
+ * as one can begin, because in the forked one it would only be set aside itself.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ControlFact } from '../event/record.ts'
+import type { AheadRecord } from '../forward/ahead.ts'
+import type { QuarantineFact } from '../forward/quarantine.ts'
+import { announce } from './notice.ts'
+
+/** How long a fact waits for the next stream, in milliseconds, and how often it looks. */
+const leaving = { msMax: 1_000, lookMs: 10 }
+
+/** What is asked of the sealer. */
+export interface ForkSealer {
+  readonly head: { readonly stream: string; readonly sequence: number }
+  startStream(reason: 'ahead'): void
+  /** Goes over to the stream that was asked for, if it is ready. */
+  proceed(): void
+  sealFact(fact: ControlFact): boolean
+}
+
+export interface ForksParts {
+  readonly sealer: ForkSealer
+  /** Resolves when this record survives power loss. */
+  readonly durable: (record: { readonly stream: string; readonly sequence: number }) => Promise<void>
+  /** The end of the stream is sealed: nothing may follow it. */
+  readonly isClosing: () => boolean
+  readonly say?: (text: string) => void
+}
+
+export class Forks {
+  readonly #parts: ForksParts
+  readonly #say: (text: string) => void
+  /** Streams, and streams of destinations, that something was said about. */
+  readonly #said = new Set<string>()
+
+  constructor(parts: ForksParts) {
+    this.#parts = parts
+    this.#say = parts.say ?? announce
+  }
+
+  /** A destination is ahead of a stream; of one that has ended already it means nothing any more. */
+  hearAhead(name: string, found: AheadRecord): void {
+    const { sealer } = this.#parts
+    if (found.stream !== sealer.head.stream) return
+    this.#sayOnce(found.stream, aheadText(name, found))
+    sealer.startStream('ahead')
+  }
+
+  /** Seals that records were set aside; resolves to whether that is durable. */
+  async seal({ stream, details }: QuarantineFact): Promise<boolean> {
+    const { sealer, durable, isClosing } = this.#parts
+    await this.#leave(stream)
+    if (isClosing() || !sealer.sealFact({ type: 'audit.quarantined', details })) return false
+    const { destination, seq, to = seq } = details
+    const range = seq === to ? `record ${seq}` : `records ${seq} to ${to} and what follows`
+    const where = `quarantine/forked of the spool directory`
+    this.#sayOnce(
+      `${destination} ${stream}`,
+      `destination ${destination} holds others in the place of ${range} of stream ${stream}: nothing there was changed, ours lie in ${where}`,
+    )
+    const { head } = sealer
+    return durable(head).then(
+      () => true,
+      () => false, // the spool says itself why; delivery asks again
+    )
+  }
+
+  /** Out of this stream, if it is still written; a disk that has no room for the next stream is not waited for. */
+  async #leave(stream: string): Promise<void> {
+    const { sealer, isClosing } = this.#parts
+    for (let waitedMs = 0; waitedMs < leaving.msMax && !isClosing(); waitedMs += leaving.lookMs) {
+      if (sealer.head.stream !== stream) return
+      sealer.startStream('ahead')
+      sealer.proceed()
+      await sleep(leaving.lookMs, undefined, { ref: false })
+    }
+  }
+
+  #sayOnce(about: string, text: string): void {
+    if (this.#said.has(about)) return
+    this.#said.add(about)
+    this.#say(text)
+  }
+}
+
+function aheadText(name: string, { stream, sequence, own }: AheadRecord): string {
+  const held = sequence > own ? `record ${sequence} of stream ${stream}, of which this spool has ${own}` : undefined
+  return (
+    `destination ${name} holds ${held ?? `another record ${sequence} of stream ${stream} than this spool`}: the spool ` +
+    'was restored from an older copy, or a copy of it runs elsewhere. A new stream begins; records of this one that ' +
+    'contradict the destination are set aside (docs/operations.md)'
+  )
+}
