@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { type AuditOptions, createAudit } from '../../src/index.ts'
 import { diskFiles } from '../../src/spool/files.ts'
 import { viewSpool } from '../../src/spool/view.ts'
+import { recordsAt } from '../support/delivered.ts'
 import { type OtlpBackend, startOtlpBackend } from '../support/otlp-backend.ts'
 import { startCommand, startProgram } from '../support/program.ts'
 import { eventsIn, freshFolder, openAudit, recordsIn } from './opened.ts'
@@ -17,21 +18,8 @@ async function backendFor(t: TestContext): Promise<OtlpBackend> {
   return backend
 }
 
-/** Ids of the records in the requests, as often as they came. */
 function idsAt(backend: OtlpBackend): string[] {
-  return backend.requests.flatMap(({ body }) => {
-    const logs = JSON.parse(body.toString()) as OtlpLogs
-    const records = logs.resourceLogs.flatMap((one) => one.scopeLogs.flatMap((scope) => scope.logRecords))
-    return records.map((record) => (JSON.parse(record.body.stringValue) as { id: string }).id)
-  })
-}
-
-interface OtlpLogs {
-  readonly resourceLogs: readonly {
-    readonly scopeLogs: readonly {
-      readonly logRecords: readonly { readonly body: { readonly stringValue: string } }[]
-    }[]
-  }[]
+  return recordsAt(backend).map((record) => (JSON.parse(record) as { id: string }).id)
 }
 
 function otlp(endpoint: string): AuditOptions {

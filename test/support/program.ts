@@ -2,7 +2,6 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 
 /** What a program begins with: the library under test. */
@@ -28,8 +27,11 @@ export class Program {
     const { stdin, stdout, stderr } = this.#child
     if (stdin === null || stdout === null || stderr === null) throw new Error('no pipes')
     stdin.on('error', () => {}) // it may end before it has read
-    createInterface({ input: stdout }).on('line', (line) => {
-      this.lines.push(line)
+    let unfinished = ''
+    stdout.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (unfinished + text).split('\n')
+      unfinished = lines.pop() ?? ''
+      this.lines.push(...lines)
       this.#news.emit('news')
     })
     stderr.setEncoding('utf8').on('data', (text: string) => {
