@@ -4,6 +4,7 @@ import { statSync } from 'node:fs'
 import { AuditError } from '../errors.ts'
 import { cursorName, readCursor } from '../spool/cursor.ts'
 import { bootId, diskFiles } from '../spool/files.ts'
+import { spoolDirectories } from '../spool/instances.ts'
 import { inspectSpool } from '../spool/recover.ts'
 import { openReader } from '../spool/settle.ts'
 import { type SpoolView, viewSpool } from '../spool/view.ts'
@@ -49,9 +50,10 @@ const status: Command = {
   help: `Usage: otel-audit spool status DIR [--json]
 
 Shows stream, durable position and the cursor of each destination. Writes nothing and takes no lock.
+DIR may hold slots (instances: 'slots'): then each of them.
 
 Options:
-  --json      print one JSON object (type SpoolStatus)
+  --json      print one JSON object a spool, one line each (type SpoolStatus)
   -h, --help  show this
 
 Examples:
@@ -60,9 +62,11 @@ Examples:
 `,
   async run(argv, io) {
     const { directory, json } = readArguments(argv)
-    const report = statusOf(directory)
-    io.stdout.write(json ? `${JSON.stringify(report)}\n` : describeStatus(report))
-    return 0
+    return forEachSpool(directory, io, (spool) => {
+      const report = statusOf(spool)
+      io.stdout.write(json ? `${JSON.stringify(report)}\n` : describeStatus(report))
+      return 0
+    })
   },
 }
 
@@ -72,10 +76,11 @@ const check: Command = {
   help: `Usage: otel-audit spool check DIR [--json]
 
 Reads every frame of the spool and says what the next start would find. Writes nothing and takes no lock.
+DIR may hold slots (instances: 'slots'): then each of them.
 Exit code 0: whole. 1: damaged. 2: cannot be read at all.
 
 Options:
-  --json      print one JSON object (type SpoolCheck)
+  --json      print one JSON object a spool, one line each (type SpoolCheck)
   -h, --help  show this
 
 Examples:
@@ -84,9 +89,11 @@ Examples:
 `,
   async run(argv, io) {
     const { directory, json } = readArguments(argv)
-    const report = checkSpool(directory)
-    io.stdout.write(json ? `${JSON.stringify(report)}\n` : describeCheck(report))
-    return report.damage.length === 0 ? 0 : 1
+    return forEachSpool(directory, io, (spool) => {
+      const report = checkSpool(spool)
+      io.stdout.write(json ? `${JSON.stringify(report)}\n` : describeCheck(report))
+      return report.damage.length === 0 ? 0 : 1
+    })
   },
 }
 
@@ -96,7 +103,8 @@ const exportRecords: Command = {
   help: `Usage: otel-audit spool export DIR
 
 Prints every durable record, one line each, in order: the bytes that were sealed. Where no process writes the
-spool, it is recovered first, as the next start would do.
+spool, it is recovered first, as the next start would do. DIR may hold slots (instances: 'slots'): then one after
+the other.
 
 Options:
   -h, --help  show this
@@ -107,23 +115,45 @@ Examples:
 `,
   async run(argv, io) {
     const { directory } = readArguments(argv)
-    const reader = openReader(diskFiles, directory)
-    try {
-      for (;;) {
-        const records = reader.next({ records: 1_000, bytes: 2 ** 20 })
-        if (records.length === 0) return 0
-        await write(io, records.map((record) => `${record.bytes.toString()}\n`).join(''))
-      }
-    } finally {
-      reader.close()
-    }
+    // In order: the output is one text.
+    for (const spool of spoolDirectories(diskFiles, directory)) await exportSpool(spool, io)
+    return 0
   },
+}
+
+async function exportSpool(directory: string, io: CommandIo): Promise<void> {
+  const reader = openReader(diskFiles, directory)
+  try {
+    for (;;) {
+      const records = reader.next({ records: 1_000, bytes: 2 ** 20 })
+      if (records.length === 0) return
+      await write(io, records.map((record) => `${record.bytes.toString()}\n`).join(''))
+    }
+  } finally {
+    reader.close()
+  }
 }
 
 export const command: CommandGroup = {
   name: 'spool',
   summary: 'look into a spool: status, check, export',
   commands: [status, check, exportRecords],
+}
+
+/** Looks at each spool that a directory stands for; the worst exit code. A slot that cannot be read hides no other. */
+function forEachSpool(directory: string, io: CommandIo, look: (spool: string) => number): number {
+  const spools = spoolDirectories(diskFiles, directory)
+  if (spools.length === 1) return look(spools[0] ?? directory)
+  const codes = spools.map((spool) => {
+    try {
+      return look(spool)
+    } catch (error) {
+      if (!(error instanceof AuditError)) throw error
+      io.stderr.write(`${error.message}\n  ${error.hint}\n`)
+      return 2
+    }
+  })
+  return Math.max(...codes)
 }
 
 /** Waits for a slow reader, so that a large spool is never held in memory. */

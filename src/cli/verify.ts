@@ -9,7 +9,7 @@ import { monotonicMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { Finding, Report, SourceReport, StreamReport } from '../verify/report.ts'
 import { combineReports, findingsMax } from '../verify/report.ts'
-import { openSource } from '../verify/sources.ts'
+import { expandSource, openSource } from '../verify/sources.ts'
 import { verifySource } from '../verify/verify.ts'
 import { type Command, type CommandIo, parseOptions } from './command.ts'
 
@@ -18,7 +18,7 @@ const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--allow-unanch
 Verifies every copy of a trail on its own: each record against its hash, each hash against the next record, and all
 of them against the signed checkpoints. Needs no network but that of a database, and writes nothing.
 
-SOURCE is a spool directory, an NDJSON file, an OTLP JSON file of a collector, postgres://..., or - for standard
+SOURCE is a spool directory or one of slots, an NDJSON file, an OTLP JSON file of a collector, postgres://..., or - for standard
 input; its kind is found by looking.
 
 Options:
@@ -56,7 +56,7 @@ export const command: Command = {
       })
     const verifiers = values.vkey.flatMap(readVerifiers)
     const sources: SourceReport[] = []
-    for (const name of positionals) {
+    for (const name of positionals.flatMap(expandSource)) {
       const progress = values.json ? undefined : showProgress(io)
       sources.push(
         await verifyNamed(name, {

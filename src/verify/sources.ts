@@ -4,10 +4,12 @@
  * writes. What cannot be a source is `AuditError` SOURCE_UNREADABLE with the reason.
  */
 
-import { createReadStream } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AuditError, errorCode, errorText } from '../errors.ts'
+import { diskFiles } from '../spool/files.ts'
+import { spoolDirectories } from '../spool/instances.ts'
 import type { Source } from './source.ts'
 import { createNdjsonSource } from './sources/ndjson.ts'
 import { createOtlpSource } from './sources/otlp.ts'
@@ -15,6 +17,15 @@ import { createSpoolSource } from './sources/spool.ts'
 
 const chunkBytes = 256 * 1_024
 const chunked = { highWaterMark: chunkBytes }
+
+/** What one name stands for: each slot of a directory that holds slots (`instances: 'slots'`), else itself. */
+export function expandSource(text: string): string[] {
+  try {
+    return statSync(text, { throwIfNoEntry: false })?.isDirectory() ? spoolDirectories(diskFiles, text) : [text]
+  } catch {
+    return [text] // whoever opens it says why it cannot be read
+  }
+}
 
 /** Opens a source far enough to know its kind. Nothing is read in full before `read()`. */
 export async function openSource(text: string): Promise<Source> {
