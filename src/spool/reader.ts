@@ -12,15 +12,9 @@ import type { Files } from './files.ts'
 import { isBefore, segmentHeaderBytes } from './format.ts'
 import type { SpoolEnd } from './positions.ts'
 import { damaged, segmentPath } from './refusals.ts'
-import {
-  type FramePlace,
-  FrameReader,
-  type PathSegment,
-  type ReadPlace,
-  readPath,
-  readSegmentHeader,
-} from './segment.ts'
-import { decodeSegmentFrontier, type SegmentHeader } from './segment-header.ts'
+import { type FramePlace, FrameReader, type PathSegment, type ReadPlace, readPath } from './segment.ts'
+import type { SegmentHeader } from './segment-header.ts'
+import { readSegmentStart, type SegmentStart } from './segment-start.ts'
 
 interface Succession {
   readonly successor: PathSegment
@@ -45,6 +39,7 @@ export class SpoolReader {
   /** The last record that was returned, or that the cursor names. */
   #last: RecordNumber | undefined
   #hasSearched = false
+  #known: { readonly last: number; readonly path: readonly PathSegment[] } | undefined
 
   constructor(files: Files, directory: string, limit: () => SpoolEnd) {
     this.#files = files
@@ -117,8 +112,7 @@ export class SpoolReader {
       if (open === undefined) return undefined
       const limit = this.#limit()
       const { segment } = open.header
-      // A limit may fall back; and where another stream is about to begin it stays, but counts from 1.
-      if (!isBefore({ segment, offset: open.frames.place.offset }, limit)) return undefined
+      if (isBefore(limit, { segment, offset: open.frames.place.offset })) return undefined // a limit may fall back
       const atLimit = segment === limit.segment
       const frame = open.frames.next(atLimit ? limit.offset : this.#succession(open, limit).length)
       if (frame !== undefined) {
@@ -149,10 +143,10 @@ export class SpoolReader {
   #succession(open: OpenReader, limit: SpoolEnd): Succession {
     if (open.succession !== undefined) return open.succession
     const { segment } = open.header
-    const path = readPath(this.#files, this.#directory, { first: segment, last: limit.segment })
-    const [own, successor] = path
-    if (own?.header.segment !== segment || successor === undefined)
-      throw damaged(this.#directory, segment, 'no segment follows')
+    const path = this.#pathTo(limit.segment)
+    const index = path.findIndex((one) => one.header.segment === segment)
+    const [own, successor] = [path[index], path[index + 1]]
+    if (own === undefined || successor === undefined) throw damaged(this.#directory, segment, 'no segment follows')
     open.succession = { successor, length: own.length }
     return open.succession
   }
@@ -181,25 +175,24 @@ export class SpoolReader {
   }
 
   #enterAtStart(one: PathSegment | undefined): void {
-    this.#enter(one, undefined, one === undefined ? undefined : this.#start(one)?.base)
+    this.#enter(one, undefined, one === undefined ? undefined : this.#start(one).base)
   }
 
-  /** Number of a segment's first record and the CRC it links to, where the segment says so itself. */
-  #start({ header, crc }: PathSegment): { base: number; frameCrc: number } | undefined {
-    if (header.kind === 'explicit') return { base: header.base, frameCrc: crc }
-    return decodeSegmentFrontier(readSegmentHeader(this.#files, this.#directory, header.segment).bytes)
+  /** Number of a segment's first record and the CRC it links to. */
+  #start(one: PathSegment): SegmentStart {
+    return readSegmentStart(this.#files, this.#directory, one)
   }
 
   #firstLink(one: PathSegment): number {
-    const start = this.#start(one)
-    if (start !== undefined) return start.frameCrc
-    throw damaged(this.#directory, one.header.segment, 'its second header block is damaged or missing')
+    const { frameCrc } = this.#start(one)
+    if (frameCrc !== undefined) return frameCrc
+    throw damaged(this.#directory, one.header.segment, 'neither its second header block nor its first frame is whole')
   }
 
   /** Without a usable hint: the segment that holds the record, or begins behind it, read up to it. */
   #search(path: readonly PathSegment[], { stream, sequence }: RecordNumber): void {
     const mayHold = (one: PathSegment) =>
-      one.header.stream === stream && (this.#start(one)?.base ?? Number.POSITIVE_INFINITY) <= sequence + 1
+      one.header.stream === stream && (this.#start(one).base ?? Number.POSITIVE_INFINITY) <= sequence + 1
     const at = path.findLastIndex(mayHold)
     this.#enterAtStart(path[Math.max(0, at)]) // reclaimed, or another spool: from the oldest on
     while (at >= 0 && this.#expected !== undefined && this.#expected <= sequence) {
@@ -207,9 +200,21 @@ export class SpoolReader {
     }
   }
 
-  #path(): PathSegment[] {
+  #path(): readonly PathSegment[] {
+    this.#known = undefined
+    return this.#pathTo(this.#limit().segment)
+  }
+
+  /**
+   * All segments up to `last`. Kept until the limit lies in another segment: a drain would else read every header once
+   * for each segment. Recovery and a rescue end in a segment with a new number, so that what is kept stays true.
+   */
+  #pathTo(last: number): readonly PathSegment[] {
+    if (this.#known?.last === last) return this.#known.path
     const control = readControl(this.#files, this.#directory)
     if (control.kind !== 'state') return []
-    return readPath(this.#files, this.#directory, { first: control.state.firstSegment, last: this.#limit().segment })
+    const path = readPath(this.#files, this.#directory, { first: control.state.firstSegment, last })
+    this.#known = { last, path }
+    return path
   }
 }

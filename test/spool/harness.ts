@@ -59,12 +59,15 @@ export interface DrivenOptions extends RetentionStart {
   readonly files?: Files
   /** The disk as the application thread sees it. */
   readonly writerFiles?: Files
+  /** The disk as recovery sees it. */
+  readonly recoveryFiles?: Files
 }
 
 /** Opens as `Spool.open` does, without the lock and without threads. Dropping it is a SIGKILL. */
 export function openDriven(directory: string, options: DrivenOptions = {}): Driven {
   const { boot = 'boot-1', deployment = 'test', destinations, files = diskFiles, writerFiles = diskFiles } = options
-  const recovered = recoverSpool(diskFiles, { directory, deployment, bootId: boot, destinations })
+  const { recoveryFiles = diskFiles } = options
+  const recovered = recoverSpool(recoveryFiles, { directory, deployment, bootId: boot, destinations })
   const { state, segment, superseded } = recovered
   const positions = new Positions()
   positions.reset(state.watermark)

@@ -9,6 +9,7 @@ import { segmentName } from '../../src/spool/format.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
 import { slotBytes } from '../../src/spool/slots.ts'
 import { viewSpool } from '../../src/spool/view.ts'
+import { CraftedSpool, rot } from './crafted.ts'
 import { closeDriven, freshDirectory, names, openDriven, readNames } from './harness.ts'
 
 const most = { records: 1_000, bytes: 1_000_000 }
@@ -113,18 +114,6 @@ test('a limit that falls back, as when the published slot was read half-written,
   reader.close()
 })
 
-test('where another stream is about to begin, a reader of the one before only waits', (t) => {
-  const driven = openDriven(freshDirectory(t))
-  driven.append('a', 'b')
-  driven.syncer.cycle()
-  const limit = { ...driven.positions.durable() }
-  const reader = new SpoolReader(diskFiles, driven.directory, () => limit)
-  assert.equal(reader.next(most).length, 2)
-  limit.nextSequence = 1
-  assert.deepEqual(reader.next(most), [])
-  reader.close()
-})
-
 test('a hint into bytes that recovery has moved is not believed', (t) => {
   const directory = freshDirectory(t)
   const killed = openDriven(directory)
@@ -170,6 +159,24 @@ test('damage below the durable position stops a reader and names the place', (t)
   assert.throws(
     () => [reader.next({ records: 1, bytes: 1 }), reader.next(most), reader.next(most)],
     (error) => error instanceof AuditError && error.code === 'SPOOL_CORRUPT' && /sequence 2/.test(error.message),
+  )
+  reader.close()
+})
+
+test('a damaged second header block costs no record, in the oldest segment neither', (t) => {
+  const spool = new CraftedSpool(freshDirectory(t))
+  spool.add({ records: 5 }).add({ records: 5 }).add({ records: 5 })
+  const { watermark, stream } = spool.reclaim(2).settle()
+  for (const segment of [2, 3]) rot(spool.directory, segment, 512 + 10)
+  const reader = new SpoolReader(diskFiles, spool.directory, () => watermark)
+  const sequences = () => reader.next(most).map((record) => record.sequence)
+  assert.deepEqual(sequences(), [6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
+  reader.seek({ confirmed: { stream, sequence: 12 } })
+  assert.deepEqual(sequences(), [13, 14, 15])
+  rot(spool.directory, 2, 4_096 + 8)
+  assert.throws(
+    () => reader.seek({}),
+    (error) => error instanceof AuditError && error.code === 'SPOOL_CORRUPT',
   )
   reader.close()
 })
