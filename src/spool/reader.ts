@@ -112,7 +112,8 @@ export class SpoolReader {
       if (open === undefined) return undefined
       const limit = this.#limit()
       const { segment } = open.header
-      if (isBefore(limit, { segment, offset: open.frames.place.offset })) return undefined // a limit may fall back
+      // A limit may fall back; and where another stream is about to begin it stays, but counts from 1.
+      if (!isBefore({ segment, offset: open.frames.place.offset }, limit)) return undefined
       const atLimit = segment === limit.segment
       const frame = open.frames.next(atLimit ? limit.offset : this.#succession(open, limit).length)
       if (frame !== undefined) {

@@ -114,6 +114,18 @@ test('a limit that falls back, as when the published slot was read half-written,
   reader.close()
 })
 
+test('where another stream is about to begin, a reader of the one before only waits', (t) => {
+  const driven = openDriven(freshDirectory(t))
+  driven.append('a', 'b')
+  driven.syncer.cycle()
+  const limit = { ...driven.positions.durable() }
+  const reader = new SpoolReader(diskFiles, driven.directory, () => limit)
+  assert.equal(reader.next(most).length, 2)
+  limit.nextSequence = 1
+  assert.deepEqual(reader.next(most), [])
+  reader.close()
+})
+
 test('a hint into bytes that recovery has moved is not believed', (t) => {
   const directory = freshDirectory(t)
   const killed = openDriven(directory)
