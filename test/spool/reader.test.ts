@@ -6,6 +6,7 @@ import { AuditError } from '../../src/errors.ts'
 import { CursorFile, readCursor } from '../../src/spool/cursor.ts'
 import { diskFiles } from '../../src/spool/files.ts'
 import { segmentName } from '../../src/spool/format.ts'
+import { Handover } from '../../src/spool/handover.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
 import { slotBytes } from '../../src/spool/slots.ts'
 import { viewSpool } from '../../src/spool/view.ts'
@@ -124,6 +125,21 @@ test('where another stream is about to begin, a reader of the one before only wa
   limit.nextSequence = 1
   assert.deepEqual(reader.next(most), [])
   reader.close()
+})
+
+test('a damaged last record of a stream is named, although its successor is still empty', (t) => {
+  const driven = openDriven(freshDirectory(t))
+  driven.append('a', 'b')
+  driven.syncer.cycle()
+  const { offset } = driven.writer.end
+  new Handover(driven.positions.memory).wantStream('clock')
+  driven.syncer.cycle()
+  assert.ok(driven.writer.enterStream() !== undefined, 'the test changes streams')
+  driven.syncer.cycle()
+  assert.deepEqual(driven.durableNames(), ['a', 'b'])
+  const file = openSync(join(driven.directory, segmentName(1)), 'r+')
+  writeSync(file, Buffer.of(0), 0, 1, offset - 1)
+  assert.throws(() => driven.durableNames(), { code: 'SPOOL_CORRUPT' })
 })
 
 test('a hint into bytes that recovery has moved is not believed', (t) => {
