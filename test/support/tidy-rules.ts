@@ -51,7 +51,7 @@ const singleDoors: readonly SingleDoor[] = [
   {
     what: 'the file system',
     doors: [
-      /^src\/spool\/(files|lock)\.ts$/,
+      /^src\/spool\/(files|lock|uncached)\.ts$/,
       /^src\/chain\/keys\.ts$/,
       /^src\/audit\/(config|standard-error)\.ts$/,
       /^src\/postgres\/migrate\.ts$/,
