@@ -20,7 +20,7 @@ import type { AuditConfig } from './config.ts'
 import { type AuditContext, runInContext } from './context.ts'
 import { EventCounts } from './counts.ts'
 import { Destinations } from './destinations.ts'
-import { endTrail, syncAtExit } from './ending.ts'
+import { closeAtSignal, endTrail, syncAtExit } from './ending.ts'
 import { Forks } from './forks.ts'
 import { registerMetrics } from './metrics.ts'
 import { openingFacts } from './opening.ts'
@@ -53,7 +53,8 @@ export class Audit implements AsyncDisposable {
   readonly #spoolWatch = new SpoolWatch()
   readonly #removeMetrics: () => void
   readonly #releaseSync: () => void
-  readonly #forgetExit: () => void
+  /** How to stop listening to the process. */
+  readonly #endings: (() => void)[] = []
   #lastReceipt: Receipt | undefined
   /** What is emitted now may use the spool's reserve. */
   #isRequired = false
@@ -97,7 +98,8 @@ export class Audit implements AsyncDisposable {
     })
     this.loggerProvider = own.provider
     this.#logger = own.logger
-    this.#forgetExit = syncAtExit(spool)
+    this.#endings.push(syncAtExit(spool))
+    if (config.handleSignals) this.#endings.push(closeAtSignal(() => this.close()))
   }
 
   /**
@@ -225,7 +227,7 @@ export class Audit implements AsyncDisposable {
       timeoutMs: this.#config.closeTimeoutMs,
       releaseSync: this.#releaseSync,
     })
-    this.#forgetExit()
+    for (const forget of this.#endings) forget()
     await this.loggerProvider.shutdown()
     this.#removeMetrics()
   }

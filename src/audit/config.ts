@@ -84,6 +84,8 @@ export interface AuditOptions {
     | undefined
   /** How long `close` waits for destinations, in milliseconds. What is left is sent at the next start. Default: 5,000. */
   readonly closeTimeoutMs?: number | undefined
+  /** Close at SIGTERM, then let the signal end the process. Default: `false`, a library takes no signals. */
+  readonly handleSignals?: boolean | undefined
   /** URL of the module `otel-audit/worker`, where a bundler has moved it. */
   readonly workerUrl?: string | URL | undefined
 }
@@ -149,6 +151,7 @@ const schema = z.strictObject({
   delivery: z.literal('thread').optional(),
   metrics: z.strictObject({ registry: registry.optional(), actions: z.array(text).optional() }).optional(),
   closeTimeoutMs: z.int().min(0).optional(),
+  handleSignals: z.boolean().optional(),
   workerUrl: z.union([text, z.instanceof(URL)]).optional(),
 })
 
@@ -177,6 +180,7 @@ export interface AuditConfig {
   readonly isKeyDefault: boolean
   readonly destinations: readonly DestinationOptions[]
   readonly closeTimeoutMs: number
+  readonly handleSignals: boolean
   readonly workerUrl: string | URL | undefined
   readonly metrics: { readonly registry: MetricsRegistry | undefined; readonly actions: readonly string[] }
 }
@@ -209,6 +213,7 @@ export function readOptions(options: AuditOptions): AuditConfig {
     isKeyDefault: options.keys?.signingKeyFile === undefined,
     destinations,
     closeTimeoutMs: options.closeTimeoutMs ?? 5_000,
+    handleSignals: options.handleSignals ?? false,
     workerUrl: options.workerUrl,
     metrics: { registry: options.metrics?.registry, actions: options.metrics?.actions ?? [] },
   }

@@ -70,6 +70,27 @@ function syncAll(): void {
   }
 }
 
+const closers = new Set<() => void>()
+
+/**
+ * Ends a trail by `close` at SIGTERM; then the signal does what it does without us, unless somebody else listens to it
+ * and so decides. Returns how to take that back, which `close` does. Signals reach the main thread only.
+ */
+export function closeAtSignal(close: () => Promise<void>): () => void {
+  const onSignal = () => {
+    const isOursAlone = process.listenerCount('SIGTERM') === closers.size
+    void close().then(() => {
+      if (isOursAlone && closers.size === 0) process.kill(process.pid, 'SIGTERM')
+    })
+  }
+  closers.add(onSignal)
+  process.prependListener('SIGTERM', onSignal) // ahead of those that listen once, which go before they are called
+  return () => {
+    closers.delete(onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
 /** Whether the disk did its work in time; says so when it was not, and why when it failed. */
 async function inTime(limitMs: number, work: Promise<void>): Promise<boolean> {
   try {
