@@ -155,8 +155,11 @@ export class SpoolReader {
   #enterSuccessor(open: OpenReader, { successor, length }: Succession): void {
     const { offset, frameCrc } = open.frames.place
     if (length !== undefined && offset < length) throw this.#missing(open)
+    // A planned segment states no length, but once something in it is durable it says what it links to.
+    const isPlanned = successor.header.kind === 'planned'
+    if (isPlanned && (this.#start(successor)?.frameCrc ?? frameCrc) !== frameCrc) throw this.#missing(open)
     const expected = successor.header.stream === open.header.stream ? this.#expected : 1
-    const link = successor.header.kind === 'explicit' ? successor.crc : frameCrc
+    const link = isPlanned ? frameCrc : successor.crc
     this.#enter(successor, { offset: segmentHeaderBytes, frameNumber: 0, frameCrc: link }, expected)
   }
 
