@@ -192,7 +192,7 @@ export class Syncer {
   #lookAhead(): void {
     this.#durable.saveWhenDue()
     const isHalfFull = this.#durable.end.offset >= (this.#start.segmentBytesMax ?? segmentBytesMax) / 2
-    this.#spares.prepare(this.#checkpointer.stream, isHalfFull)
+    this.#spares.prepare(this.#checkpointer.stream, isHalfFull || this.#handover.isWanting)
   }
 
   #keepHouse(): void {

@@ -19,6 +19,8 @@ import { isNoSpace, SpoolRefusal } from './state.ts'
 import { Unsynced } from './unsynced.ts'
 
 const noAttachment = new Uint8Array(0)
+/** A full spool leaves its last segment when that holds more than this part of it: each leaving costs a header. */
+const leaveShare = 4
 
 export interface WriterStart {
   readonly directory: string
@@ -134,8 +136,17 @@ export class SpoolWriter {
   #wanting(message: string): SpoolRefusal {
     this.#isWanting = true
     this.#handover.setWanting(true)
+    if (this.#offset - segmentHeaderBytes > this.usedBytes / leaveShare) this.#leave()
     this.#positions.wake()
     return new SpoolRefusal('full', message)
+  }
+
+  /** The segment being written cannot be given back: where it holds much of what there is, goes over to the spare. */
+  #leave(): void {
+    if (!this.#handover.isSpareOffered || this.#handover.isStreamOffered) return
+    this.#offset = this.#positions.beginAppend(this.end)
+    this.#roll()
+    this.#positions.endAppend(this.end)
   }
 
   #tooMuchUnsynced(length: number): boolean {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import type { AuditOptions } from '../../src/index.ts'
+import { Spool } from '../../src/spool/spool.ts'
 import { answer, type OtlpBackend, startOtlpBackend } from '../support/otlp-backend.ts'
 import type { Filled } from './filling.ts'
 import { freshFolder, openAudit, type RecordJson, recordsIn } from './opened.ts'
@@ -124,6 +126,27 @@ test('that it is full and that it takes records again is said on standard error,
   assert.equal(changes.length, 2, changes.join('\n'))
   assert.match(changes[0] ?? '', /is full .*events go to standard error; .*destinations .*spool\.bytesMax/)
   assert.match(changes[1] ?? '', /takes records again$/)
+})
+
+test('while the destination keeps up, a full spool slows the application down and nothing goes to standard error', async (t) => {
+  const folder = freshFolder(t)
+  const waitForRoom = t.mock.method(Spool.prototype, 'waitForRoom')
+  const path = join(folder, 'trail.ndjson')
+  const audit = openAudit(folder, {
+    spool: { directory: join(folder, 'spool'), ...small, blockMsMax: 10_000 },
+    destinations: [{ type: 'file', path, flushIntervalMs: 0 }],
+    closeTimeoutMs: 20_000,
+  })
+  const count = 600
+  for (let at = 0; at < count; at += 1) audit.emit({ action: `e${at}`, details: { pad: 'x'.repeat(2_000) } })
+  assert.equal(audit.state.emergencies, 0)
+  assert.ok(waitForRoom.mock.callCount() > 0, 'it was full')
+  await audit.close()
+  const delivered = readFileSync(path, 'utf8').match(/"action":"e\d+"/g)
+  assert.deepEqual(
+    delivered,
+    Array.from({ length: count }, (_, at) => `"action":"e${at}"`),
+  )
 })
 
 test('onFull refuse: no event waits', async (t) => {

@@ -148,6 +148,44 @@ test('a full spool refuses events, lets important records into the reserve, and 
   assert.deepEqual(states, ['full', 'ok'])
 })
 
+test('a spool that is full with one segment leaves it, so that it can be given back, and leaves no other for it', (t) => {
+  const limits = { segmentBytesMax: 16_384, bytesMax: 60_000, reserveBytes: 8_192, destinations: ['a'] }
+  const driven = openDriven(freshDirectory(t), limits)
+  const append = () => driven.writer.append(recordText('x', 1_000), { flags: 0 })
+  let taken = 0
+  assert.throws(() => {
+    for (; taken < 1_000; taken += 1) append() // the sync thread has not run: there is no other segment to go on in
+  }, SpoolRefusal)
+  assert.equal(segments(driven).length, 1)
+  for (let round = 0; round < 5; round += 1) {
+    keepHouse(driven)
+    assert.throws(append, SpoolRefusal)
+  }
+  assert.ok(segments(driven).length <= 3, 'the one that was left, the one being written, and a spare')
+  confirm(driven, 'a', taken)
+  keepHouse(driven)
+  append()
+  driven.syncer.cycle()
+  assert.equal(driven.positions.durable().nextSequence, taken + 2)
+})
+
+test('on a disk that is short, also a segment that is not full is left and given back', (t) => {
+  let freeBytes = 1_000_000
+  const files = { ...diskFiles, freeBytes: () => freeBytes }
+  const driven = openDriven(freshDirectory(t), { files, reserveBytes: 10_000, destinations: ['a'] })
+  for (const name of names(0, 50)) driven.append(name)
+  driven.syncer.cycle()
+  freeBytes = 9_999
+  keepHouse(driven)
+  for (let round = 0; round < 3; round += 1) {
+    assert.throws(() => driven.append('refused'), SpoolRefusal)
+    keepHouse(driven)
+  }
+  confirm(driven, 'a', 50)
+  keepHouse(driven)
+  assert.ok(!segments(driven).includes('seg-00000001.wal'), 'it is what took the room')
+})
+
 test('a disk with less than the reserve left counts as full', (t) => {
   let freeBytes = 1_000_000
   const files = { ...diskFiles, freeBytes: () => freeBytes }
