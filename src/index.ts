@@ -31,6 +31,7 @@ export type {
   Target,
   TraceReference,
 } from './event/event.ts'
+export type { AdoptedSlot } from './forward/adopt.ts'
 export type { ForwarderState } from './forward/standing.ts'
 export type { Level } from './policy/level.ts'
 export type { Finding, Report, SourceReport, StreamReport, Verdict } from './verify/report.ts'

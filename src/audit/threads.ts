@@ -26,9 +26,10 @@ export function workerModule(given: string | URL | undefined): URL {
 
 function startWorker(url: URL, role: WorkerRole): Worker {
   const env = { ...process.env, NODE_OPTIONS: '' }
-  // Descriptors are the process's: the sync thread opens the segment that the application thread writes.
-  const options = { workerData: role, execArgv: [], env, name: `otel-audit ${role.role}`, trackUnmanagedFds: false }
-  return new Worker(url, options)
+  // The sync thread opens segments that the application thread writes: its end must not close them. What the delivery
+  // thread holds is its own, the lock of an adopted slot above all, and goes with it.
+  const trackUnmanagedFds = role.role === 'deliver'
+  return new Worker(url, { workerData: role, execArgv: [], env, name: `otel-audit ${role.role}`, trackUnmanagedFds })
 }
 
 /** Starts the sync thread of a spool; what it says goes to the spool. */

@@ -4,13 +4,14 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { type Audit, AuditError, type AuditOptions } from '../../src/index.ts'
 import { diskFiles } from '../../src/spool/files.ts'
 import { isLocked } from '../../src/spool/lock.ts'
 import { viewSpool } from '../../src/spool/view.ts'
 import { recordsAt } from '../support/delivered.ts'
 import { startOtlpBackend } from '../support/otlp-backend.ts'
-import { startProgram } from '../support/program.ts'
+import { importAudit, startProgram } from '../support/program.ts'
 import { freshFolder, openAudit } from './opened.ts'
 
 const parentOf = (folder: string) => join(folder, 'spools')
@@ -121,4 +122,25 @@ test('a slot whose process was killed is drained by another, which says so and l
   const view = viewSpool(diskFiles, join(parentOf(folder), 'slot-0002'))
   assert.equal(view.state.clean, false, 'whoever takes it next seals that its process crashed')
   assert.equal(openSlot(folder, { destinations }).state.slot, 'slot-0002')
+})
+
+test('the end of a thread that adopts frees the adopted slot too', async (t) => {
+  const folder = freshFolder(t)
+  const backend = await startOtlpBackend(() => {}) // takes requests and never answers
+  t.after(() => backend.close())
+  const otlp = { type: 'otlp', endpoint: backend.url, protocol: 'http/json' }
+  const trail = `const audit = createAudit({ service: 'billing', policy: { level: 'all' }, destinations: [${JSON.stringify(otlp)}],
+    spool: { directory: ${JSON.stringify(parentOf(folder))}, instances: 'slots' } })
+    import { parentPort } from 'node:worker_threads'
+    const look = setInterval(() => audit.state.adopted && parentPort.postMessage(audit.state.adopted.slot), 20)`
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(importAudit + trail)}`))
+  t.after(() => worker.terminate())
+  while (!isLocked(join(parentOf(folder), 'slot-0001'))) await new Promise((resolve) => setTimeout(resolve, 20))
+  await leaveOrphan(t, folder, `destinations: [${JSON.stringify({ ...otlp, endpoint: 'http://127.0.0.1:9' })}]`)
+  const adopted = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+  assert.equal(adopted, 'slot-0002')
+  assert.equal(isLocked(join(parentOf(folder), 'slot-0002')), true)
+  await worker.terminate()
+  assert.equal(isLocked(join(parentOf(folder), 'slot-0001')), false)
+  assert.equal(isLocked(join(parentOf(folder), 'slot-0002')), false)
 })
