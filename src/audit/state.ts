@@ -55,7 +55,7 @@ export interface SpoolReading {
 export function reasonsAgainst({ state, directory, reason, bytes, bytesMax }: SpoolReading): string[] {
   if (state === 'closed') return ['audit is closed']
   if (state === 'failed') return [`spool ${directory} has failed: ${reason}`]
-  if (state === 'full') return [`spool ${directory} is full: ${bytes} bytes of spool.bytesMax ${bytesMax} (${reason})`]
+  if (state === 'full') return [`spool ${directory} is full: ${bytes} bytes of spool.bytesMax ${bytesMax}`]
   return []
 }
 
@@ -95,18 +95,19 @@ export class SpoolWatch {
 
 function changeText(before: SpoolState, { state, directory, reason, bytes, bytesMax }: SpoolReading): string {
   const spool = `spool ${directory}`
+  const why = reason === '' ? '' : ` (${reason})` // its words may come later than its state
   if (state === 'full') {
     return (
-      `${spool} is full (${reason}; ${bytes} bytes of spool.bytesMax ${bytesMax}): events go to standard error; ` +
+      `${spool} is full${why}: ${bytes} bytes of spool.bytesMax ${bytesMax}; what finds no room goes to standard error; ` +
       'mend the destinations that do not confirm, raise spool.bytesMax, or make room on its disk'
     )
   }
   if (state === 'failing') {
-    return `${spool}: its disk refused a write or a sync (${reason}); what is not durable is being written anew; look at the disk`
+    return `${spool}: its disk refused a write or a sync${why}; what is not durable is being written anew; look at the disk`
   }
   if (state === 'failed') {
     return (
-      `${spool} has failed (${reason}): events go to standard error until its disk heals; ` +
+      `${spool} has failed${why}: events go to standard error until its disk heals; ` +
       'look at the disk, then run otel-audit spool check'
     )
   }

@@ -124,7 +124,7 @@ test('that it is full and that it takes records again is said on standard error,
   })
   const changes = notices.filter((line) => line.startsWith('otel-audit: spool ') && !line.includes('is filling'))
   assert.equal(changes.length, 2, changes.join('\n'))
-  assert.match(changes[0] ?? '', /is full .*events go to standard error; .*destinations .*spool\.bytesMax/)
+  assert.match(changes[0] ?? '', /is full.* \d+ bytes of spool\.bytesMax 262144; .*destinations that do not confirm/)
   assert.match(changes[1] ?? '', /takes records again$/)
 })
 

@@ -25,7 +25,7 @@ test('each change of state is one line that names the cause and what to do, and 
   const expected = [
     /^spool d: its disk refused a write or a sync \(EIO: .*\); .*written anew; look at the disk$/,
     /^spool d: its disk works again$/,
-    /^spool d is full \(EIO: .*100 bytes of spool\.bytesMax 1000\): events go to standard error; .*raise spool\.bytesMax/,
+    /^spool d is full \(EIO: .*\): 100 bytes of spool\.bytesMax 1000; .*goes to standard error; .*raise spool\.bytesMax/,
     /^spool d takes records again$/,
     /^spool d: its disk refused/,
     /^spool d has failed \(EIO: .*\): .*until its disk heals; .*otel-audit spool check$/,
@@ -56,7 +56,7 @@ test('not ready: full, failed and closed, each with its reason; a spool that fai
   assert.deepEqual(reasons, [
     [],
     [],
-    ['spool d is full: 100 bytes of spool.bytesMax 1000 (EIO: the disk says no)'],
+    ['spool d is full: 100 bytes of spool.bytesMax 1000'],
     ['spool d has failed: EIO: the disk says no'],
     ['audit is closed'],
   ])
