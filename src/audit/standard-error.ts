@@ -73,16 +73,17 @@ function tryWrite(line: Buffer): number {
 }
 
 /**
- * A pipe is opened anew, so that our writes do not block although the rest of the process's may. A file shares its
- * position, and a terminal keeps up. A socket cannot be opened: looking at `process.stderr` makes it not block.
+ * A pipe is opened anew, so that our writes do not block although the rest of the process's may. Where that cannot be
+ * (a socket, or another user's pipe), looking at `process.stderr` has Node make it not block, as its first use would.
+ * A file must not be opened anew, because its position is shared, and a terminal keeps up.
  */
 function openOutput(): number {
   const status = fs.fstatSync(standardError)
-  if (status.isSocket()) void process.stderr
-  if (!status.isFIFO()) return standardError
+  if (!status.isFIFO() && !status.isSocket()) return standardError
   try {
     return fs.openSync('/dev/fd/2', fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)
   } catch {
-    return standardError // no /dev/fd, or not ours to open: then a stalled reader blocks
+    void process.stderr
+    return standardError
   }
 }
