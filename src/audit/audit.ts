@@ -163,7 +163,7 @@ export class Audit implements AsyncDisposable {
       bytesMax: reading.bytesMax,
       stream: head.stream,
       sequence: head.sequence,
-      durable: this.#spool.positions.durable().nextSequence - 1,
+      durable: this.#spool.durableSequence,
       emergencies,
       destinations: this.#destinations.states,
       slot: this.#slot,

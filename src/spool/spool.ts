@@ -34,6 +34,7 @@ export class Spool {
   readonly #writer: SpoolWriter
   readonly #options: SpoolOptions
   #stream: string
+  #streamSegment = 0
   #isStreamWanted = false
   readonly #waiters = new Waiters()
   #thread: SyncThread | undefined
@@ -195,19 +196,26 @@ export class Spool {
     this.#isStreamWanted = false
     this.#resolveWaiters(Number.POSITIVE_INFINITY)
     this.#stream = stream
+    this.#streamSegment = this.#writer.end.segment
     return stream
+  }
+
+  /** The last durable record of this stream: 0 while the durable end still lies in the one before. */
+  get durableSequence(): number {
+    const { segment, nextSequence } = this.positions.durable()
+    return segment < this.#streamSegment ? 0 : nextSequence - 1
   }
 
   /** Resolves when the record survives power loss; rejects with `SPOOL_FAILED` when the disk fails or the spool has stopped. */
   durable({ stream, sequence }: RecordPlace): Promise<void> {
     // A stream before this one was durable to its end when this one began.
-    if (stream !== this.#stream || this.positions.durable().nextSequence > sequence) return Promise.resolve()
+    if (stream !== this.#stream || this.durableSequence >= sequence) return Promise.resolve()
     if (this.state === 'failed') return Promise.reject(this.#failure ?? diskFailed(this.directory, this.#reason))
     const isFirst = this.#waiters.isEmpty
     const waiting = this.#waiters.add(sequence)
     if (!isFirst) return waiting // the flag is up already, and every credit is told
     this.#setBusy()
-    this.#resolveWaiters(this.positions.durable().nextSequence) // it may have been credited before the flag was up
+    this.#resolveWaiters(this.durableSequence + 1) // it may have been credited before the flag was up
     return waiting
   }
 

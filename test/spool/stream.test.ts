@@ -5,7 +5,9 @@ import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { Handover } from '../../src/spool/handover.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
 import { recoverSpool } from '../../src/spool/recover.ts'
-import { copyOf, type Driven, freshDirectory, names, openDriven } from './harness.ts'
+import { Spool } from '../../src/spool/spool.ts'
+import { Syncer } from '../../src/spool/syncer.ts'
+import { copyOf, type Driven, freshDirectory, names, openDriven, recordText, signer } from './harness.ts'
 
 let atMs = 0
 useClocks({ monotonicMs: () => atMs })
@@ -48,6 +50,29 @@ test('another stream begins while running: numbered from 1, in order behind the 
   const again = openDriven(driven.directory)
   assert.equal(again.recovered.state.stream, stream)
   assert.deepEqual(again.durableNames(), ['a', 'b', 'c', 'd', 'e'])
+})
+
+test('a record of another stream is durable when it is, and not because the one before had as many', async (t) => {
+  const spool = Spool.open({ directory: freshDirectory(t), deployment: 'test' })
+  t.after(() => spool.abandon())
+  const syncer = new Syncer(diskFiles, spool.syncerStart(), { signer, post: (message) => spool.receive(message) })
+  spool.attach({ setReferenced() {} }, { checkpoint() {}, changed() {} })
+  for (const name of ['a', 'b', 'c']) spool.append(recordText(name), {})
+  syncer.cycle()
+  spool.startStream('ahead')
+  syncer.cycle()
+  const stream = spool.enterStream() ?? ''
+  spool.append(recordText('d'), {})
+  assert.equal(spool.durableSequence, 0)
+  let isDurable = false
+  const durable = spool.durable({ stream, sequence: 1 }).then(() => {
+    isDurable = true
+  })
+  await new Promise(setImmediate)
+  assert.equal(isDurable, false)
+  syncer.cycle()
+  await durable
+  assert.equal(spool.durableSequence, 1)
 })
 
 test('no stream begins before everything in the one before is durable', (t) => {
