@@ -10,7 +10,10 @@ export type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } fro
 export type { AuditSpoolState, AuditState } from './audit/state.ts'
 export type { KeyReport } from './cli/key.ts'
 export type { MigrateReport } from './cli/migrate.ts'
-export type { SpoolCheck, SpoolStatus } from './cli/spool.ts'
+export type { SpoolCheck, SpoolFinding } from './cli/spool-check.ts'
+export type { SpoolDestinations } from './cli/spool-destination.ts'
+export type { SpoolRepair } from './cli/spool-repair.ts'
+export type { SpoolDestination, SpoolStatus } from './cli/spool-status.ts'
 export type {
   DestinationOptions,
   FileDestinationOptions,

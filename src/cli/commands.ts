@@ -14,7 +14,11 @@ export interface CommandRow {
 
 export const commands: readonly CommandRow[] = [
   { name: 'verify', summary: 'verify copies of a trail, offline', load: () => import('./verify.ts') },
-  { name: 'spool', summary: 'look into a spool: status, check, export', load: () => import('./spool.ts') },
+  {
+    name: 'spool',
+    summary: 'look into a spool, export its records, repair it: status, check, export, repair, destination',
+    load: () => import('./spool.ts'),
+  },
   {
     name: 'migrate',
     summary: 'create or update the schema of a PostgreSQL database',

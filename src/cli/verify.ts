@@ -5,13 +5,13 @@
 
 import { readFileSync } from 'node:fs'
 import { type NoteRefusal, parseVerifierKey, type Verifier } from '../chain/note.ts'
-import { monotonicMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { Finding, Report, SourceReport, StreamReport } from '../verify/report.ts'
 import { combineReports, findingsMax } from '../verify/report.ts'
 import { expandSource, openSource } from '../verify/sources.ts'
 import { verifySource } from '../verify/verify.ts'
-import { type Command, type CommandIo, parseOptions } from './command.ts'
+import { type Command, parseOptions } from './command.ts'
+import { startProgress } from './progress.ts'
 
 const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--allow-unanchored] [--allow-partial] [--json]
 
@@ -57,13 +57,13 @@ export const command: Command = {
     const verifiers = values.vkey.flatMap(readVerifiers)
     const sources: SourceReport[] = []
     for (const name of positionals.flatMap(expandSource)) {
-      const progress = values.json ? undefined : showProgress(io)
+      const progress = values.json ? undefined : startProgress(io)
       sources.push(
         await verifyNamed(name, {
           verifiers,
           allowUnanchored: values['allow-unanchored'],
           allowPartial: values['allow-partial'],
-          onProgress: progress?.show,
+          onProgress: ({ source, records }) => progress?.show(`${printable(source)}: ${formatCount(records)} records`),
         }),
       )
       progress?.clear()
@@ -115,29 +115,6 @@ function readKeyFile(path: string, literal: NoteRefusal): string {
 function badKey(given: string, reason: string, cause?: unknown): AuditError {
   const hint = 'give a verifier key or its file, as "otel-audit key public" prints it'
   return new AuditError('INVALID_OPTION', `--vkey ${given}: ${reason}`, { setting: '--vkey', hint, cause })
-}
-
-const quietMs = 1_000
-const redrawMs = 200
-
-/** A line on a terminal for whatever takes longer than a second. */
-function showProgress({ stderr }: CommandIo): {
-  show: (progress: { source: string; records: number }) => void
-  clear: () => void
-} {
-  let drawnAt = monotonicMs() + quietMs - redrawMs
-  let isDrawn = false
-  return {
-    show: ({ source, records }) => {
-      if (stderr.isTTY !== true || monotonicMs() - drawnAt < redrawMs) return
-      drawnAt = monotonicMs()
-      isDrawn = true
-      stderr.write(`\r\x1b[K${printable(source)}: ${formatCount(records)} records …`)
-    },
-    clear: () => {
-      if (isDrawn) stderr.write('\r\x1b[K')
-    },
-  }
 }
 
 function formatReport(report: Report, hasKeys: boolean): string {

@@ -9,7 +9,7 @@ import { AuditError } from '../errors.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { Files } from './files.ts'
 import { isBefore, type SpoolPosition } from './format.ts'
-import { placeOf, type SpoolPlace } from './guard.ts'
+import { hasMoved, placeOf, type SpoolPlace } from './guard.ts'
 import { controlDamaged, controlPath, noSpool } from './refusals.ts'
 import type { OpenDirectory } from './segment.ts'
 import { encodeSlot, newest, readSlot, slotBytes } from './slots.ts'
@@ -106,6 +106,21 @@ export function readControl(files: Files, directory: string): ControlReading {
   }
 }
 
+/** Which of the two slots of the state hold something that cannot be read: a crash leaves at most one. */
+export function damagedSlots(files: Files, directory: string): number[] {
+  const path = controlPath(directory)
+  const file = files.open(path, 'read')
+  try {
+    return [0, 1].filter((index) => {
+      const bytes = Buffer.alloc(slotBytes)
+      files.read(file, bytes, index * slotBytes)
+      return bytes.some((byte) => byte !== 0) && readSlot(files, { file, path }, index) === undefined
+    })
+  } finally {
+    files.close(file)
+  }
+}
+
 /** Reads control where a spool must be. Throws `SOURCE_UNREADABLE`, `SPOOL_CORRUPT` or `SPOOL_VERSION`. */
 export function readPresentControl(files: Files, directory: string): Extract<ControlReading, { kind: 'state' }> {
   const control = readControl(files, directory)
@@ -129,6 +144,8 @@ export interface ControlContents {
   readonly published?: Published | undefined
   /** The machine that writes it. */
   readonly machine: string
+  /** The spool was found elsewhere than it was written, and nothing has come of it yet: leaves the old place. */
+  readonly keepsPlace?: boolean | undefined
 }
 
 /**
@@ -143,7 +160,7 @@ export function replaceControl(files: Files, directory: OpenDirectory, contents:
   let { state } = contents
   try {
     const place = placeOf(files, { directory: directory.path, control: temporary, machine: contents.machine })
-    state = { ...state, place }
+    if (contents.keepsPlace !== true) state = { ...state, place }
     const { segment, offset, nextSequence } = state.watermark
     const published = contents.published ?? { segment, offset, nextSequence, epoch: state.epoch }
     files.write(file, Buffer.alloc(slotCount * slotBytes), 0) // every slot has its room: a save needs none on a full disk
@@ -159,8 +176,11 @@ export function replaceControl(files: Files, directory: OpenDirectory, contents:
   return state
 }
 
-/** What is waiting to be sealed, and the names of destinations, must leave room for positions to grow. */
-function checkRoom(state: ControlState): void {
+/**
+ * Throws `INVALID_OPTION` for a state that control has no room for: facts to be sealed, and the names of destinations,
+ * must leave some for positions to grow.
+ */
+export function checkRoom(state: Omit<ControlState, 'watermark'> & { watermark?: Watermark }): void {
   const bytes = Buffer.byteLength(JSON.stringify({ ...state, place: undefined }))
   if (bytes <= controlBytesMax) return
   const [names, facts] = [state.destinations?.length ?? 0, state.facts?.length ?? 0]
@@ -172,6 +192,21 @@ function checkRoom(state: ControlState): void {
       hint: 'Give destinations shorter names, drop those that are gone, or start the program once, so that it seals the facts.',
     },
   )
+}
+
+/**
+ * Changes what control says while no writer lives: for the holder of the lock. The durable position stays as told, and
+ * a copy stays known as one. Throws as `readPresentControl` and `replaceControl` do.
+ */
+export function amendControl(
+  files: Files,
+  directory: OpenDirectory,
+  { machine, change }: { machine: string; change: (state: ControlState) => ControlState },
+): ControlState {
+  const { state, published } = readPresentControl(files, directory.path)
+  const found = placeOf(files, { directory: directory.path, control: controlPath(directory.path), machine })
+  const keepsPlace = hasMoved(state.place, found)
+  return replaceControl(files, directory, { state: change(state), published, machine, keepsPlace })
 }
 
 /** The slot of the suppression counts, as it stands. */

@@ -200,7 +200,12 @@ export class SpoolReader {
     const at = path.findLastIndex(mayHold)
     this.#enterAtStart(path[Math.max(0, at)]) // reclaimed, or another spool: from the oldest on
     while (at >= 0 && this.#expected !== undefined && this.#expected <= sequence) {
-      if (this.#read()?.stream !== stream) break
+      const record = this.#read()
+      if (record?.stream === stream) continue
+      // The stream ends before it here (an accepted loss): what was read is the first record behind, still to be given.
+      const entered = path.find((one) => one.header.segment === this.#open?.header.segment)
+      if (record !== undefined) this.#enterAtStart(entered)
+      return
     }
   }
 

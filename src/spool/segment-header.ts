@@ -59,6 +59,11 @@ export function headerCrc(header: Buffer): number {
   return header.readUInt32LE(508)
 }
 
+/** Whether the checksum of a header matches, whatever its format version: else the version itself may be damage. */
+export function isHeaderWhole(bytes: Buffer): boolean {
+  return bytes.length >= sectorBytes && headerCrc(bytes) === crc32(bytes.subarray(0, 508))
+}
+
 /** A header, with the CRC that its first frame links to; or why it is none. */
 export type DecodedSegmentHeader =
   | { readonly ok: true; readonly header: SegmentHeader; readonly crc: number }

@@ -7,12 +7,11 @@
 import type { StoredRecord } from '../event/record.ts'
 import { type ControlState, durableEnd, type Published, readPresentControl } from './control.ts'
 import type { Files } from './files.ts'
-import { decodeFrame, isBefore, type SpoolPosition, segmentHeaderBytes } from './format.ts'
+import { isBefore, type SpoolPosition, segmentHeaderBytes } from './format.ts'
+import { findFrames } from './frame-search.ts'
 import { isLocked } from './lock.ts'
 import { segmentPath } from './refusals.ts'
 import { listSegments, type PathSegment, readPath } from './segment.ts'
-
-const readBytes = 1024 * 1024
 
 /** A frame as found: a record, or the bytes of one whose checksum does not match. */
 export interface ViewedRecord extends StoredRecord {
@@ -61,37 +60,19 @@ function* walk(
   }
 }
 
-type Found = Omit<ViewedRecord, 'segment' | 'durable'>
-
 /** Every frame of the segment whose header is valid, at any aligned place; links are the verifier's business. */
 function* walkSegment(
   files: Files,
   { path, salt, stream, limit }: { path: string; salt: number; stream: string; limit: number | undefined },
-): Generator<Found> {
+): Generator<Omit<ViewedRecord, 'segment' | 'durable'>> {
   const file = files.open(path, 'read')
   try {
-    const size = Math.min(files.size(file), limit ?? Number.MAX_SAFE_INTEGER)
-    let buffer: Buffer = Buffer.alloc(0)
-    let start = segmentHeaderBytes
-    for (let offset = segmentHeaderBytes; offset < size; ) {
-      let reading = decodeFrame(buffer, offset - start, salt)
-      const end = start + buffer.length
-      if (end < size && (reading.kind === 'partial' || (reading.kind === 'none' && offset + 64 > end))) {
-        const fresh = Buffer.allocUnsafeSlow(Math.min(readBytes, size - offset))
-        buffer = fresh.subarray(0, files.read(file, fresh, offset))
-        start = offset
-        reading = decodeFrame(buffer, 0, salt)
-      }
-      if (reading.kind === 'frame') {
-        yield { stream, sequence: reading.frame.sequence, bytes: reading.frame.record, offset, damaged: false }
-        offset = reading.frame.end + start
-      } else if (reading.kind === 'damaged') {
-        const bytes = Buffer.from(buffer.subarray(offset - start, offset - start + reading.needs))
-        yield { stream, sequence: reading.header.sequence, bytes, offset, damaged: true }
-        offset += reading.needs
-      } else {
-        offset += 8
-      }
+    const to = Math.min(files.size(file), limit ?? Number.MAX_SAFE_INTEGER)
+    for (const found of findFrames(files, { file, salt, from: segmentHeaderBytes, to })) {
+      const { offset, frame, header } = found
+      const place = { stream, sequence: header.sequence, offset }
+      if (frame !== undefined) yield { ...place, bytes: frame.record, damaged: false }
+      else if (!found.isCut) yield { ...place, bytes: Buffer.from(found.bytes), damaged: true }
     }
   } finally {
     files.close(file)

@@ -7,6 +7,7 @@ import {
   readFileSync,
   statSync,
   truncateSync,
+  unlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -106,4 +107,30 @@ export function lastFrameCrc(directory: string, segment: number): number {
   while (reader.next() !== undefined) {}
   diskFiles.close(file)
   return reader.place.frameCrc
+}
+
+/** Random whole numbers in [0, below), the same for the same seed (mulberry32). */
+export function randomFrom(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
+  }
+}
+
+/** Spoils a file of the spool in a way of its own: removes, cuts, empties, overwrites, or changes a bit. */
+export function spoil(directory: string, random: (below: number) => number): void {
+  const files = readdirSync(directory).filter((name) => /^(control|seg-)/.test(name))
+  const name = files[random(files.length)]
+  if (name === undefined) return
+  const path = join(directory, name)
+  const { size } = statSync(path)
+  const how = random(5)
+  if (how === 0) unlinkSync(path)
+  else if (how === 1) truncateSync(path, random(size))
+  else if (how === 2) writeFileSync(path, Buffer.alloc(random(size)))
+  else if (how === 3) writeFileSync(path, Buffer.from(Array.from({ length: 5_000 }, () => random(256))))
+  else if (size > 0) flip(path, random(size))
 }

@@ -1,0 +1,52 @@
+/** `otel-audit spool export`: the records of a spool as NDJSON, in order, as they were sealed. */
+
+import { diskFiles } from '../spool/files.ts'
+import { openReader } from '../spool/settle.ts'
+import { type Command, type CommandIo, parseOptions } from './command.ts'
+import { readDirectories, refuseFurther } from './spool-arguments.ts'
+
+export const exportRecords: Command = {
+  name: 'spool export',
+  summary: 'print the records of a spool as NDJSON',
+  help: `Usage: otel-audit spool export DIR
+
+Prints every durable record, one line each, in order: the bytes that were sealed. Where no process writes the
+spool, it is recovered first, as the next start would do. DIR may hold slots (instances: 'slots'): then one after
+the other.
+
+Options:
+  -h, --help  show this
+
+Examples:
+  otel-audit spool export ./audit-spool > trail.ndjson
+  otel-audit spool export ./audit-spool | gzip > trail.ndjson.gz
+`,
+  async run(argv, io) {
+    const { positionals } = parseOptions({ args: [...argv], options: {}, allowPositionals: true })
+    refuseFurther(positionals.slice(1))
+    // In order: the output is one text.
+    for (const spool of readDirectories(positionals[0])) await exportSpool(spool, io)
+    return 0
+  },
+}
+
+async function exportSpool(directory: string, io: CommandIo): Promise<void> {
+  const reader = openReader(diskFiles, directory)
+  try {
+    for (;;) {
+      const records = reader.next({ records: 1_000, bytes: 2 ** 20 })
+      if (records.length === 0) return
+      await write(io, records.map((record) => `${record.bytes.toString()}\n`).join(''))
+    }
+  } finally {
+    reader.close()
+  }
+}
+
+/** Waits for a slow reader, so that a large spool is never held in memory. */
+async function write(io: CommandIo, text: string): Promise<void> {
+  const stream = io.stdout as { write(text: string): unknown; once?(event: 'drain', listener: () => void): unknown }
+  if (stream.write(text) === false && stream.once !== undefined) {
+    await new Promise<void>((resolve) => stream.once?.('drain', resolve))
+  }
+}
