@@ -98,7 +98,7 @@ export class Audit implements AsyncDisposable {
     })
     this.loggerProvider = own.provider
     this.#logger = own.logger
-    this.#endings.push(syncAtExit(spool))
+    this.#endings.push(syncAtExit(spool, () => this.#sealer.accountEmergencies()))
     if (config.handleSignals) this.#endings.push(closeAtSignal(() => this.close()))
   }
 

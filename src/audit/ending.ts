@@ -50,12 +50,15 @@ export async function endTrail({ spool, delivery, timeoutMs, releaseSync }: Endi
   if (!answers || !(await inTime(stopMsMax, stopped))) releaseSync()
 }
 
-const open = new Set<EndingSpool>()
+/** What the end of the process asks of a spool. */
+export type ExitingSpool = Pick<EndingSpool, 'directory' | 'syncNow'>
 
-/** Has this spool synced when the process ends; returns how to take that back. One listener serves all spools. */
-export function syncAtExit(spool: EndingSpool): () => void {
+const open = new Map<ExitingSpool, () => void>()
+
+/** Seals what is left to be said and has the spool synced when the process ends; returns how to take that back. */
+export function syncAtExit(spool: ExitingSpool, sealLast: () => void): () => void {
   if (open.size === 0) process.on('exit', syncAll)
-  open.add(spool)
+  open.set(spool, sealLast)
   return () => {
     open.delete(spool)
     if (open.size === 0) process.off('exit', syncAll)
@@ -64,7 +67,8 @@ export function syncAtExit(spool: EndingSpool): () => void {
 
 function syncAll(): void {
   const deadline = monotonicMs() + lastSyncMsMax
-  for (const spool of open) {
+  for (const [spool, sealLast] of open) {
+    sealLast()
     if (spool.syncNow(Math.max(1, deadline - monotonicMs()))) continue
     announce(`spool ${spool.directory}: the last records are written, but were not synced before the process ended`)
   }

@@ -19,7 +19,7 @@ interface Run extends Filled {
 }
 
 /** Runs `filling.ts`; `whenFull` says what its order is once the spool is full. */
-async function fill(t: TestContext, options: AuditOptions, whenFull: () => 'recover' | 'close'): Promise<Run> {
+async function fill(t: TestContext, options: AuditOptions, whenFull: () => 'recover' | 'close' | 'exit'): Promise<Run> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'filling.ts'), JSON.stringify(options)])
   t.after(() => child.kill('SIGKILL'))
   const errors = text(child.stderr)
@@ -173,4 +173,13 @@ test('closed while full: gap, end and checkpoint go into the reserve, and the ne
   await audit.close()
   const opened = recordsIn(folder).filter((record) => record.event_type === 'audit.stream.opened')
   assert.equal(opened.at(-1)?.details?.previous_end, 'clean')
+})
+
+test('a process that ends by itself while full has accounted for what went to standard error', async (t) => {
+  const folder = freshFolder(t)
+  const backend = await deadBackend(t)
+  const run = await fill(t, { ...optionsFor(folder, backend), destinations: [] }, () => 'exit')
+  const gap = recordsIn(folder).findLast(({ action }) => action === 'audit.gap')
+  assert.equal(gap?.details?.count, run.lines.length)
+  assert.equal(run.lines.length, run.afterwards.emergencies)
 })

@@ -42,6 +42,11 @@ while (audit.state.spool !== 'full') await nextTurn()
 const { spool, ready, reasons } = audit.state
 console.log('full')
 const [line] = (await once(process.stdin, 'data')) as [Buffer]
+if (line.toString() === 'exit\n') {
+  const afterwards = { spool: 'full', ready: false, emergencies: audit.state.emergencies }
+  console.log(JSON.stringify({ statuses, waits, whenFull: { spool, ready, reasons }, afterwards } satisfies Filled))
+  process.exit(0)
+}
 if (line.toString() === 'recover\n') {
   while (emit() !== 'written') await new Promise((resolve) => setTimeout(resolve, 5))
   for (let more = 0; more < 3; more += 1) emit()
