@@ -5,6 +5,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { JsonObject } from '../event/canonical.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { AheadRecord } from '../forward/ahead.ts'
 import type { QuarantineFact } from '../forward/quarantine.ts'
@@ -16,7 +17,8 @@ const leaving = { msMax: 1_000, lookMs: 10 }
 /** What is asked of the sealer. */
 export interface ForkSealer {
   readonly head: { readonly stream: string; readonly sequence: number }
-  startStream(reason: 'ahead'): void
+  /** `ahead`: what the destination holds, to be sealed with the new stream's beginning. */
+  startStream(reason: 'ahead', ahead?: JsonObject): void
   /** Goes over to the stream that was asked for, if it is ready. */
   proceed(): void
   sealFact(fact: ControlFact): boolean
@@ -47,7 +49,8 @@ export class Forks {
     const { sealer } = this.#parts
     if (found.stream !== sealer.head.stream) return
     this.#sayOnce(found.stream, aheadText(name, found))
-    sealer.startStream('ahead')
+    const { sequence: seq, hash } = found
+    sealer.startStream('ahead', hash === undefined ? undefined : { destination: name, seq, hash })
   }
 
   /** Seals that records were set aside; resolves to whether that is durable. */

@@ -13,10 +13,14 @@ export function openingFacts(deployment: string, recovered: Recovered): ControlF
   return [opened({ deployment, reason, ...ending, ...predecessorMembers(predecessor) }), ...facts]
 }
 
-/** The fact with which a stream begins that follows another in the running process. */
-export function successionFact(deployment: string, predecessor: Predecessor): ControlFact {
+/**
+ * The fact with which a stream begins that follows another in the running process; `ahead` says what a destination held
+ * of the other, so that its copy can be verified against that instead of against our branch.
+ */
+export function successionFact(deployment: string, predecessor: Predecessor, ahead?: JsonObject): ControlFact {
   const ending = { previous_end: 'clean', recovered: 0, torn_bytes: 0, quarantined: 0 }
-  return opened({ deployment, reason: predecessor.reason, ...ending, ...predecessorMembers(predecessor) })
+  const found = ahead === undefined ? {} : { ahead }
+  return opened({ deployment, reason: predecessor.reason, ...ending, ...predecessorMembers(predecessor), ...found })
 }
 
 function opened(details: JsonObject): ControlFact {

@@ -70,6 +70,8 @@ export class Sealer {
   #closed = false
   /** Set while a new stream is asked for. */
   #streamReason: RunningReason | undefined
+  /** What a destination held of this stream that we do not. */
+  #ahead: JsonObject | undefined
   /** An event has waited for room in vain; none waits again before one was taken. */
   #hasWaited = false
 
@@ -137,8 +139,9 @@ export class Sealer {
   }
 
   /** Asks for a new stream, which follows this one as soon as everything in this one is durable. */
-  startStream(reason: RunningReason): void {
+  startStream(reason: RunningReason, ahead?: JsonObject): void {
     this.#streamReason ??= reason
+    this.#ahead ??= ahead
     this.#parts.spool.startStream(reason)
   }
 
@@ -202,9 +205,11 @@ export class Sealer {
   #beginStream(stream: string): void {
     const { head } = this.#chain
     const predecessor = { ...head, reason: this.#streamReason ?? 'clock' }
+    const fact = successionFact(this.#parts.deployment, predecessor, this.#ahead)
     this.#streamReason = undefined
+    this.#ahead = undefined
     this.#chain = new Chain({ stream, epoch: head.epoch, sequence: 0, hash: undefined, recorded: undefined })
-    this.#owed.push(successionFact(this.#parts.deployment, predecessor))
+    this.#owed.push(fact)
   }
 
   #appendGap(mayUseReserve: boolean): void {

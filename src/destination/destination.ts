@@ -38,14 +38,14 @@ export interface Retry {
 /** The first record of a batch, by its index, that contradicts what the destination holds. */
 export interface ForkedRecord {
   readonly index: number
-  /** Leaf hash of the record held under its number, or of the one that it should follow. */
-  readonly heldHash?: string | undefined
+  /** What is held under its number, or the head that it does not follow. */
+  readonly held: StreamHead
 }
 
-/** The last record of a stream that a destination holds. */
+/** A record of a stream that a destination holds, in general the last. */
 export interface StreamHead {
   readonly sequence: number
-  /** Its leaf hash, where the destination knows it. */
+  /** Its leaf hash, where it is known. */
   readonly hash: string | undefined
 }
 

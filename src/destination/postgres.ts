@@ -140,13 +140,14 @@ function judge(records: readonly StoredRecord[], outcomes: readonly AppendOutcom
 
 /** A fork is for ever; a gap may close, and what is lost may come back. */
 function forkIn(records: readonly StoredRecord[], refusals: readonly AppendOutcome[]): { forked?: ForkedRecord } {
-  const forks = refusals.filter(({ status }) => status === 'fork')
-  const forkOf = ({ stream, sequence }: StoredRecord) =>
-    forks.find((fork) => fork.stream === stream && fork.refusedSequence === sequence)
-  const index = records.findIndex((record) => forkOf(record) !== undefined)
-  const [record] = records.slice(index, index + 1)
-  if (index < 0 || record === undefined) return {}
-  return { forked: { index, heldHash: forkOf(record)?.heldHash ?? undefined } }
+  for (const [index, { stream, sequence }] of records.entries()) {
+    const isThis = (one: AppendOutcome) => one.stream === stream && one.refusedSequence === sequence
+    const fork = refusals.find((one) => one.status === 'fork' && isThis(one))
+    if (fork === undefined) continue
+    const held = { sequence: Math.min(sequence, fork.headSequence), hash: fork.heldHash ?? undefined }
+    return { forked: { index, held } }
+  }
+  return {}
 }
 
 function describeRefusal(refusal: AppendOutcome): string {

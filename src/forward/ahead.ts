@@ -73,10 +73,10 @@ class AheadWatch {
 
   lookAt({ records }: Batch, delivery: Delivery): void {
     if (delivery.status !== 'rejected' || delivery.forked === undefined) return
-    const { index, heldHash } = delivery.forked
-    const [record, own] = [records[index], this.#own.end()]
-    if (record === undefined || record.stream !== own?.stream) return // that stream has ended here already
-    this.#tell({ stream: own.stream, sequence: record.sequence, hash: heldHash, own: own.sequence })
+    const { index, held } = delivery.forked
+    const own = this.#own.end()
+    if (own === undefined || records[index]?.stream !== own.stream) return // that stream has ended here already
+    this.#tell({ stream: own.stream, ...held, own: own.sequence })
   }
 
   #compare({ sequence, hash }: StreamHead, own: RecordNumber): void {

@@ -9,7 +9,7 @@ import { leafHash } from '../chain/hash.ts'
 import { formatTimestamp, nowMs } from '../clock.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { ensureDirectory, exists, type Files } from '../spool/files.ts'
-import type { ForkedRun } from './quarantine.ts'
+import { type ForkedRun, heldMembers } from './quarantine.ts'
 
 /** The records of one file. */
 interface KeptRun {
@@ -58,7 +58,7 @@ export class QuarantineFolder {
   }
 
   /** Puts the records here, those that lie here already left out; durable on return. Throws what the disk throws. */
-  keep({ records, heldHash, reason }: ForkedRun): void {
+  keep({ records, held, reason }: ForkedRun): void {
     const hashes = records.map(({ bytes }) => leafHash(bytes))
     const isNew = ({ stream, sequence }: StoredRecord, index: number) =>
       !this.holds({ stream, sequence, hash: hashes[index] ?? '' })
@@ -67,8 +67,8 @@ export class QuarantineFolder {
     if (first === undefined || last === undefined) return
     const quarantined = formatTimestamp(nowMs())
     const lines = records.slice(fresh).map(({ stream, sequence, bytes }, at) => {
-      const held = fresh + at === 0 && heldHash !== undefined ? { held_hash: heldHash } : {}
-      const place = { destination: this.#name, stream, seq: sequence, hash: hashes[fresh + at], ...held }
+      const found = fresh + at === 0 ? heldMembers(held) : {}
+      const place = { destination: this.#name, stream, seq: sequence, hash: hashes[fresh + at], ...found }
       return `${JSON.stringify({ ...place, reason, quarantined, record: bytes.toString('utf8') })}\n`
     })
     const run = { stream: first.stream, from: first.sequence, to: last.sequence, hash: hashes.at(-1) ?? '' }

@@ -5,7 +5,7 @@
  */
 
 import { leafHash } from '../chain/hash.ts'
-import type { Delivery } from '../destination/destination.ts'
+import type { Delivery, StreamHead } from '../destination/destination.ts'
 import { errorCode, errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
@@ -13,8 +13,8 @@ import type { StoredRecord } from '../event/record.ts'
 /** Records of one stream, in order, that a destination can never take. */
 export interface ForkedRun {
   readonly records: readonly StoredRecord[]
-  /** Leaf hash of what the destination holds in the place of the first, or below it, as far as it said. */
-  readonly heldHash?: string | undefined
+  /** What the destination holds in the place of the first, or as its head, as far as it said. */
+  readonly held?: StreamHead | undefined
   readonly reason: string
 }
 
@@ -43,8 +43,8 @@ export function findForks(
   if (from === undefined || fork === undefined) return undefined
   const behind = records.slice(from)
   const end = behind.findIndex((record, at) => record.stream !== fork.stream || record.sequence !== fork.sequence + at)
-  const heldHash = forked?.index === from ? forked.heldHash : undefined
-  return { from, run: { records: end < 0 ? behind : behind.slice(0, end), heldHash, reason } }
+  const held = forked?.index === from ? forked.held : undefined
+  return { from, run: { records: end < 0 ? behind : behind.slice(0, end), held, reason } }
 }
 
 /** Where set-aside records are kept. */
@@ -79,12 +79,17 @@ export function createQuarantine(name: string, keeper: QuarantineKeeper, seal: S
   }
 }
 
-function factOf(destination: string, { records, heldHash, reason }: ForkedRun): QuarantineFact {
+function factOf(destination: string, { records, held, reason }: ForkedRun): QuarantineFact {
   const [first, last] = [records[0], records.at(-1)]
   if (first === undefined || last === undefined) throw new RangeError('a run without records')
   const { stream, sequence } = first
-  const held = heldHash === undefined ? {} : { held_hash: heldHash }
   const rest = first === last ? {} : { to: last.sequence, to_hash: leafHash(last.bytes) }
-  const named = { stream, seq: sequence, hash: leafHash(first.bytes), ...rest, ...held }
+  const named = { stream, seq: sequence, hash: leafHash(first.bytes), ...rest, ...heldMembers(held) }
   return { stream, details: { destination, ...named, reason: `FORKED: ${reason}` } }
+}
+
+/** What a destination holds, as members of a fact or of a line. */
+export function heldMembers(held: StreamHead | undefined): { held_seq?: number; held_hash?: string } {
+  if (held === undefined) return {}
+  return { held_seq: held.sequence, ...(held.hash === undefined ? {} : { held_hash: held.hash }) }
 }

@@ -99,12 +99,12 @@ function reportMisfit({ position, reason, stream, sequence, expected, found }: M
 /** A stream that continues another names its end: stream, sequence and hash. */
 function joinPredecessors({ openings }: StreamVerifier, { streams, log, source, options }: Reading): void {
   for (const opening of openings) {
-    const named = predecessorIn(opening.control?.details)
+    const named = predecessorIn(opening.control?.details, streams)
     if (named === undefined) continue
-    const { stream, sequence, hash: expected } = named
+    const { stream, sequence, hash: expected, isOther } = named
     const predecessor = streams.get(stream)
     const last = predecessor?.last?.sequence ?? 0
-    const by = `stream ${opening.stream} continues it from sequence ${sequence}`
+    const by = `stream ${opening.stream} ${isOther ? 'saw its record' : 'continues it from sequence'} ${sequence}`
     if (predecessor === undefined) {
       if (source.beginsLater || options.allowPartial) continue
       log.add({ verdict: 'STREAM_MISSING', stream, expected, detail: `the stream is not in this copy: ${by}` })
@@ -119,11 +119,31 @@ function joinPredecessors({ openings }: StreamVerifier, { streams, log, source, 
   }
 }
 
-function predecessorIn(details: unknown): { stream: string; sequence: number; hash: string } | undefined {
-  const { predecessor } = (details ?? {}) as { predecessor?: unknown }
-  const { stream, seq, hash } = (predecessor ?? {}) as { stream?: unknown; seq?: unknown; hash?: unknown }
-  if (typeof stream !== 'string' || typeof seq !== 'number' || typeof hash !== 'string') return undefined
-  return { stream, sequence: seq, hash }
+interface NamedPredecessor {
+  readonly stream: string
+  readonly sequence: number
+  readonly hash: string
+  /** It is what a destination held, not what the stream continues. */
+  readonly isOther: boolean
+}
+
+/**
+ * What a stream says about the end of the one before it. A stream that began because a destination was ahead continues
+ * the writer's own branch, and names what the destination held: a copy with that branch is held to this.
+ */
+function predecessorIn(details: unknown, streams: Reading['streams']): NamedPredecessor | undefined {
+  const { predecessor, ahead } = membersOf(details)
+  const { stream, seq: sequence, hash, reason } = membersOf(predecessor)
+  if (typeof stream !== 'string' || typeof sequence !== 'number' || typeof hash !== 'string') return undefined
+  const { seq: seenSequence, hash: seenHash } = membersOf(ahead)
+  const hasOwnBranch = streams.get(stream)?.judge.leafOf(sequence) === hash
+  if (reason !== 'ahead' || hasOwnBranch || typeof seenSequence !== 'number' || typeof seenHash !== 'string')
+    return { stream, sequence, hash, isOther: false }
+  return { stream, sequence: seenSequence, hash: seenHash, isOther: true }
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  return (value ?? {}) as Readonly<Record<string, unknown>>
 }
 
 function reportTruncation({ stream, last, signedBeyond }: StreamVerifier, { log }: Reading): void {
@@ -170,11 +190,15 @@ function compareHead({ stream, sequence, hash }: Head, { streams, log }: Reading
 }
 
 /** The benign states of a stream; logs UNANCHORED, which is benign only where it is allowed. */
-function observe(stream: StreamVerifier, { log, source, options }: Reading): Finding[] {
+function observe(stream: StreamVerifier, { streams, log, source, options }: Reading): Finding[] {
   const { judge, last, coveredTo } = stream
   const observations: Finding[] = []
   const note = (verdict: Finding['verdict'], detail: string, range: Partial<Finding> = {}): void => {
     observations.push({ verdict, source: source.name, stream: stream.stream, ...range, detail })
+  }
+  for (const opening of stream.openings) {
+    const named = predecessorIn(opening.control?.details, streams)
+    if (named?.isOther) note('INTACT', `it continues a branch of stream ${named.stream} that this copy had refused`)
   }
   if (judge.repeats > 0) note('DUPLICATE_DELIVERY', `${judge.repeats} records came more than once, with the same bytes`)
   if (judge.clockAnomalies > 0)
