@@ -9,7 +9,8 @@ import type { Recovered } from '../spool/recover.ts'
 export function openingFacts(deployment: string, recovered: Recovered): ControlFact[] {
   const { previousEnd, tornBytes, predecessor, facts } = recovered
   const reason = predecessor?.reason ?? (previousEnd === 'none' ? 'first' : 'reopened')
-  const ending = { previous_end: previousEnd, recovered: recovered.recovered, torn_bytes: tornBytes, quarantined: 0 }
+  const counts = { recovered: recovered.recovered, torn_bytes: tornBytes, quarantined: quarantinedBy(facts) }
+  const ending = { previous_end: previousEnd, ...counts }
   return [opened({ deployment, reason, ...ending, ...predecessorMembers(predecessor) }), ...facts]
 }
 
@@ -21,6 +22,14 @@ export function successionFact(deployment: string, predecessor: Predecessor, ahe
   const ending = { previous_end: 'clean', recovered: 0, torn_bytes: 0, quarantined: 0 }
   const found = ahead === undefined ? {} : { ahead }
   return opened({ deployment, reason: predecessor.reason, ...ending, ...predecessorMembers(predecessor), ...found })
+}
+
+/** Records that repairs set aside whole, as far as they are still to be said. */
+function quarantinedBy(facts: readonly ControlFact[]): number {
+  return facts.reduce((sum, { type, details }) => {
+    const { quarantined } = details
+    return type === 'audit.gap' && typeof quarantined === 'number' ? sum + quarantined : sum
+  }, 0)
 }
 
 function opened(details: JsonObject): ControlFact {

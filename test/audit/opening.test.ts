@@ -12,7 +12,7 @@ test('what happened while no writer lived is sealed right behind opened, once, a
   const directory = join(folder, 'spool')
   await openAudit(folder).close()
   const facts = [
-    { type: 'audit.gap', details: { reason: 'loss', count: 3, operator: 'somebody' } },
+    { type: 'audit.gap', details: { reason: 'accepted_loss', count: 3, operator: 'somebody', quarantined: 2 } },
     { type: 'audit.destination.dropped', details: { name: 'old', why: 'gone' } },
   ] as const
   const own = openDirectory(diskFiles, directory)
@@ -29,6 +29,7 @@ test('what happened while no writer lived is sealed right behind opened, once, a
     records.slice(0, 4).map(({ action }) => action),
     ['audit.stream.opened', 'audit.gap', 'audit.destination.dropped', 'next'],
   )
+  assert.equal(records[0]?.details?.quarantined, 2)
   assert.deepEqual(
     records.slice(1, 3).map(({ details }) => details),
     facts.map(({ details }) => details),
