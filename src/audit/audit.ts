@@ -82,6 +82,7 @@ export class Audit implements AsyncDisposable {
     spool.attach(thread, {
       checkpoint: (details, size) => this.#sealCheckpoint(details, size),
       changed: () => this.#hearSpool(),
+      rotten: (finding) => this.#spoolWatch.hearRot(spool.directory, finding),
     })
     const { positions, directory } = spool
     const delivery = { directory, memory: positions.memory, destinations, adopt }
@@ -168,7 +169,7 @@ export class Audit implements AsyncDisposable {
       destinations: this.#destinations.states,
       slot: this.#slot,
       adopted: this.#destinations.adopted,
-      lastError: reading.reason === '' ? this.#destinations.lastError : reading.reason,
+      lastError: reading.reason === '' ? (this.#spoolWatch.rot ?? this.#destinations.lastError) : reading.reason,
     }
   }
 

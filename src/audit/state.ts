@@ -5,6 +5,7 @@
 
 import type { AdoptedSlot } from '../forward/adopt.ts'
 import type { ForwarderState } from '../forward/standing.ts'
+import { describeRot, type ScrubFinding } from '../spool/scrub.ts'
 import type { SpoolState } from '../spool/state.ts'
 import { announce } from './notice.ts'
 
@@ -67,9 +68,20 @@ export class SpoolWatch {
   readonly #say: (text: string) => void
   #state: SpoolState = 'ok'
   #isFilling = false
+  #rot: string | undefined
 
   constructor(say: (text: string) => void = announce) {
     this.#say = say
+  }
+
+  /** What the scrub found last, kept because rot does not heal. */
+  get rot(): string | undefined {
+    return this.#rot
+  }
+
+  hearRot(directory: string, finding: ScrubFinding): void {
+    this.#rot = describeRot(directory, finding)
+    this.#say(this.#rot)
   }
 
   /** Called with every word of the spool, and whenever it refuses a record. */

@@ -10,6 +10,7 @@ import { diskFiles } from '../spool/files.ts'
 import type { SyncerStart, SyncMessage } from '../spool/sync-message.ts'
 import { SyncTimes, timeSyncs } from '../spool/sync-times.ts'
 import { runSyncer, Syncer } from '../spool/syncer.ts'
+import { uncachedFiles } from '../spool/uncached.ts'
 import type { DeliveryStart } from './delivery.ts'
 
 /** What the sync thread is started with. */
@@ -35,7 +36,8 @@ if (!isMainThread && parentPort !== null) {
   if (role.role === 'sync') {
     const post = (message: SyncMessage) => port.postMessage(message)
     const files = timeSyncs(diskFiles, new SyncTimes(role.syncTimes))
-    const make = () => new Syncer(files, role.start, { signer: loadSigner(role.key.file, role.key.name), post })
+    const signer = () => loadSigner(role.key.file, role.key.name)
+    const make = () => new Syncer(files, role.start, { signer: signer(), post, scrubFiles: uncachedFiles })
     runSyncer(make, post)
   } else {
     void import('./delivery.ts').then(({ runDelivery }) => runDelivery(role.start, port))

@@ -5,20 +5,24 @@
 
 import { nowMs } from '../clock.ts'
 import { errorCode } from '../errors.ts'
-import { recordBytesMax } from '../limits.ts'
+import { recordBytesMax, segmentBytesMax } from '../limits.ts'
 import type { Files } from './files.ts'
 import { segmentName } from './format.ts'
 import type { Handover } from './handover.ts'
 import { countReclaimable, type RetainedSegment, retainedSegments } from './reclaim.ts'
 import { Room, type RoomLimits } from './room.ts'
+import { Scrubber } from './scrub.ts'
 import { fileBytes, type OpenDirectory, type PathSegment, unlinkSegments } from './segment.ts'
 
 export interface RetentionStart extends RoomLimits {
+  readonly segmentBytesMax?: number | undefined
   readonly keepMs?: number | undefined
 }
 
 export class Retention {
   readonly room: Room
+  /** Reads what is held again, but for the segment that is being written. */
+  readonly scrubber: Scrubber
   readonly #files: Files
   readonly #directory: OpenDirectory
   readonly #handover: Handover
@@ -30,7 +34,7 @@ export class Retention {
 
   constructor(
     files: Files,
-    place: { directory: OpenDirectory; handover: Handover; path: readonly PathSegment[] },
+    place: { directory: OpenDirectory; handover: Handover; path: readonly PathSegment[]; scrubFiles: Files },
     start: RetentionStart,
   ) {
     this.#files = files
@@ -40,6 +44,10 @@ export class Retention {
     this.#bytesMax = start.bytesMax ?? Number.POSITIVE_INFINITY
     this.#retained = retainedSegments(files, place.directory.path, place.path)
     this.room = new Room(files, place, start)
+    this.scrubber = new Scrubber(place.scrubFiles, place.directory.path, {
+      range: () => ({ first: this.#retained[0]?.segment ?? 0, last: this.#retained.at(-1)?.segment ?? 0 }),
+      segmentBytesMax: start.segmentBytesMax ?? segmentBytesMax,
+    })
     this.#tellUsed()
   }
 

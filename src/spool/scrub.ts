@@ -27,6 +27,13 @@ export interface ScrubFinding {
   readonly what: string
 }
 
+/** What to tell a person. */
+export function describeRot(directory: string, { segment, offset, sequence, what }: ScrubFinding): string {
+  const place = sequence === undefined ? `offset ${offset}` : `offset ${offset}, sequence ${sequence}`
+  const path = segmentPath(directory, segment)
+  return `${path} has changed on disk: ${what} (${place}); look with otel-audit spool check, and keep a copy of the directory`
+}
+
 export interface ScrubOptions {
   /** The oldest retained segment, and the one in which the durable position lies, which is not sealed. */
   readonly range: () => { readonly first: number; readonly last: number }

@@ -95,9 +95,8 @@ export class Spool {
     const { state, segment, superseded } = this.recovered
     const { directory, bytesMax, reserveBytes, keepMs } = this.#options
     const bytes = { segmentBytesMax: segmentBytes(this.#options), ballastBytes: ballastBytes(this.#options) }
-    const limits = { ...bytes, bytesMax, reserveBytes, keepMs }
-    const { memory } = this.positions
-    return { directory, memory, state, segment, superseded, ...limits, lockIdentity: this.#lock.identity }
+    const limits = { ...bytes, bytesMax, reserveBytes, keepMs, lockIdentity: this.#lock.identity }
+    return { directory, memory: this.positions.memory, state, segment, superseded, ...limits }
   }
 
   /** Takes the started sync thread, and who hears of the spool. */
@@ -251,6 +250,7 @@ export class Spool {
     else if (message.kind === 'rescue') this.#writer.takeRescue()
     else if (message.kind === 'state') this.#hearState(message.state, message.reason)
     else if (message.kind === 'filling') this.#listener?.changed()
+    else if (message.kind === 'rot') this.#listener?.rotten(message.finding)
     else if (message.kind === 'covered') this.#covered.resolve()
     else if (message.kind === 'stopped') this.#stopped.resolve()
     else if (message.kind === 'failed') this.fail(message.reason)

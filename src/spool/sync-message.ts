@@ -1,8 +1,11 @@
 /** What the sync thread is started with, what it says, and who hears it. */
 
 import type { CheckpointDetails } from '../chain/checkpoint.ts'
+import type { Signer } from '../chain/note.ts'
 import type { ControlState } from './control.ts'
+import type { Files } from './files.ts'
 import type { RetentionStart } from './retention.ts'
+import type { ScrubFinding } from './scrub.ts'
 import type { OpenSegment } from './segment.ts'
 import type { SpoolState } from './state.ts'
 
@@ -13,9 +16,16 @@ export interface SyncerStart extends RetentionStart {
   readonly state: ControlState
   readonly segment: OpenSegment
   readonly superseded: readonly number[]
-  readonly segmentBytesMax?: number | undefined
   /** What `lock` named when it was taken; another file there later means another writer. */
   readonly lockIdentity?: string | undefined
+}
+
+/** What the sync thread has of its own. */
+export interface SyncerContext {
+  readonly signer: Signer
+  readonly post: (message: SyncMessage) => void
+  /** How the scrub reads; default as everything else. */
+  readonly scrubFiles?: Files
 }
 
 /** What the sync thread tells the application thread. */
@@ -35,6 +45,8 @@ export type SyncMessage =
   | { readonly kind: 'state'; readonly state: SpoolState; readonly reason: string }
   /** The spool has passed 70 % of its budget. */
   | { readonly kind: 'filling'; readonly bytes: number }
+  /** The scrub has found damage in what was durable. */
+  | { readonly kind: 'rot'; readonly finding: ScrubFinding }
   /** A broken invariant: the thread has ended and nothing becomes durable any more. */
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'stopped' }
@@ -51,4 +63,6 @@ export interface SpoolListener {
   checkpoint(details: CheckpointDetails, size: number): void
   /** The state has changed, or the spool has passed 70 % of its budget. */
   changed(): void
+  /** The scrub has found damage in what was durable. */
+  rotten(finding: ScrubFinding): void
 }

@@ -7,7 +7,6 @@
  */
 
 import type { CheckpointDetails } from '../chain/checkpoint.ts'
-import type { Signer } from '../chain/note.ts'
 import { monotonicMs, nowMs } from '../clock.ts'
 import { AuditError, errorCode } from '../errors.ts'
 import { segmentBytesMax } from '../limits.ts'
@@ -24,7 +23,7 @@ import { Retention } from './retention.ts'
 import { type OpenDirectory, openDirectory, readPath } from './segment.ts'
 import { Spares } from './spares.ts'
 import type { SpoolState } from './state.ts'
-import type { SyncerStart, SyncMessage } from './sync-message.ts'
+import type { SyncerContext, SyncerStart, SyncMessage } from './sync-message.ts'
 
 /** How long a group gathers while nobody waits for it, in milliseconds: fewer syncs and less sector padding. */
 const groupMs = 20
@@ -51,7 +50,7 @@ export class Syncer {
   #said: SpoolState = 'ok'
   #finishAnswered = false
 
-  constructor(files: Files, start: SyncerStart, context: { signer: Signer; post: (message: SyncMessage) => void }) {
+  constructor(files: Files, start: SyncerStart, context: SyncerContext) {
     const { state } = start
     // Each thread closes what it has opened: Node closes a thread's own descriptors with it, by their numbers.
     const segment = { ...start.segment, file: files.open(segmentPath(start.directory, start.segment.segment), 'write') }
@@ -76,7 +75,7 @@ export class Syncer {
     this.#newestSegment = segment.segment
     this.#spares = new Spares(files, { ...shared, durable: this.#durable, nextSegment: this.#nextSegment })
     const path = readPath(files, start.directory, { first: state.firstSegment, last: segment.segment })
-    this.#retention = new Retention(files, { ...shared, path }, start)
+    this.#retention = new Retention(files, { ...shared, path, scrubFiles: context.scrubFiles ?? files }, start)
     if (rebuilt.atSegmentStart !== undefined) writeFrontier(files, segment.file, rebuilt.atSegmentStart)
   }
 
@@ -107,6 +106,8 @@ export class Syncer {
     if (this.#checkpointer.isDue({ atEnd: this.#isEnding })) this.#checkpointer.make()
     if (this.#failover === undefined) this.#lookAhead()
     if (monotonicMs() >= this.#housekeepingAtMs) this.#keepHouse()
+    const rot = this.#mayScrub ? this.#retention.scrubber.step() : undefined
+    if (rot !== undefined) this.#post({ kind: 'rot', finding: rot })
     this.#tellState()
     if (this.#positions.finishRequested && this.#isCovered) this.#answerFinish()
   }
@@ -231,16 +232,18 @@ export class Syncer {
     this.#said = state
     this.#handover.setState(state)
     this.#durable.publish()
-    this.#post({
-      kind: 'state',
-      state,
-      reason: this.#failover?.reason ?? (state === 'ok' ? '' : 'the budget is used up'),
-    })
+    const reason = this.#failover?.reason ?? (state === 'ok' ? '' : 'the budget is used up')
+    this.#post({ kind: 'state', state, reason })
   }
 
   #answerFinish(): void {
     if (!this.#finishAnswered) this.#post({ kind: 'covered' })
     this.#finishAnswered = true
+  }
+
+  /** Rot is patient; a record that waits for its sync is not. */
+  get #mayScrub(): boolean {
+    return this.#failover === undefined && this.#isWrittenDurable
   }
 
   get #isWrittenDurable(): boolean {
@@ -261,6 +264,7 @@ export class Syncer {
       if (clean || !this.#durable.isSaved) this.#durable.save({ clean })
     }
     this.#failover?.close()
+    this.#retention.scrubber.close()
     this.#spares.close()
     this.#durable.close()
     this.#files.close(this.#directory.file)
@@ -279,7 +283,9 @@ export class Syncer {
   #idleMs(): number {
     const watermarkAtMs = this.#failover === undefined ? this.#durable.saveDueAtMs : Number.POSITIVE_INFINITY
     const failoverAtMs = this.#failover?.retryAtMs ?? Number.POSITIVE_INFINITY
-    return Math.min(this.#checkpointer.dueAtMs, watermarkAtMs, failoverAtMs, this.#housekeepingAtMs) - monotonicMs()
+    const scrubAtMs = this.#mayScrub ? this.#retention.scrubber.dueAtMs : Number.POSITIVE_INFINITY
+    const dueAtMs = Math.min(this.#checkpointer.dueAtMs, watermarkAtMs, failoverAtMs, scrubAtMs)
+    return Math.min(dueAtMs, this.#housekeepingAtMs) - monotonicMs()
   }
 }
 

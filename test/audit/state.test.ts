@@ -45,6 +45,17 @@ test('at 70 % of the budget it warns once, and again only after it was below 60 
   )
 })
 
+test('rot is said with its place and what to do, and stays the last error', () => {
+  const said: string[] = []
+  const watch = new SpoolWatch((text) => said.push(text))
+  assert.equal(watch.rot, undefined)
+  watch.hearRot('d', { segment: 3, offset: 4_096, sequence: 77, what: 'a frame is damaged or missing' })
+  assert.match(said.join(), /^d\/seg-00000003\.wal has changed on disk: .*offset 4096, sequence 77.*spool check/)
+  assert.equal(watch.rot, said[0])
+  watch.hearRot('d', { segment: 3, offset: 512, what: 'the second header block is damaged' })
+  assert.match(said[1] ?? '', /damaged \(offset 512\);/)
+})
+
 test('a spool that is full at once says that and not that it fills', () => {
   assert.equal(saidAt(reading('full', 100)).length, 1)
 })

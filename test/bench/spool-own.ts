@@ -21,7 +21,7 @@ export function createSpoolKeeper({ directory }: KeeperSetup, records: BenchReco
   const key = { file: join(directory, 'bench.key'), name: deployment }
   loadOrCreateSigner(key.file, key.name)
   const thread = startSyncThread(workerModule(undefined), { role: 'sync', start: spool.syncerStart(), key }, spool)
-  spool.attach(thread, { checkpoint() {}, changed() {} })
+  spool.attach(thread, { checkpoint() {}, changed() {}, rotten() {} })
   return {
     ...records,
     append: (record) => void spool.append(record, {}),

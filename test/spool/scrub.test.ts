@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext, test } from 'node:test'
+import { useClocks } from '../../src/clock.ts'
 import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { segmentPath } from '../../src/spool/refusals.ts'
 import { Scrubber, type ScrubFinding } from '../../src/spool/scrub.ts'
@@ -204,6 +205,30 @@ describe('a scrub', () => {
       [last - 1],
     )
   })
+})
+
+test('the sync thread scrubs while nothing waits for it, and tells what it finds', (t) => {
+  let nowMs = 0
+  t.after(useClocks({ monotonicMs: () => nowMs }))
+  const driven = openDriven(freshDirectory(t), { segmentBytesMax: 16_384 })
+  for (let round = 0; round < 30; round += 1) {
+    driven.append(...names(round * 20, round * 20 + 20))
+    driven.syncer.cycle()
+  }
+  const { segment } = driven.positions.durable()
+  assert.ok(segment > 2, 'the test rolls')
+  rot(driven.directory, segment - 1, 5_000)
+  const rotten = () => driven.messages.filter((message) => message.kind === 'rot')
+  const pass = (ms: number) => {
+    for (const until = nowMs + ms; nowMs < until; nowMs += 600_000) driven.syncer.cycle()
+  }
+  pass(90_000_000)
+  assert.deepEqual(
+    rotten().map(({ finding }) => finding.segment),
+    [segment - 1],
+  )
+  pass(90_000_000)
+  assert.equal(rotten().length, 1, 'once')
 })
 
 test('a round is spread over its time, then the scrub rests until it has passed', (t) => {

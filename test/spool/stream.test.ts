@@ -56,7 +56,7 @@ test('a record of another stream is durable when it is, and not because the one 
   const spool = Spool.open({ directory: freshDirectory(t), deployment: 'test' })
   t.after(() => spool.abandon())
   const syncer = new Syncer(diskFiles, spool.syncerStart(), { signer, post: (message) => spool.receive(message) })
-  spool.attach({ setReferenced() {} }, { checkpoint() {}, changed() {} })
+  spool.attach({ setReferenced() {} }, { checkpoint() {}, changed() {}, rotten() {} })
   for (const name of ['a', 'b', 'c']) spool.append(recordText(name), {})
   syncer.cycle()
   spool.startStream('ahead')
