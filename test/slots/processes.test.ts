@@ -18,7 +18,7 @@ import { answer, type OtlpBackend, startOtlpBackend } from '../support/otlp-back
 import { type Program, startFile } from '../support/program.ts'
 
 const processes = 8
-const kills = Number(process.env.AUDIT_TEST_KILLS ?? 16)
+const kills = Number(process.env.AUDIT_TEST_KILLS ?? 10)
 const instance = new URL('./instance.ts', import.meta.url)
 
 interface RecordJson {
