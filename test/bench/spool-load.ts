@@ -53,7 +53,8 @@ export async function measureKeeper(keeper: Keeper, directory: string, load: Kee
     appendP99Us: quantile(samples.appendMs, 0.99) * 1_000,
     durableP50Us: quantile(samples.durableMs, 0.5) * 1_000,
     durableP99Us: quantile(samples.durableMs, 0.99) * 1_000,
-    diskRatio: (bytesOnDisk(directory) - bytesBefore) / events / keeper.recordBytes(),
+    diskBytes: bytesOnDisk(directory) - bytesBefore,
+    recordBytes: events * keeper.recordBytes(),
   }
 }
 

@@ -69,7 +69,7 @@ export const spool: Bench = {
         warmUp: (turn) => measureTurn(turn, options.smoke ? loadMs.smoke : loadMs.warmUp),
         measure: (turn) => measureTurn(turn, options.smoke ? loadMs.smoke : undefined),
       })
-      const net = subtractIdle(rounds)
+      const net = addDiskRatios(subtractIdle(rounds))
       return {
         bench: 'spool',
         title: '`spool`: from the call to the disk',
@@ -108,13 +108,25 @@ function subtractIdle(rounds: Rounds): Rounds {
   return new Map([...rounds].map(([name, measured]) => [name, measured.map(subtract)]))
 }
 
+/** Over all rounds together: files grow in steps. Each round gets the same ratio. */
+function addDiskRatios(rounds: Rounds): Rounds {
+  const add = (measured: readonly Figures[]): Figures[] => {
+    const sum = (name: string): number => measured.reduce((total, figures) => total + (figures[name] ?? Number.NaN), 0)
+    const ratios = inFlights.map((inFlight) => {
+      return [`diskRatio${inFlight}`, sum(`diskBytes${inFlight}`) / sum(`recordBytes${inFlight}`)] as const
+    })
+    return measured.map((figures) => ({ ...figures, ...Object.fromEntries(ratios) }))
+  }
+  return new Map([...rounds].map(([name, measured]) => [name, add(measured)]))
+}
+
 const whatIsCompared = [
   'All contenders take the same records as text, 830 to 1,085 bytes long; the whole `emit` makes its own from events, within a trace.',
   '"In flight" is how many events wait for their durability at most: for those that say when an event is durable (the spool, otel-audit, LMDB), so many requests emit, wait and begin again; for those that block (the file, SQLite) it is the size of a group, written and then committed by one thread that does nothing else meanwhile.',
   'The file is the floor: one write a record, one `fdatasync` a group, no frame, no checksum, no chain, nothing that tells a torn record from a whole one, and a blocked event loop. The file below it does what a chain and a recovery need for every record, in the same loop: the difference is what SHA-256 and CRC cost.',
   'The spool alone frames, hashes and writes on the calling thread, syncs in another, which also reads back, hashes again and signs checkpoints; these are sealed as records only by the whole `emit`, which has no destination here, so that nothing is delivered beside.',
   "SQLite takes one transaction a group. LMDB commits in libuv's pool, one transaction for what is put within a turn of the event loop, and resolves once it is synced. `appendFileSync` opens, writes and closes a path at every call, promises nothing, and is synced outside of what is measured.",
-  'Call is the synchronous part alone: for SQLite the insert without the commit. The delay of the event loop is `monitorEventLoopDelay` less what the same loop shows without a spool, while four calls of `pbkdf2` occupy the pool all the time. Bytes on disk are what the files have grown by.',
+  'Call is the synchronous part alone: for SQLite the insert without the commit. The delay of the event loop is `monitorEventLoopDelay` less what the same loop shows without a spool, while four calls of `pbkdf2` occupy the pool all the time. Bytes on disk are what the files have grown by over all rounds, the zeros that the spool writes ahead included.',
 ]
 
 function readAims(rounds: Rounds): Aim[] {
