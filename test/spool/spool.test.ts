@@ -9,7 +9,7 @@ import { freshDirectory, recordText, signer } from './harness.ts'
 function open(t: TestContext): { spool: Spool; syncer: Syncer; append: (name: string) => void } {
   const spool = Spool.open({ directory: freshDirectory(t), deployment: 'test' })
   const syncer = new Syncer(diskFiles, spool.syncerStart(), { signer, post: (message) => spool.receive(message) })
-  spool.attach({ setReferenced: () => {} }, { checkpoint: () => {}, changed: () => {} })
+  spool.attach({ setReferenced: () => {} }, { checkpoint: () => {}, changed: () => {}, rotten: () => {} })
   t.after(async () => {
     spool.positions.requestStop()
     syncer.run()
