@@ -76,7 +76,7 @@ export const spool: Bench = {
         command: commandOf('spool', options),
         machine,
         rounds: rounds.get('spool')?.length ?? 0,
-        compared: whatIsCompared,
+        compared: [...whatIsCompared, ratioSentence(net)],
         columns,
         figures: medians(net, contenders, columns),
         aims: readAims(net),
@@ -128,6 +128,14 @@ const whatIsCompared = [
   "SQLite takes one transaction a group. LMDB commits in libuv's pool, one transaction for what is put within a turn of the event loop, and resolves once it is synced. `appendFileSync` opens, writes and closes a path at every call, promises nothing, and is synced outside of what is measured.",
   'Call is the synchronous part alone: for SQLite the insert without the commit. The delay of the event loop is `monitorEventLoopDelay` less what the same loop shows without a spool, while four calls of `pbkdf2` occupy the pool all the time. Bytes on disk are what the files have grown by over all rounds, the zeros that the spool writes ahead included.',
 ]
+
+function ratioSentence(rounds: Rounds): string {
+  const peers = (['raw', 'framed', 'sqlite', 'lmdb'] as const).map((peer) => {
+    const ratios = inFlights.map((inFlight) => medianRatio(rounds, `perSecond${inFlight}`, ['spool', peer]).toFixed(2))
+    return `${contenders[peer]}: ${ratios.join(', ')}`
+  })
+  return `Durable events/s of the spool alone as a multiple, at ${inFlights.map(formatCount).join(', ')} in flight: ${peers.join('; ')}.`
+}
 
 function readAims(rounds: Rounds): Aim[] {
   return [
