@@ -8,12 +8,14 @@ import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import type { Signer } from '../chain/note.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { AuditEvent } from '../event/event.ts'
+import { readHeld } from '../forward/quarantine-folder.ts'
 import { checkpointLagMax } from '../limits.ts'
 import type { SealOutcome, SealSource } from '../otel/processor.ts'
 import { createOwnProvider } from '../otel/provider.ts'
 import { keptMembers } from '../otel/resource.ts'
 import { compilePolicy } from '../policy/policy.ts'
 import { compileRedaction } from '../policy/redact.ts'
+import { diskFiles } from '../spool/files.ts'
 import type { Spool } from '../spool/spool.ts'
 import { SyncTimes } from '../spool/sync-times.ts'
 import type { AuditConfig } from './config.ts'
@@ -234,6 +236,12 @@ export class Audit implements AsyncDisposable {
   }
 }
 
+/** What a destination held in the place of the end of the stream before this one, where it has refused that. */
+function refusedBefore({ directory, recovered }: Spool): JsonObject | undefined {
+  const { predecessor } = recovered
+  return predecessor === undefined ? undefined : readHeld(diskFiles, directory, predecessor.stream)
+}
+
 function createSealer({
   config,
   spool,
@@ -255,7 +263,7 @@ function createSealer({
     blockMsMax: config.spool.onFull === 'block' ? config.spool.blockMsMax : 0,
     counts,
     onRefusal,
-    opening: openingFacts(config.deployment, spool.recovered),
+    opening: openingFacts(config.deployment, spool.recovered, refusedBefore(spool)),
     deployment: config.deployment,
     head: {
       stream: state.stream,

@@ -5,13 +5,17 @@ import type { ControlFact } from '../event/record.ts'
 import type { Predecessor } from '../spool/control.ts'
 import type { Recovered } from '../spool/recover.ts'
 
-/** The facts to seal, in order, when a spool was opened: `audit.stream.opened`, then what recovery left to be said. */
-export function openingFacts(deployment: string, recovered: Recovered): ControlFact[] {
+/**
+ * The facts to seal, in order, when a spool was opened: `audit.stream.opened`, then what recovery left to be said.
+ * `ahead`: see `successionFact`.
+ */
+export function openingFacts(deployment: string, recovered: Recovered, ahead?: JsonObject): ControlFact[] {
   const { previousEnd, tornBytes, predecessor, facts } = recovered
   const reason = predecessor?.reason ?? (previousEnd === 'none' ? 'first' : 'reopened')
   const counts = { recovered: recovered.recovered, torn_bytes: tornBytes, quarantined: quarantinedBy(facts) }
   const ending = { previous_end: previousEnd, ...counts }
-  return [opened({ deployment, reason, ...ending, ...predecessorMembers(predecessor) }), ...facts]
+  const before = { ...predecessorMembers(predecessor), ...(ahead === undefined ? {} : { ahead }) }
+  return [opened({ deployment, reason, ...ending, ...before }), ...facts]
 }
 
 /**

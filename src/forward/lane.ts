@@ -10,7 +10,7 @@ import type { SpoolEnd } from '../spool/positions.ts'
 import { type AheadRecord, watchAhead } from './ahead.ts'
 import { Forwarder } from './forwarder.ts'
 import { OwnStream } from './own-stream.ts'
-import { createQuarantine, type SealFact } from './quarantine.ts'
+import { SealedQuarantine, type SealFact } from './quarantine.ts'
 import { QuarantineFolder } from './quarantine-folder.ts'
 import { SpoolSource } from './spool-source.ts'
 import type { ForwarderState } from './standing.ts'
@@ -33,8 +33,9 @@ export interface Lane {
   readonly forwarder: Forwarder
   readonly destination: Destination
   readonly source: SpoolSource
+  readonly quarantine: SealedQuarantine
   /** What this destination refused for ever. */
-  readonly quarantine: QuarantineFolder
+  readonly folder: QuarantineFolder
 }
 
 /** The durable name of a destination. */
@@ -53,16 +54,18 @@ export async function openLane(options: DestinationOptions, spool: LaneSpool, li
       : watchAhead(created, new OwnStream(diskFiles, spool), (found) => ahead.call(listener, found))
   const source = new SpoolSource({ files: diskFiles, name, ...spool })
   const folder = new QuarantineFolder(diskFiles, spool.directory, name)
-  const quarantine = createQuarantine(name, folder, listener.seal)
+  const quarantine = new SealedQuarantine(folder, listener.seal)
   const onStateChange = (state: ForwarderState) => listener.changed?.(state)
   const forwarder = new Forwarder({ destination, source, quarantine, options, onStateChange })
-  return { forwarder, destination, source, quarantine: folder }
+  return { forwarder, destination, source, quarantine, folder }
 }
 
 /** Delivers until the signal aborts, then releases everything. Rejects when the spool itself cannot be read. */
 export async function runLane(lane: Lane, signal: AbortSignal): Promise<void> {
+  const ending = new AbortController()
+  const sealing = lane.quarantine.run(AbortSignal.any([signal, ending.signal]))
   try {
-    await lane.forwarder.run(signal)
+    await Promise.all([lane.forwarder.run(signal).finally(() => ending.abort()), sealing])
   } finally {
     await lane.destination.close()
     lane.source.close()

@@ -1,24 +1,17 @@
 /**
- * Records that a destination refused for ever, in `quarantine/forked/NAME/` of the spool directory: one NDJSON file a
- * run, `STREAM-FIRST-LAST-HASH.ndjson` with the leaf hash of the last record, each line one record verbatim with its
- * number, its hash and the reason. Always holds: a file that has its name is whole and durable. Nothing is removed here.
+ * Records that a destination refused for ever (`spool/forked.ts` says where): one NDJSON file a run, each line one
+ * record verbatim with its number, its hash and the reason. Always holds: a file that has its name is whole and
+ * durable; it is `.unsealed` until the trail says that it was set aside. Nothing is removed here.
  */
 
 import { join } from 'node:path'
 import { leafHash } from '../chain/hash.ts'
 import { formatTimestamp, nowMs } from '../clock.ts'
+import type { JsonObject } from '../event/canonical.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { ensureDirectory, exists, type Files } from '../spool/files.ts'
-import { type ForkedRun, heldMembers } from './quarantine.ts'
-
-/** The records of one file. */
-interface KeptRun {
-  readonly stream: string
-  readonly from: number
-  readonly to: number
-  /** Leaf hash of the last. */
-  readonly hash: string
-}
+import { type ForkedFile, forkedFileName, forkedFolder, forkedFolders, listForkedFiles } from '../spool/forked.ts'
+import { type ForkedRun, heldMembers, type OwedFact } from './quarantine.ts'
 
 /** A sealed record by its number and its leaf hash. */
 export interface SealedRecord {
@@ -27,20 +20,18 @@ export interface SealedRecord {
   readonly hash: string
 }
 
-const fileName = /^(?<stream>.+)-(?<from>\d+)-(?<to>\d+)-(?<hash>[0-9a-f]{64})\.ndjson$/
-
 export class QuarantineFolder {
   readonly #files: Files
   readonly #name: string
   readonly #path: string
-  readonly #kept: KeptRun[]
+  #kept: ForkedFile[]
 
   /** The folder of the destination with this name; made when something is put into it. */
   constructor(files: Files, spool: string, name: string) {
     this.#files = files
     this.#name = name
-    this.#path = join(spool, 'quarantine', 'forked', folderName(name))
-    this.#kept = exists(this.#path) ? files.list(this.#path).flatMap(parseFileName) : []
+    this.#path = forkedFolder(spool, name)
+    this.#kept = exists(this.#path) ? listForkedFiles(files, this.#path) : []
   }
 
   /** Whether the record names one that lies here as the one before it. */
@@ -71,17 +62,38 @@ export class QuarantineFolder {
       const place = { destination: this.#name, stream, seq: sequence, hash: hashes[fresh + at], ...found }
       return `${JSON.stringify({ ...place, reason, quarantined, record: bytes.toString('utf8') })}\n`
     })
-    const run = { stream: first.stream, from: first.sequence, to: last.sequence, hash: hashes.at(-1) ?? '' }
-    this.#write(join(this.#path, nameOf(run)), Buffer.from(lines.join('')))
+    const hash = hashes.at(-1) ?? ''
+    const run = { stream: first.stream, from: first.sequence, to: last.sequence, hash, isSealed: false }
+    this.#write(run, Buffer.from(lines.join('')))
     this.#kept.push(run)
   }
 
+  /** What the trail does not say yet, oldest first. */
+  owed(): OwedFact[] {
+    const unsealed = this.#kept.filter(({ isSealed }) => !isSealed)
+    const inOrder = unsealed.sort((one, other) => one.from - other.from)
+    return inOrder.map((run) => ({ fact: this.#factOf(run), settle: () => this.#settle(run) }))
+  }
+
+  #factOf(run: ForkedFile): OwedFact['fact'] {
+    const { stream, from: seq, to, hash } = run
+    const { hash: first, held_seq, held_hash, reason = 'unknown' } = firstLine(this.#read(run))
+    const rest = seq === to ? { hash } : { ...(first !== undefined && { hash: first }), to, to_hash: hash }
+    const held = { ...(held_seq !== undefined && { held_seq }), ...(held_hash !== undefined && { held_hash }) }
+    return { stream, details: { destination: this.#name, stream, seq, ...rest, ...held, reason: `FORKED: ${reason}` } }
+  }
+
+  #settle(run: ForkedFile): void {
+    const sealed = { ...run, isSealed: true }
+    this.#inDirectory(() => this.#files.rename(this.#pathOf(run), this.#pathOf(sealed)))
+    this.#kept = this.#kept.map((one) => (one === run ? sealed : one))
+  }
+
   /** Written and synced before it gets its name: what a crash leaves without one is not read, and written anew. */
-  #write(path: string, text: Buffer): void {
+  #write(run: ForkedFile, text: Buffer): void {
     ensureDirectory(this.#path)
-    const directory = this.#files.openDirectory(this.#path)
-    try {
-      const temporary = `${path}.tmp`
+    this.#inDirectory(() => {
+      const temporary = `${this.#pathOf(run)}.tmp`
       if (exists(temporary)) this.#files.unlink(temporary)
       const file = this.#files.open(temporary, 'create')
       try {
@@ -90,37 +102,59 @@ export class QuarantineFolder {
       } finally {
         this.#files.close(file)
       }
-      this.#files.rename(temporary, path)
+      this.#files.rename(temporary, this.#pathOf(run))
+    })
+  }
+
+  /** Makes the names durable that `change` makes. */
+  #inDirectory(change: () => void): void {
+    const directory = this.#files.openDirectory(this.#path)
+    try {
+      change()
       this.#files.syncDirectory(directory)
     } finally {
       this.#files.close(directory)
     }
   }
 
-  #read(run: KeptRun): Buffer {
-    const file = this.#files.open(join(this.#path, nameOf(run)), 'read')
-    try {
-      const text = Buffer.alloc(this.#files.size(file))
-      this.#files.read(file, text, 0)
-      return text
-    } finally {
-      this.#files.close(file)
-    }
+  #pathOf(run: ForkedFile): string {
+    return join(this.#path, forkedFileName(run))
+  }
+
+  #read(run: ForkedFile): Buffer {
+    return readWhole(this.#files, this.#pathOf(run))
   }
 }
 
-/** As in the name of a cursor; a name of dots alone would lead out of the folder. */
-function folderName(name: string): string {
-  const encoded = encodeURIComponent(name).replaceAll('*', '%2A')
-  return /^\.+$/.test(encoded) ? encoded.replaceAll('.', '%2E') : encoded
+/** What the first destination that refused records of this stream holds in their place, for the stream that follows. */
+export function readHeld(files: Files, spool: string, stream: string): JsonObject | undefined {
+  const found = forkedFolders(files, spool).flatMap((folder) =>
+    listForkedFiles(files, folder).map((file) => ({ folder, file })),
+  )
+  const ofStream = found.filter(({ file }) => file.stream === stream)
+  const [first] = ofStream.sort((one, other) => one.file.from - other.file.from)
+  if (first === undefined) return undefined
+  const line = firstLine(readWhole(files, join(first.folder, forkedFileName(first.file))))
+  const { destination, held_seq: seq, held_hash: hash } = line
+  return destination === undefined || seq === undefined || hash === undefined ? undefined : { destination, seq, hash }
 }
 
-function nameOf({ stream, from, to, hash }: KeptRun): string {
-  return `${stream}-${from}-${to}-${hash}.ndjson`
+function readWhole(files: Files, path: string): Buffer {
+  const file = files.open(path, 'read')
+  try {
+    const text = Buffer.alloc(files.size(file))
+    files.read(file, text, 0)
+    return text
+  } finally {
+    files.close(file)
+  }
 }
 
-function parseFileName(name: string): KeptRun[] {
-  const { stream, from, to, hash } = fileName.exec(name)?.groups ?? {}
-  if (stream === undefined || hash === undefined) return []
-  return [{ stream, from: Number(from), to: Number(to), hash }]
+/** The members of a file's first line; none where the disk has damaged it: its name says the most of it. */
+function firstLine(text: Buffer): JsonObject {
+  try {
+    return JSON.parse(text.subarray(0, text.indexOf('\n')).toString('utf8')) as JsonObject
+  } catch {
+    return {}
+  }
 }

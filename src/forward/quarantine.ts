@@ -1,14 +1,18 @@
 /**
- * What the forwarder does with records that a destination refuses for ever: asks which they are, and has them set
+ * What the forwarder does with records that a destination refuses for ever: finds which they are, and has them set
  * aside. Forked so far: they contradict what the destination holds, and sending them again can never help. Always
- * holds: they are durable in quarantine before that is sealed, and both before the cursor moves past them.
+ * holds: they are durable in quarantine before the cursor moves past them. That the trail says so is tried first, and
+ * where it cannot be sealed at once (the spool is full, the program is closing) it is owed, across restarts.
  */
 
-import { leafHash } from '../chain/hash.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Delivery, StreamHead } from '../destination/destination.ts'
 import { errorCode, errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
+
+/** How long a fact that could not be sealed waits for the next try, in milliseconds. */
+const retryMs = 1_000
 
 /** Records of one stream, in order, that a destination can never take. */
 export interface ForkedRun {
@@ -18,14 +22,91 @@ export interface ForkedRun {
   readonly reason: string
 }
 
+/** What the forwarder asks. */
 export interface Quarantine {
   /** Whether the record follows, in its stream, one that was set aside. */
   follows(record: StoredRecord): boolean
-  /**
-   * Puts the records away and has that sealed in the trail. Resolves to `undefined` when both are durable, otherwise
-   * to why not yet; to be asked again then.
-   */
+  /** Puts the records away, durably. Resolves to `undefined`, or to why it cannot be done now. */
   setAside(run: ForkedRun, signal: AbortSignal): Promise<string | undefined>
+}
+
+/** Where set-aside records are kept. */
+export interface QuarantineKeeper {
+  follows(record: StoredRecord): boolean
+  /** Durable on return. Throws what the disk throws. */
+  keep(run: ForkedRun): void
+  /** What is kept and not sealed yet, in order. */
+  owed(): readonly OwedFact[]
+}
+
+export interface OwedFact {
+  readonly fact: QuarantineFact
+  /** It is sealed: it is owed no longer. Throws what the disk throws. */
+  settle(): void
+}
+
+/** What is sealed as `audit.quarantined`: one fact a run, because an outage may leave very many forked records. */
+export interface QuarantineFact {
+  readonly stream: string
+  readonly details: JsonObject
+}
+
+/** Has a fact sealed; resolves to whether it is durable in the trail. False on abort. */
+export type SealFact = (fact: QuarantineFact, signal: AbortSignal) => Promise<boolean>
+
+/** The quarantine of one destination, on its keeper. */
+export class SealedQuarantine implements Quarantine {
+  readonly #keeper: QuarantineKeeper
+  readonly #seal: SealFact
+  #sealing: Promise<boolean> = Promise.resolve(true)
+
+  constructor(keeper: QuarantineKeeper, seal: SealFact) {
+    this.#keeper = keeper
+    this.#seal = seal
+  }
+
+  follows(record: StoredRecord): boolean {
+    return this.#keeper.follows(record)
+  }
+
+  async setAside(run: ForkedRun, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      this.#keeper.keep(run)
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error
+      return `they cannot be set aside: ${errorText(error)}`
+    }
+    await this.#sealOwed(signal)
+    return undefined
+  }
+
+  /** Seals what is owed, now and while the signal lasts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#sealOwed(signal)
+      await sleep(retryMs, undefined, { signal }).catch(() => {}) // rejects only when the signal ends the wait
+    }
+  }
+
+  /** One after the other, so that no fact is sealed twice; whether nothing is owed any more. */
+  #sealOwed(signal: AbortSignal): Promise<boolean> {
+    this.#sealing = this.#sealing.then(() => this.#sealAll(signal))
+    return this.#sealing
+  }
+
+  async #sealAll(signal: AbortSignal): Promise<boolean> {
+    for (const { fact, settle } of this.#keeper.owed()) {
+      // In their order, each when the one before is durable.
+      if (!(await this.#seal(fact, signal))) return false
+      try {
+        settle()
+      } catch (error) {
+        if (errorCode(error) === undefined) throw error
+        return false // it will be sealed again: said twice is better than not at all
+      }
+    }
+    return true
+  }
 }
 
 /**
@@ -45,47 +126,6 @@ export function findForks(
   const end = behind.findIndex((record, at) => record.stream !== fork.stream || record.sequence !== fork.sequence + at)
   const held = forked?.index === from ? forked.held : undefined
   return { from, run: { records: end < 0 ? behind : behind.slice(0, end), held, reason } }
-}
-
-/** Where set-aside records are kept. */
-export interface QuarantineKeeper {
-  follows(record: StoredRecord): boolean
-  /** Durable on return. Throws what the disk throws. */
-  keep(run: ForkedRun): void
-}
-
-/** What is sealed as `audit.quarantined`: one fact a run, because an outage may leave very many forked records. */
-export interface QuarantineFact {
-  readonly stream: string
-  readonly details: JsonObject
-}
-
-/** Has a fact sealed; resolves to whether it is durable in the trail. False on abort. */
-export type SealFact = (fact: QuarantineFact, signal: AbortSignal) => Promise<boolean>
-
-/** The quarantine of the destination with this name. */
-export function createQuarantine(name: string, keeper: QuarantineKeeper, seal: SealFact): Quarantine {
-  return {
-    follows: (record) => keeper.follows(record),
-    async setAside(run, signal) {
-      try {
-        keeper.keep(run)
-      } catch (error) {
-        if (errorCode(error) === undefined) throw error
-        return `they cannot be set aside: ${errorText(error)}`
-      }
-      return (await seal(factOf(name, run), signal)) ? undefined : 'that they were set aside is not sealed yet'
-    },
-  }
-}
-
-function factOf(destination: string, { records, held, reason }: ForkedRun): QuarantineFact {
-  const [first, last] = [records[0], records.at(-1)]
-  if (first === undefined || last === undefined) throw new RangeError('a run without records')
-  const { stream, sequence } = first
-  const rest = first === last ? {} : { to: last.sequence, to_hash: leafHash(last.bytes) }
-  const named = { stream, seq: sequence, hash: leafHash(first.bytes), ...rest, ...heldMembers(held) }
-  return { stream, details: { destination, ...named, reason: `FORKED: ${reason}` } }
 }
 
 /** What a destination holds, as members of a fact or of a line. */

@@ -128,16 +128,16 @@ interface NamedPredecessor {
 }
 
 /**
- * What a stream says about the end of the one before it. A stream that began because a destination was ahead continues
- * the writer's own branch, and names what the destination held: a copy with that branch is held to this.
+ * What a stream says about the end of the one before it. Where a destination was ahead of that one, the stream continues
+ * the writer's own branch, and names what the destination held: a copy with that other branch is held to this.
  */
 function predecessorIn(details: unknown, streams: Reading['streams']): NamedPredecessor | undefined {
   const { predecessor, ahead } = membersOf(details)
-  const { stream, seq: sequence, hash, reason } = membersOf(predecessor)
+  const { stream, seq: sequence, hash } = membersOf(predecessor)
   if (typeof stream !== 'string' || typeof sequence !== 'number' || typeof hash !== 'string') return undefined
   const { seq: seenSequence, hash: seenHash } = membersOf(ahead)
   const hasOwnBranch = streams.get(stream)?.judge.leafOf(sequence) === hash
-  if (reason !== 'ahead' || hasOwnBranch || typeof seenSequence !== 'number' || typeof seenHash !== 'string')
+  if (hasOwnBranch || typeof seenSequence !== 'number' || typeof seenHash !== 'string')
     return { stream, sequence, hash, isOther: false }
   return { stream, sequence: seenSequence, hash: seenHash, isOther: true }
 }
