@@ -1,7 +1,8 @@
 /**
  * Which segments may go, on the sync thread: the oldest, as long as every destination of the durable set of names has
- * durably confirmed all their records, the next segment is durable, and they have been kept long enough. Reads cursor
- * files, which forwarders of this or another process write. Decides; the sync thread saves control and unlinks.
+ * durably confirmed all their records, the next segment is durable and states the tree before it, and they have been
+ * kept long enough. Reads cursor files, which forwarders of this or another process write. Decides; the sync thread
+ * saves control and unlinks.
  */
 
 import { errorCode } from '../errors.ts'
@@ -9,6 +10,7 @@ import { readCursor } from './cursor.ts'
 import type { Files } from './files.ts'
 import { fileBytes, type PathSegment, readSegmentHeader } from './segment.ts'
 import { decodeSegmentFrontier } from './segment-header.ts'
+import { statesTree } from './segment-start.ts'
 
 /** A segment as reclaim sees it. */
 export interface RetainedSegment {
@@ -55,7 +57,8 @@ export function countReclaimable(
     if (count === 0) return 0
     count = Math.min(count, countConfirmed(retained, confirmedOf(files, directory, name)))
   }
-  return count
+  const mayBegin = ({ segment }: RetainedSegment) => statesTree(files, directory, segment)
+  return count === 0 ? 0 : Math.max(0, retained.slice(0, count + 1).findLastIndex(mayBegin))
 }
 
 type Confirmed = { readonly stream: string; readonly sequence: number } | undefined

@@ -7,7 +7,7 @@ import { Frontier } from '../chain/merkle.ts'
 import type { Files } from './files.ts'
 import { decodeFrame, frameHeaderBytes, segmentHeaderBytes } from './format.ts'
 import { segmentPath } from './refusals.ts'
-import type { PathSegment } from './segment.ts'
+import { type PathSegment, readSegmentHeader } from './segment.ts'
 import { decodeSegmentFrontier, type SegmentFrontier } from './segment-header.ts'
 
 export interface SegmentStart {
@@ -46,8 +46,10 @@ export function treeOf({ base, hashes }: SegmentFrontier): Frontier | undefined 
  * Whether a spool may begin with this segment: it states the tree before it, so that nothing older is needed to go on.
  * Reclaim must keep what comes before a segment that does not.
  */
-export function statesTree(files: Files, directory: string, segment: PathSegment): boolean {
-  return readSegmentStart(files, directory, segment).stated !== undefined
+export function statesTree(files: Files, directory: string, segment: number): boolean {
+  const decoded = readSegmentHeader(files, directory, segment)
+  if (!decoded.ok) return false
+  return readSegmentStart(files, directory, { ...decoded, length: undefined }).stated !== undefined
 }
 
 function emptyTree(frameCrc: number, writtenMs: number): SegmentFrontier {

@@ -8,6 +8,7 @@ import { CursorFile } from '../../src/spool/cursor.ts'
 import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
 import { SpoolRefusal } from '../../src/spool/state.ts'
+import { rot } from './crafted.ts'
 import { closeDriven, type Driven, freshDirectory, names, openDriven, readNames, recordText } from './harness.ts'
 
 let atMs = 1_800_000_000_000
@@ -58,6 +59,19 @@ test('a segment goes when every destination of the durable set has confirmed all
   const rest = readNames(new SpoolReader(diskFiles, driven.directory, () => driven.positions.durable()))
   assert.ok(rest.length >= 40, `b lacks 40 records, ${rest.length} are there`)
   assert.deepEqual(rest, names(60 - rest.length, 60))
+})
+
+test('what comes before a segment that does not state the tree before it stays', (t) => {
+  const driven = openDriven(freshDirectory(t), { ...small, destinations: ['a'] })
+  fill(driven, 60)
+  const first = () => readPresentControl(diskFiles, driven.directory).state.firstSegment
+  const last = driven.positions.durable().segment
+  for (const segment of [last, last - 1]) rot(driven.directory, segment, 512 + 9)
+  confirm(driven, 'a', 60)
+  keepHouse(driven)
+  assert.equal(first(), last - 2)
+  const again = openDriven(driven.directory, { ...small, destinations: ['a'] })
+  assert.equal(again.recovered.state.watermark.nextSequence, 61, 'it opens, and knows the tree')
 })
 
 test('without a destination nothing goes', (t) => {
