@@ -71,9 +71,11 @@ export const diskFiles: Files = {
   },
 
   born(path) {
-    const { birthtimeNs, ctimeNs } = fs.statSync(path, { bigint: true })
-    // Where the kernel has no such time Node gives the last change instead, or zero: then nothing is known.
-    return birthtimeNs === ctimeNs || birthtimeNs === 0n ? '' : String(birthtimeNs)
+    // Where the kernel has no such time Node gives the last change instead, or zero. A file that is new has not changed
+    // since; the directory has, by getting it.
+    const [own, above] = [path, dirname(path)].map((one) => fs.statSync(one, { bigint: true }))
+    const isKnown = [own, above].some((one) => one !== undefined && one.birthtimeNs !== one.ctimeNs)
+    return own === undefined || own.birthtimeNs === 0n || !isKnown ? '' : String(own.birthtimeNs)
   },
 
   freeBytes(directory) {

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { AuditError } from '../../src/errors.ts'
+import { amendControl, damagedSlots, readPresentControl, replaceControl } from '../../src/spool/control.ts'
+import { diskFiles, machineId } from '../../src/spool/files.ts'
+import { openDirectory } from '../../src/spool/segment.ts'
+import { slotBytes } from '../../src/spool/slots.ts'
+import { contentsOf, flip, overwrite, stateOf } from './damage.ts'
+import { freshDirectory, openDriven } from './harness.ts'
+import { closed, control, killed } from './left-behind.ts'
+
+const machine = machineId()
+
+test('an amendment keeps the durable position that was published, which proves more than the watermark', (t) => {
+  const directory = freshDirectory(t)
+  const driven = killed(directory, ['a', 'b'])
+  const before = readPresentControl(diskFiles, directory)
+  assert.notDeepEqual(before.published?.offset, before.state.watermark.offset)
+  const change = (state: typeof before.state) => ({ ...state, destinations: ['file'] })
+  amendControl(diskFiles, openDirectory(diskFiles, directory), { machine, change })
+  const after = readPresentControl(diskFiles, directory)
+  assert.deepEqual(after.published, before.published)
+  assert.deepEqual(after.state.destinations, ['file'])
+  flip(join(directory, 'seg-00000001.wal'), driven.writer.end.offset - 20)
+  assert.throws(() => openDriven(directory), /synced frames are damaged or missing/)
+})
+
+test('the slot of the suppression counts survives recovery and amendments', (t) => {
+  const directory = freshDirectory(t)
+  closed(directory, ['a'])
+  const counts = Buffer.alloc(slotBytes, 0x5a)
+  overwrite(control(directory), 3 * slotBytes, counts)
+  openDriven(directory)
+  amendControl(diskFiles, openDirectory(diskFiles, directory), { machine, change: (state) => state })
+  assert.deepEqual(readFileSync(control(directory)).subarray(3 * slotBytes), counts)
+})
+
+test('a state that control has no room for is refused before anything is written', (t) => {
+  const directory = freshDirectory(t)
+  killed(directory, ['a'])
+  const before = contentsOf(directory)
+  const destinations = Array.from(
+    { length: 90 },
+    (_, index) => `a destination with a rather long name, number ${index}`,
+  )
+  const own = openDirectory(diskFiles, directory)
+  assert.throws(
+    () => replaceControl(diskFiles, own, { state: { ...stateOf(directory), destinations }, machine }),
+    (error) =>
+      error instanceof AuditError &&
+      error.code === 'INVALID_OPTION' &&
+      /no room for 90 destination/.test(error.message),
+  )
+  assert.deepEqual(contentsOf(directory), before)
+})
+
+test('a slot that was never written is not damaged', (t) => {
+  const directory = freshDirectory(t)
+  killed(directory, ['a'])
+  assert.deepEqual(damagedSlots(diskFiles, directory), [])
+  overwrite(control(directory), slotBytes, Buffer.alloc(100, 1))
+  assert.deepEqual(damagedSlots(diskFiles, directory), [1])
+  flip(control(directory), 50)
+  assert.deepEqual(damagedSlots(diskFiles, directory), [0, 1])
+})
