@@ -1,12 +1,15 @@
 /**
  * The end of an NDJSON file as a kill left it: half a record is cut back, and whole records that were written but not
  * confirmed are known again when they are sent again, so that they do not come twice. Known means equal byte for byte
- * and in place; anything else is written, because a repeat is harmless and a missing record is not.
+ * and in place; another record in that place is a fork. Anything else is written, because a repeat is harmless and a
+ * missing record is not.
  */
 
 import fs from 'node:fs'
+import { leafHash } from '../chain/hash.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { recordBytesMax } from '../limits.ts'
+import type { StreamHead } from './destination.ts'
 
 const newline = 0x0a
 /** What every record's text begins with: `action` sorts first and is always there. */
@@ -25,20 +28,39 @@ export function mendLastLine(file: number, end: (file: number, bytes: Buffer) =>
   else end(file, Buffer.of(newline))
 }
 
+/** The last record of a stream in the file, where the last line is one; a file that ends otherwise is not searched. */
+export function headIn(file: number, stream: string): StreamHead | undefined {
+  const last = lastLine(readTail(file, recordBytesMax + 2))
+  const members = last === undefined ? undefined : parseRecord(last)
+  if (last === undefined || members?.seq === undefined || members.stream !== stream) return undefined
+  return { sequence: members.seq, hash: leafHash(last) }
+}
+
+/** What the line holds under the record's number, when that is another record. */
+export function heldInstead(line: Buffer | undefined, record: StoredRecord | undefined): StreamHead | undefined {
+  if (line === undefined || record === undefined || line.equals(record.bytes)) return undefined
+  const { stream, sequence } = record
+  const members = parseRecord(line)
+  return members?.stream === stream && members.seq === sequence ? { sequence, hash: leafHash(line) } : undefined
+}
+
 /**
- * The lines of the file from this record's on, when it stands near the end; else none. Not looked for where the last
- * line says that it comes later: a clean start reads one line.
+ * The lines of the file from this record's on, or from another's with its number, when it stands near the end; else
+ * none. Not looked for where the last line says that it comes later: a clean start reads one line.
  */
 export function linesFrom(file: number, record: StoredRecord): Buffer[] {
   const last = lastLine(readTail(file, recordBytesMax + 2))
   const members = last === undefined ? undefined : parseRecord(last)
   if (members?.seq === undefined || (members.stream === record.stream && members.seq < record.sequence)) return []
+  const fromEnd = members.stream === record.stream ? members.seq - record.sequence + 1 : 0
   const line = Buffer.concat([record.bytes, Buffer.of(newline)])
   for (let bytes = 2 ** 20; bytes <= tailBytesMax; bytes *= 4) {
     const tail = readTail(file, bytes)
     const isWholeFile = tail.length < bytes
     const at = tail.lastIndexOf(line)
     if (at > 0 ? tail[at - 1] === newline : at === 0 && isWholeFile) return splitLines(tail.subarray(at))
+    const rest = fromEnd === 0 ? [] : splitLines(tail).slice(-fromEnd)
+    if (heldInstead(rest[0], record) !== undefined) return rest
     if (isWholeFile) return []
   }
   return []

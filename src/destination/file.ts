@@ -9,8 +9,8 @@ import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { AuditError, errorCode, errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
-import type { Delivery, Destination, FileDestinationOptions } from './destination.ts'
-import { linesFrom, mendLastLine } from './file-tail.ts'
+import type { Delivery, Destination, FileDestinationOptions, HeadReading, StreamHead } from './destination.ts'
+import { headIn, heldInstead, linesFrom, mendLastLine } from './file-tail.ts'
 
 const newline = 0x0a
 const { O_APPEND, O_CREAT, O_RDWR } = fs.constants
@@ -32,6 +32,11 @@ export function createFileDestination(options: FileDestinationOptions): Destinat
         file ??= openForAppend(path)
         known ??= records[0] === undefined ? [] : linesFrom(file, records[0])
         const count = countKnown(records, known)
+        const held = heldInstead(known[count], records[count])
+        if (held !== undefined) {
+          known = undefined
+          return { status: 'rejected', reason: describeFork(path, held), forked: { index: count, held } }
+        }
         appendDurably(file, encodeLines(records.slice(count)))
         known = count === records.length ? known.slice(count) : []
         return { status: 'delivered' }
@@ -40,11 +45,23 @@ export function createFileDestination(options: FileDestinationOptions): Destinat
         return { status: 'retry', reason: `${path}: ${errorText(thrown)}${abandon(release)}` }
       }
     },
+    async head(stream): Promise<HeadReading> {
+      try {
+        file ??= openForAppend(path)
+        return { status: 'known', head: headIn(file, stream) }
+      } catch (thrown) {
+        return { status: 'retry', reason: `${path}: ${errorText(thrown)}${abandon(release)}` }
+      }
+    },
     async close() {
       release()
       known = undefined
     },
   }
+}
+
+function describeFork(path: string, { sequence, hash }: StreamHead): string {
+  return `${path}: fork, sequence ${sequence} is held with another hash: ${hash}`
 }
 
 /** Throws AuditError FILE_NOT_WRITABLE when `path` cannot be opened for appending; creates it when it is absent. */

@@ -205,6 +205,9 @@ export class Forwarder {
   }
 
   async #send(batch: Batch, signal: AbortSignal): Promise<Delivery> {
+    const [first] = batch.records
+    if (first !== undefined && this.#quarantine?.follows(first))
+      return { status: 'rejected', reason: 'it follows a record that was set aside' }
     try {
       return await this.#destination.send(batch, signal)
     } catch (thrown) {

@@ -4,8 +4,9 @@ import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { leafHash } from '../../src/chain/hash.ts'
 import { checkFileWritable, createFileDestination } from '../../src/destination/file.ts'
-import { batchOf, makeBatch, makeRecord } from './records.ts'
+import { batchOf, makeBatch, makeRecord, stream } from './records.ts'
 
 function makeDirectory(t: TestContext): string {
   const directory = fs.mkdtempSync(join(tmpdir(), 'otel-audit-file-'))
@@ -246,12 +247,37 @@ test('what is there already is known again when the file goes on with a stream t
   assert.equal(fs.readFileSync(path, 'utf8'), text)
 })
 
-test('a record with the same number and other bytes is written, so that the fork can be seen', async (t) => {
+test('another record in the place of one that is there is a fork, and is not written', async (t) => {
   const path = join(makeDirectory(t), 'audit.ndjson')
   await leave(t, path, 1, 4)
-  const other = makeRecord(3, { reason: 'another' })
-  await open(t, path).send(makeBatch([makeRecord(2), other, makeRecord(4)]), t.signal)
-  assert.equal(fs.readFileSync(path, 'utf8'), `${linesOf(1, 4)}${other.bytes}\n${linesOf(4, 4)}`)
+  const destination = open(t, path)
+  const other = (sequence: number) => makeRecord(sequence, { reason: 'another' })
+  const held = (sequence: number) => ({ sequence, hash: leafHash(makeRecord(sequence).bytes) })
+  for (const [records, index, sequence] of [
+    [[makeRecord(2), other(3), other(4)], 1, 3],
+    [[other(3), other(4)], 0, 3],
+    [[other(4), makeRecord(5)], 0, 4],
+  ] as const) {
+    const delivery = await destination.send(makeBatch(records), t.signal)
+    assert.equal(delivery.status, 'rejected')
+    assert.deepEqual(delivery.status === 'rejected' && delivery.forked, { index, held: held(sequence) })
+  }
+  assert.equal(fs.readFileSync(path, 'utf8'), linesOf(1, 4))
+  assert.equal((await destination.send(makeBatch([makeRecord(2)]), t.signal)).status, 'delivered')
+  assert.equal((await destination.send(batchOf(5, 6), t.signal)).status, 'delivered')
+  assert.equal(fs.readFileSync(path, 'utf8'), linesOf(1, 6))
+})
+
+test('its head of a stream is its last line; of any other stream it knows none', async (t) => {
+  const path = join(makeDirectory(t), 'audit.ndjson')
+  const destination = open(t, path)
+  assert.deepEqual(await destination.head?.(stream, t.signal), { status: 'known', head: undefined })
+  await destination.send(batchOf(1, 3), t.signal)
+  const head = { sequence: 3, hash: leafHash(makeRecord(3).bytes) }
+  assert.deepEqual(await destination.head?.(stream, t.signal), { status: 'known', head })
+  assert.deepEqual(await destination.head?.('another', t.signal), { status: 'known', head: undefined })
+  const nowhere = createFileDestination({ type: 'file', path: join(path, 'under-a-file') })
+  assert.equal((await nowhere.head?.(stream, t.signal))?.status, 'retry')
 })
 
 test('a file that ends with another stream, or with no record, is only added to', async (t) => {
