@@ -28,14 +28,15 @@ import {
 } from '../../src/event/record.ts'
 import * as limits from '../../src/limits.ts'
 import { derivedColumns } from '../../src/postgres/projection.ts'
-import { decodeFrame, encodeFrame, frameHeaderBytes } from '../../src/spool/format.ts'
+import { decodeFrame, encodeFrame, frameHeaderBytes, segmentHeaderBytes, spoolVersion } from '../../src/spool/format.ts'
 import {
   decodeSegmentFrontier,
   decodeSegmentHeader,
   encodeSegmentFrontier,
   encodeSegmentHeader,
 } from '../../src/spool/segment-header.ts'
-import { decodeSlot, encodeSlot } from '../../src/spool/slots.ts'
+import { decodeSlot, encodeSlot, slotBytes } from '../../src/spool/slots.ts'
+import { spoolStates } from '../../src/spool/state.ts'
 import { openSource } from '../../src/verify/sources.ts'
 import { verifySource } from '../../src/verify/verify.ts'
 import { fencesOf, quotedIn, readDocument, root, tableOf } from './markdown.ts'
@@ -120,6 +121,31 @@ describe('the document', () => {
       types.filter((type) => !named.has(type)),
       [],
     )
+  })
+
+  it('names every member of the slots, every state and every reason for a new stream', () => {
+    const rows = tableOf(document, 'member', 'in')
+    const documented = rows.map(([names = '', where = '']) => ({ names: quotedIn(names), where }))
+    const namedIn = (slot: string) =>
+      documented.filter(({ where }) => where.includes(slot)).flatMap(({ names }) => names)
+    const control = readDocument('src/spool/control.ts')
+    assert.deepEqual(namedIn('state').sort(), membersOf(control, 'ControlState').sort())
+    assert.deepEqual(namedIn('slot 2').sort(), ['segment', 'offset', ...membersOf(control, 'Published')].sort())
+    assert.deepEqual(namedIn('cursor').sort(), membersOf(readDocument('src/spool/cursor.ts'), 'Cursor').sort())
+    const text = rows.find(([names]) => names === '`state`')?.[2] ?? ''
+    assert.deepEqual(quotedIn(text), [...spoolStates, 'ok'])
+    const reasons = tableOf(document, 'reason', 'a new stream begins because').flatMap(([name = '']) => quotedIn(name))
+    const union = /type StreamReason = ([^\n]*(?:\n {2}\|[^\n]*)*)/.exec(control)?.[1] ?? ''
+    assert.deepEqual(reasons.sort(), [...union.matchAll(/'(\w+)'/g)].map(([, name]) => name).sort())
+  })
+
+  it('states the version and the sizes of the spool', () => {
+    assert.ok(document.includes(`## 5. Spool files, version ${spoolVersion}\n`))
+    assert.ok(document.includes(`| 8 | 2 | format version, ${spoolVersion} |`))
+    assert.ok(document.includes(`A header of ${segmentHeaderBytes.toLocaleString('en-US')} bytes, then frames.`))
+    assert.ok(document.includes(`The header has ${frameHeaderBytes} bytes:`))
+    assert.ok(document.includes(`Slots of ${slotBytes.toLocaleString('en-US')} bytes.`))
+    assert.match(document, new RegExp(`next multiple of ${limits.sectorBytes}`))
   })
 
   it('states the limits of the format', () => {
@@ -221,6 +247,12 @@ describe('the code', () => {
     })
   }
 })
+
+/** Names of the members of an interface, as its source lists them. */
+function membersOf(source: string, name: string): string[] {
+  const body = new RegExp(`interface ${name} (?:extends \\w+ )?\\{\\n(.*?)\\n\\}`, 's').exec(source)?.[1] ?? ''
+  return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, member]) => member ?? '')
+}
 
 interface OtlpLog {
   readonly body?: unknown

@@ -8,7 +8,9 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { useClocks } from '../../src/clock.ts'
 import { diskFiles } from '../../src/spool/files.ts'
+import { Handover } from '../../src/spool/handover.ts'
 import { viewSpool } from '../../src/spool/view.ts'
 import { root } from '../docs/markdown.ts'
 import { closeDriven, freshDirectory, names, openDriven } from './harness.ts'
@@ -50,6 +52,10 @@ function readByStranger(directories: readonly string[], how: '--all' | '--durabl
   const run = spawnSync('python3', ['-B', '-c', program, folder, how, ...directories], options)
   assert.equal(run.status, 0, run.stderr)
   return JSON.parse(run.stdout)
+}
+
+function nameOf(record: string): string {
+  return JSON.parse(record).name
 }
 
 function assertReadsTheSame(directory: string): string[] {
@@ -110,7 +116,57 @@ describe('a reader written from the document', { skip }, () => {
     }
     assert.equal(assertReadsTheSame(driven.directory).length, 332)
   })
+
+  it('reads around what a failed sync has condemned, at every moment of the failover', (t) => {
+    let nowMs = 0
+    t.after(useClocks({ monotonicMs: () => nowMs }))
+    const disk = sickDisk()
+    const driven = openDriven(freshDirectory(t), { files: disk.files })
+    driven.append(...names(0, 3))
+    driven.syncer.cycle()
+    driven.append(...names(3, 6))
+    disk.isSick = true
+    driven.syncer.cycle()
+    driven.append(...names(6, 9))
+    assert.equal(assertReadsTheSame(driven.directory).length, 9)
+    disk.isSick = false
+    for (let round = 0; round < 5; round += 1) {
+      nowMs += 1_000
+      driven.syncer.cycle()
+      assertReadsTheSame(driven.directory)
+      driven.writer.takeRescue()
+      assertReadsTheSame(driven.directory)
+    }
+    assert.equal(driven.positions.durable().nextSequence, 10, 'the test heals')
+    assert.deepEqual(assertReadsTheSame(driven.directory).map(nameOf), names(0, 9))
+  })
+
+  it('reads a stream that began while the writer ran', (t) => {
+    const driven = openDriven(freshDirectory(t))
+    driven.append(...names(0, 3))
+    driven.syncer.cycle()
+    new Handover(driven.positions.memory).wantStream('clock')
+    driven.syncer.cycle()
+    assert.ok(driven.writer.enterStream() !== undefined, 'the test changes streams')
+    driven.append(...names(3, 5))
+    assert.equal(assertReadsTheSame(driven.directory).length, 5)
+    driven.syncer.cycle()
+    assert.deepEqual(assertReadsTheSame(driven.directory).map(nameOf), names(0, 5))
+  })
 })
+
+/** A disk whose syncs fail while it is sick. */
+function sickDisk() {
+  const disk = { isSick: false, files: diskFiles }
+  disk.files = {
+    ...diskFiles,
+    sync(file) {
+      if (disk.isSick) throw Object.assign(new Error('EIO: injected'), { code: 'EIO' })
+      diskFiles.sync(file)
+    },
+  }
+  return disk
+}
 
 /** 200 records in many segments, a sync after every five. */
 function rollOften(t: TestContext) {
