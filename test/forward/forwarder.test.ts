@@ -4,7 +4,9 @@ import { getActiveResourcesInfo } from 'node:process'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Batch, Delivery } from '../../src/destination/destination.ts'
+import type { StoredRecord } from '../../src/event/record.ts'
 import { Forwarder, type ForwarderOptions } from '../../src/forward/forwarder.ts'
+import type { ForkedRun, Quarantine } from '../../src/forward/quarantine.ts'
 import type { ForwarderState } from '../../src/forward/standing.ts'
 import { FakePace } from '../support/pace.ts'
 import { ArraySource, delivered, makeRecords, rejected, retry, ScriptedDestination, stream } from './fakes.ts'
@@ -12,18 +14,19 @@ import { ArraySource, delivered, makeRecords, rejected, retry, ScriptedDestinati
 interface Setup {
   source?: ArraySource
   destination?: ScriptedDestination
+  quarantine?: Quarantine
   options?: ForwarderOptions['options']
 }
 
 /** A forwarder that runs until the test ends. */
 function start(
   t: TestContext,
-  { source = new ArraySource(), destination = new ScriptedDestination(), options }: Setup,
+  { source = new ArraySource(), destination = new ScriptedDestination(), quarantine, options }: Setup,
 ) {
   const pace = new FakePace()
   const states: ForwarderState[] = []
   const onStateChange = (state: ForwarderState) => states.push(state)
-  const forwarder = new Forwarder({ source, destination, pace, onStateChange, ...(options && { options }) })
+  const forwarder = new Forwarder({ source, destination, quarantine, pace, onStateChange, ...(options && { options }) })
   const stopping = new AbortController()
   const running = forwarder.run(stopping.signal)
   const stop = () => {
@@ -432,6 +435,137 @@ for (const [first, second] of [
     assert.equal(forwarder.state().delivered, 4)
   })
 }
+
+/** Takes everything aside, or says why not as often as it is told; remembers what it was given. */
+class ScriptedQuarantine implements Quarantine {
+  readonly runs: ForkedRun[] = []
+  readonly #obstacles: string[]
+  readonly #last = new Set<number>()
+
+  constructor(...obstacles: string[]) {
+    this.#obstacles = obstacles
+  }
+
+  follows({ sequence }: StoredRecord): boolean {
+    return this.#last.has(sequence - 1)
+  }
+
+  async setAside(run: ForkedRun): Promise<string | undefined> {
+    const obstacle = this.#obstacles.shift()
+    if (obstacle !== undefined) return obstacle
+    this.runs.push(run)
+    this.#last.add(run.records.at(-1)?.sequence ?? 0)
+    return undefined
+  }
+}
+
+const held = { sequence: 4, hash: 'ab'.repeat(32) }
+/** Holds other records from sequence 4 on; forked is what begins there. */
+const forksAtFour = ({ records }: Batch): Delivery => {
+  const index = records.findIndex(({ sequence }) => sequence >= 4)
+  return index < 0 ? delivered : { status: 'rejected', reason: 'fork', forked: { index, held } }
+}
+
+test('forked records are set aside once everything before them is delivered, and delivery goes on', async (t) => {
+  const source = new ArraySource(makeRecords(1, 8))
+  const quarantine = new ScriptedQuarantine()
+  const { destination, states, forwarder, pace } = start(t, {
+    source,
+    destination: new ScriptedDestination(forksAtFour),
+    quarantine,
+    options: { batchRecordsMax: 5 },
+  })
+  await forwarder.flush()
+  assert.deepEqual(destination.sent, [range(1, 5), range(1, 3), range(4, 5)])
+  assert.deepEqual(source.confirmed, [3, 5, 8])
+  const [run] = quarantine.runs
+  assert.deepEqual([run?.records.map(({ sequence }) => sequence), run?.held, run?.reason], [range(4, 5), held, 'fork'])
+  const { condition, delivered: arrived, quarantined, confirmed } = forwarder.state()
+  assert.deepEqual([condition, arrived, quarantined, confirmed], ['ok', 3, 5, { stream, sequence: 8 }])
+  assert.deepEqual([states, pace.sleeping], [[], []], 'no failure, and no pause')
+})
+
+test('what follows a record in quarantine is set aside without being sent', async (t) => {
+  const source = new ArraySource(makeRecords(1, 4))
+  const quarantine = new ScriptedQuarantine()
+  const { destination, forwarder } = start(t, {
+    source,
+    destination: new ScriptedDestination(forksAtFour),
+    quarantine,
+    options: { batchRecordsMax: 4 },
+  })
+  await forwarder.flush()
+  const { length } = destination.sent
+  source.append(makeRecords(5, 6))
+  await forwarder.flush()
+  assert.equal(destination.sent.length, length)
+  assert.deepEqual(
+    quarantine.runs.map(({ records }) => records.map(({ sequence }) => sequence)),
+    [[4], [5, 6]],
+  )
+})
+
+test('a forked record that cannot be set aside is held up and tried again, and nothing behind it is confirmed', async (t) => {
+  const source = new ArraySource(makeRecords(1, 6))
+  const { pace, states, forwarder } = start(t, {
+    source,
+    destination: new ScriptedDestination(forksAtFour),
+    quarantine: new ScriptedQuarantine('the disk is full', 'the disk is full'),
+    options: { batchRecordsMax: 6 },
+  })
+  for (let tries = 0; tries < 2; tries++) {
+    const pause = await pace.untilAsleep()
+    assert.deepEqual(source.confirmed, [3])
+    pace.advance(pause)
+  }
+  await source.untilConfirmed(6)
+  assert.match(
+    states[0]?.lastError ?? '',
+    /record 4 of stream .* is refused, and all behind it wait: fork; the disk is full/,
+  )
+  assert.deepEqual(
+    states.map(({ condition }) => condition),
+    ['refused', 'ok'],
+  )
+  assert.equal(forwarder.state().quarantined, 3)
+})
+
+test('a refusal that is no fork is not set aside: a gap may close', async (t) => {
+  const gap = ({ records }: Batch): Delivery =>
+    records.some(({ sequence }) => sequence === 4) ? { status: 'rejected', reason: 'gap', indexes: [3] } : delivered
+  const source = new ArraySource(makeRecords(1, 6))
+  const quarantine = new ScriptedQuarantine()
+  const { pace, forwarder } = start(t, {
+    source,
+    destination: new ScriptedDestination(gap),
+    quarantine,
+    options: { batchRecordsMax: 6 },
+  })
+  for (let tries = 0; tries < 10; tries++) pace.advance(await pace.untilAsleep())
+  assert.deepEqual([source.confirmed.at(-1), quarantine.runs, forwarder.state().condition], [3, [], 'refused'])
+})
+
+test('stopping while records are set aside confirms nothing of them', async (t) => {
+  const source = new ArraySource(makeRecords(4, 6))
+  const begun = Promise.withResolvers<void>()
+  const hanging: Quarantine = {
+    follows: () => false,
+    setAside: (_, signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve('stopped'))
+        begun.resolve()
+      }),
+  }
+  const { stop, pace } = start(t, {
+    source,
+    destination: new ScriptedDestination(forksAtFour),
+    quarantine: hanging,
+    options: { batchRecordsMax: 3 },
+  })
+  await begun.promise
+  await stop()
+  assert.deepEqual([source.confirmed, pace.sleeping], [[], []])
+})
 
 test('the source is settled before a flush resolves, before a pause, and at the end', async (t) => {
   const source = new ArraySource(makeRecords(1, 6))
