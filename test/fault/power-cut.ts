@@ -146,7 +146,7 @@ function isLoss(error: unknown): boolean {
 }
 
 /** An inner file system over an image on XFS, which can be cloned in an instant. */
-function makeCloneable(lab: Lab): { outer: string; inner: string; image: string } {
+export function makeCloneable(lab: Lab): { outer: string; inner: string; image: string } {
   const outerImage = lab.image(lab.path('outer.img'), 400 * 2 ** 20, ['mkfs.xfs', '-q', '-f'])
   const outer = lab.mount('outer', [lab.loop(outerImage)])
   const image = lab.image(join(outer, 'inner.img'), 48 * 2 ** 20, ['mkfs.ext4', '-q', '-F'])

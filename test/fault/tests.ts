@@ -1,12 +1,29 @@
 /** Every fault test, in the order of the table in docs/reliability.md. */
 
 import { damageTests } from './damage.ts'
+import { destinationTests } from './destinations.ts'
 import { failedSyncTests } from './failed-sync.ts'
 import type { FaultTest } from './fault.ts'
 import { killTests } from './kill.ts'
+import { lyingTests } from './lying.ts'
+import { noSpaceTests } from './no-space.ts'
 import { powerCutTests } from './power-cut.ts'
+import { shutdownTests } from './shutdown.ts'
+import { sickDiskTests } from './sick-disk.ts'
+import { twoWriterTests } from './two-writers.ts'
 
-const all: readonly FaultTest[] = [...damageTests, ...killTests, ...powerCutTests, ...failedSyncTests]
+const all: readonly FaultTest[] = [
+  ...damageTests,
+  ...killTests,
+  ...failedSyncTests,
+  ...sickDiskTests,
+  ...noSpaceTests,
+  ...powerCutTests,
+  ...lyingTests,
+  ...twoWriterTests,
+  ...destinationTests,
+  ...shutdownTests,
+]
 
 export const faultTests: readonly FaultTest[] = all.toSorted((one, other) => rowOrder(one.row) - rowOrder(other.row))
 
