@@ -8,6 +8,7 @@ import type { Files } from './files.ts'
 import { decodeFrame, frameHeaderBytes, type SpoolPosition, segmentHeaderBytes } from './format.ts'
 import { damaged, segmentPath } from './refusals.ts'
 import { type CarriedRecord, type FramePlace, FrameReader, type PathSegment } from './segment.ts'
+import { decodeSegmentFrontier } from './segment-header.ts'
 
 /** Records of one stream that follow each other. */
 export interface TailStream {
@@ -102,7 +103,8 @@ function scanSegment(files: Files, scan: Scan, one: PathSegment): void {
     const reader = new FrameReader(files, { file, salt }, scan.link)
     if (scan.isOpen) readFrames(scan, one, reader)
     const { offset, frameNumber, frameCrc } = reader.place
-    if (scan.isOpen && (kind === 'explicit' || frameNumber > scan.link.frameNumber)) scan.cut = { segment, offset }
+    const continues = kind === 'explicit' || frameNumber > scan.link.frameNumber || isEntered(files, file, scan.link)
+    if (scan.isOpen && continues) scan.cut = { segment, offset }
     const behind = bytesBehind(files, file, { ...one.header, offset, length: one.length })
     if (one.length === undefined) {
       if (behind.bytes > 0) scan.isOpen = false
@@ -115,6 +117,17 @@ function scanSegment(files: Files, scan: Scan, one: PathSegment): void {
   } finally {
     files.close(file)
   }
+}
+
+/**
+ * A planned segment that the sync thread has entered, although nothing may stand in it yet: before it told so it
+ * synced the second header block, which names the frame before.
+ */
+function isEntered(files: Files, file: number, { offset, frameNumber, frameCrc }: FramePlace): boolean {
+  if (offset !== segmentHeaderBytes || frameNumber > 0) return false
+  const header = Buffer.alloc(segmentHeaderBytes)
+  files.read(file, header, 0)
+  return decodeSegmentFrontier(header)?.frameCrc === frameCrc
 }
 
 function readFrames(scan: Scan, one: PathSegment, reader: FrameReader): void {
