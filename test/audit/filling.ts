@@ -4,13 +4,13 @@
  */
 
 import { once } from 'node:events'
-import { type AuditOptions, createAudit } from '../../src/index.ts'
+import { type AuditOptions, createAudit, type Receipt } from '../../src/index.ts'
 import { Spool } from '../../src/spool/spool.ts'
 
 export interface Filled {
   /** Status of each event, in order; event n has the action `e<n>`. */
   readonly statuses: readonly string[]
-  /** How often an event has waited for room. */
+  /** How often an event has waited for room, until the spool was full. */
   readonly waits: number
   readonly whenFull: { readonly spool: string; readonly ready: boolean; readonly reasons: readonly string[] }
   readonly afterwards: { readonly spool: string; readonly ready: boolean; readonly emergencies: number }
@@ -26,25 +26,36 @@ Spool.prototype.waitForRoom = function (limitMs: number) {
 
 const audit = createAudit({ ...options, policy: { level: 'all' }, closeTimeoutMs: 20_000 })
 const statuses: string[] = []
-const emit = (): string => {
-  const { status } = audit.emit({ action: `e${statuses.length}`, details: { pad: 'x'.repeat(2_000) } })
-  statuses.push(status)
-  return status
+const emitOne = (): Receipt => {
+  const receipt = audit.emit({ action: `e${statuses.length}`, details: { pad: 'x'.repeat(2_000) } })
+  statuses.push(receipt.status)
+  return receipt
 }
+const emit = () => emitOne().status
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
 
 let emergencies = 0
 while (emergencies < 5) {
-  emergencies = emit() === 'emergency' ? emergencies + 1 : 0
-  if (statuses.length % 8 === 0) await nextTurn()
+  const receipt = emitOne()
+  emergencies = receipt.status === 'emergency' ? emergencies + 1 : 0
+  // The sync thread keeps up, so that there are many segments and none of them holds much.
+  if (receipt.status === 'written' && statuses.length % 4 === 0) await receipt.durable
 }
 while (audit.state.spool !== 'full') await nextTurn()
 const { spool, ready, reasons } = audit.state
+const waitsWhenFull = waits
 console.log('full')
 const [line] = (await once(process.stdin, 'data')) as [Buffer]
 if (line.toString() === 'exit\n') {
   const afterwards = { spool: 'full', ready: false, emergencies: audit.state.emergencies }
-  console.log(JSON.stringify({ statuses, waits, whenFull: { spool, ready, reasons }, afterwards } satisfies Filled))
+  console.log(
+    JSON.stringify({
+      statuses,
+      waits: waitsWhenFull,
+      whenFull: { spool, ready, reasons },
+      afterwards,
+    } satisfies Filled),
+  )
   process.exit(0)
 }
 if (line.toString() === 'recover\n') {
@@ -55,5 +66,7 @@ if (line.toString() === 'recover\n') {
 const state = audit.state
 await audit.close()
 const afterwards = { spool: state.spool, ready: state.ready, emergencies: state.emergencies }
-console.log(JSON.stringify({ statuses, waits, whenFull: { spool, ready, reasons }, afterwards } satisfies Filled))
+console.log(
+  JSON.stringify({ statuses, waits: waitsWhenFull, whenFull: { spool, ready, reasons }, afterwards } satisfies Filled),
+)
 process.stdin.destroy()
