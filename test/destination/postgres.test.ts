@@ -86,6 +86,8 @@ describe('a PostgreSQL destination', () => {
     const delivery = await destination.send(batchOf([...other, ...forked.slice(1)]), never)
     assert.equal(delivery.status, 'rejected')
     assert.deepEqual(delivery.status === 'rejected' && delivery.indexes, [2, 3, 4])
+    const instead = { sequence: 2, hash: leafHash(held[1]?.bytes ?? '') }
+    assert.deepEqual(delivery.status === 'rejected' && delivery.forked, { index: 2, held: instead })
     const [expected, found] = [leafHash(held[1]?.bytes ?? ''), leafHash(forked[1]?.bytes ?? '')]
     const place = `stream ${stream}, sequence 2: fork, it is held with another hash`
     assert.equal(reasonOf(delivery), `${place}: expected ${expected}, found ${found}`)
@@ -97,6 +99,39 @@ describe('a PostgreSQL destination', () => {
     assert.equal(stored.length, 5)
   })
 
+  it('calls a record forked that does not follow the head, and names the head', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const stream = randomUUID()
+    const held = chainOf(3, { stream })
+    await destination.send(batchOf(held), never)
+    const delivery = await destination.send(batchOf(chainOf(2, { stream, from: 4, prev: 'ab'.repeat(32) })), never)
+    const head = { sequence: 3, hash: leafHash(held[2]?.bytes ?? '') }
+    assert.deepEqual(delivery.status === 'rejected' && delivery.forked, { index: 0, held: head })
+  })
+
+  it('knows the head of each stream, and of others that it holds nothing', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const [one, other] = [chainOf(3), chainOf(2)]
+    await destination.send(batchOf([...one, ...other]), never)
+    const headOf = async (stream = '') => destination.head?.(stream, never)
+    const head = { sequence: 3, hash: leafHash(one[2]?.bytes ?? '') }
+    assert.deepEqual(await headOf(one[0]?.stream), { status: 'known', head })
+    assert.deepEqual(await headOf(randomUUID()), { status: 'known', head: undefined })
+    assert.deepEqual(await headOf('no UUID'), { status: 'known', head: undefined })
+  })
+
+  it('cannot say its head, and says why, while there is no schema, no server, or no time', async (t) => {
+    const url = await databaseFor(t)
+    const asked = await destinationFor(t, url).head?.(randomUUID(), never)
+    assert.match(asked?.status === 'retry' ? asked.reason : '', /run `otel-audit migrate up`/)
+    const nowhere = await destinationFor(t, 'postgres://u:p@127.0.0.1:1/db').head?.(randomUUID(), never)
+    assert.match(nowhere?.status === 'retry' ? nowhere.reason : '', /ECONNREFUSED/)
+    const stopped = await destinationFor(t, url).head?.(randomUUID(), AbortSignal.abort())
+    assert.equal(stopped?.status, 'retry')
+  })
+
   it('refuses a gap', async (t) => {
     const { url } = await migratedDatabase(t)
     const destination = destinationFor(t, url)
@@ -104,6 +139,7 @@ describe('a PostgreSQL destination', () => {
     await destination.send(batchOf(records.slice(0, 2)), never)
     const delivery = await destination.send(batchOf(records.slice(3)), never)
     assert.deepEqual(delivery.status === 'rejected' && delivery.indexes, [0, 1, 2])
+    assert.equal(delivery.status === 'rejected' && delivery.forked, undefined, 'it may close')
     assert.match(reasonOf(delivery), /sequence 4: gap, the database holds the stream up to 2 /)
     assert.deepEqual(await storedIn(url), records.slice(0, 2))
   })

@@ -16,6 +16,7 @@ import { withConnection } from '../../src/postgres/client.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
 import type { SourceReport } from '../../src/verify/report.ts'
 import { createPostgresSource } from '../../src/verify/sources/postgres.ts'
+import { openSource } from '../../src/verify/sources.ts'
 import { verifySource } from '../../src/verify/verify.ts'
 import { freshFolder, openAudit, type RecordJson, recordsIn } from '../audit/opened.ts'
 import { databaseFor, queryOnce } from '../support/postgres.ts'
@@ -39,7 +40,11 @@ async function setUp(t: TestContext, batchRecordsMax?: number): Promise<Setup> {
 }
 
 /** Delivers 50 records, takes a copy while the spool is open, delivers 50 more and closes. */
-async function deliverHundred({ folder, spool, options }: Setup): Promise<{ stream: string; copy: SpoolCopy }> {
+async function deliverHundred({
+  folder,
+  spool,
+  options,
+}: Omit<Setup, 'url'>): Promise<{ stream: string; copy: SpoolCopy }> {
   const audit = openAudit(folder, options)
   emit(audit, 50, 'before.copy')
   await audit.flush()
@@ -209,7 +214,9 @@ test('forked records that outgrow the database are set aside too, also after a r
     numbersOf(own).filter((number) => !delivered.has(number)),
     [],
   )
-  assert.deepEqual((await verified(setup, openAudit(setup.folder, setup.options))).findings, [])
+  const last = openAudit(setup.folder, setup.options)
+  await last.close()
+  assert.deepEqual((await verified(setup, last)).findings, [])
 })
 
 test('emitRequired until a destination rejects when that destination holds another record in its place', async (t) => {
@@ -221,6 +228,7 @@ test('emitRequired until a destination rejects when that destination holds anoth
   const receipt = await audit.emitRequired({ action: 'restored.late' }, { until: 'postgres' })
   assert.equal(receipt.status, 'written')
   assert.ok((await storedIn(setup)).some(({ action }) => action === 'restored.late'))
+  await audit.close()
 })
 
 test('a clone that runs beside the original is another stream from its first record on: nothing is in conflict', async (t) => {
@@ -250,4 +258,68 @@ test('a clone that runs beside the original is another stream from its first rec
   )
   const report = await verified(setup, original)
   assert.deepEqual([report.findings, report.exitCode], [[], 0])
+})
+
+test('a program that closes at once gets through too: what it could not seal is owed, and its next start leaves the stream', async (t) => {
+  const setup = await setUp(t)
+  const { stream, copy } = await deliverHundred(setup)
+  const held = await storedIn(setup)
+  restoreInPlace(copy, setup.spool)
+  const streams: string[] = []
+  for (let start = 0; start < 3; start += 1) {
+    const audit = openAudit(setup.folder, setup.options)
+    emit(audit, 2, 'short')
+    await audit.close()
+    streams.push(audit.state.stream)
+  }
+  const last = openAudit(setup.folder, setup.options)
+  await last.flush()
+  await last.close()
+  const now = await storedIn(setup)
+  const { kept, files } = quarantineOf(setup)
+  assert.notEqual(streams[1], stream, 'the second start at the latest is in another stream')
+  assert.deepEqual(
+    now.filter((one) => one.stream === stream),
+    held,
+  )
+  const short = [...now, ...kept.map(({ record }) => JSON.parse(record) as RecordJson)]
+  assert.equal(short.filter(({ action }) => action === 'short').length, 6)
+  assert.deepEqual(
+    sealedAsQuarantined(now),
+    kept.map(({ seq }) => seq),
+  )
+  assert.deepEqual(
+    files.filter((file) => file.includes('unsealed')),
+    [],
+  )
+  assert.deepEqual((await verified(setup, last)).findings, [])
+})
+
+test('a file that is ahead of a restored spool keeps one record a number too', async (t) => {
+  const folder = freshFolder(t)
+  const path = join(folder, 'audit.ndjson')
+  const options = { destinations: [{ type: 'file', path } as const], closeTimeoutMs: 10_000 }
+  const spool = join(folder, 'spool')
+  const { stream, copy } = await deliverHundred({ folder, spool, options })
+  const held = readFileSync(path, 'utf8')
+  restoreInPlace(copy, spool)
+  const audit = openAudit(folder, options)
+  emit(audit, 3, 'restored.early')
+  await untilAnotherStream(audit, stream)
+  emit(audit, 5, 'restored.late')
+  await audit.flush()
+  await audit.close()
+  const now = readFileSync(path, 'utf8')
+  assert.ok(now.startsWith(held))
+  const added = now
+    .slice(held.length)
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Stored)
+  assert.deepEqual([...new Set(added.map((one) => one.stream))], [audit.state.stream])
+  assert.equal(added.filter(({ action }) => action === 'restored.late').length, 5)
+  const verifier = parseVerifierKey(audit.verifierKey)
+  assert.ok('publicKey' in verifier)
+  const { findings } = await verifySource(await openSource(path), { verifiers: [verifier] })
+  assert.deepEqual(findings, [])
 })
