@@ -15,9 +15,14 @@ import * as trail from './trail.ts'
 type Destinations = NonNullable<ConstructorParameters<typeof Subject>[1]['audit']['destinations']>
 
 /** One opening with these destinations; how much of the spool is left from its beginning. */
-async function openWith(lab: Lab, run: string, destinations: Destinations): Promise<trail.TrailRecord[]> {
+async function openWith(
+  lab: Lab,
+  run: string,
+  destinations: Destinations,
+  closeTimeoutMs = 500,
+): Promise<trail.TrailRecord[]> {
   const spool = { directory: lab.path('spool'), bytesMax: 2 ** 20, reserveBytes: 2 ** 14, keepMinutes: 0 }
-  const audit = { spool, destinations, closeTimeoutMs: 1_500 }
+  const audit = { spool, destinations, closeTimeoutMs }
   const subject = new Subject(lab, { run, count: 250, burst: 10, paceMs: 2, padBytes: 400, audit })
   assert.equal((await subject.ended).code, 0, subject.complaints)
   assert.equal(subject.emergencies.length, 0, `${run}: ${subject.emergencies[0]}`)
@@ -32,7 +37,7 @@ const destinationSet: FaultTest = {
   promise:
     'Destinations reordered, renamed, removed and added again: nothing is given back that one of the names lacks.',
   needs: [],
-  limitSeconds: { short: 60, long: 60 },
+  limitSeconds: { short: 90, long: 90 },
   async run(lab) {
     const file = { type: 'file' as const, name: 'a', path: lab.path('a.ndjson'), flushIntervalMs: 5 }
     const backend = await startBackend(lab, 'off')
@@ -51,7 +56,7 @@ const destinationSet: FaultTest = {
       held = records.length
     }
     backend.turn('on')
-    const back = await openWith(lab, 'added-again', [file, other('b')])
+    const back = await openWith(lab, 'added-again', [file, other('b')], 20_000)
     assert.equal(back[0]?.sequence, 1, 'c still lacks everything')
     const toB = new Set(backend.accepted.map(({ sequence }) => sequence))
     assert.deepEqual(
@@ -61,8 +66,8 @@ const destinationSet: FaultTest = {
       [],
       'b has received everything from the first record on',
     )
-    const both = await openWith(lab, 'both', [file, other('b'), other('c')])
-    const last = await openWith(lab, 'after', [file, other('b'), other('c')])
+    const both = await openWith(lab, 'both', [file, other('b'), other('c')], 20_000)
+    const last = await openWith(lab, 'after', [file, other('b'), other('c')], 20_000)
     assert.ok(
       (last[0]?.sequence ?? 0) > 1,
       `what every name has is given back, from ${both[0]?.sequence} to ${last[0]?.sequence}`,

@@ -1,12 +1,16 @@
-/** The short form of every fault test; what cannot run here is skipped with its reason. */
+/**
+ * The short form of every fault test but those that have a test file of their own; what cannot run here is skipped with
+ * its reason.
+ */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { testsElsewhere } from './elsewhere.ts'
 import { formatCounts } from './fault.ts'
 import { runFaultTest } from './runner.ts'
 import { faultTests } from './tests.ts'
 
-for (const one of faultTests) {
+for (const one of faultTests.filter((test) => !testsElsewhere.includes(test))) {
   test(`${one.name} (row ${one.row}): ${one.promise}`, async (t) => {
     const { outcome, reason, injected, survived } = await runFaultTest(one, { size: 'short' })
     if (outcome === 'skipped') return t.skip(reason)

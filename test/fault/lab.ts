@@ -11,7 +11,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 export interface SpawnOptions {
-  readonly env?: Readonly<Record<string, string>>
+  /** Added to this process's; `undefined` takes one away. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 export class Lab implements AsyncDisposable {

@@ -73,7 +73,9 @@ async function runAll(): Promise<void> {
   const count = (outcome: string) => results.filter((result) => result.outcome === outcome).length
   if (!values.json)
     process.stdout.write(`${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped\n`)
-  if (values['write-docs']) writeResults(join(import.meta.dirname, '../../docs/reliability.md'), results)
+  if (values['write-docs']) {
+    writeResults(join(import.meta.dirname, '../../docs/reliability.md'), results, values.short ? 'short' : 'long')
+  }
   process.exit(count('failed') > 0 || stopping.signal.aborted ? 1 : 0) // a test that ran out of time may still hold on
 }
 

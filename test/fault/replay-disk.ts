@@ -6,7 +6,7 @@
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { Random } from '../sim/disk.ts'
+import type { Random } from './random.ts'
 import type { DiskCall } from './strace-log.ts'
 
 const sectorBytes = 512

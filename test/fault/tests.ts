@@ -2,6 +2,7 @@
 
 import { damageTests } from './damage.ts'
 import { destinationTests } from './destinations.ts'
+import { testsElsewhere } from './elsewhere.ts'
 import { failedSyncTests } from './failed-sync.ts'
 import type { FaultTest } from './fault.ts'
 import { killTests } from './kill.ts'
@@ -13,6 +14,7 @@ import { sickDiskTests } from './sick-disk.ts'
 import { twoWriterTests } from './two-writers.ts'
 
 const all: readonly FaultTest[] = [
+  ...testsElsewhere,
   ...damageTests,
   ...killTests,
   ...failedSyncTests,
