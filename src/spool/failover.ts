@@ -133,7 +133,9 @@ export class Failover {
     if (declined !== undefined) return refusedBy(declined === 'space', 'the new segment could not be filled')
     if (positions.written().segment !== segment) return 'waiting'
     const refused = handover.refused()
-    return refused.segment === segment ? refusedBy(refused.forSpace, 'the new segment refused a write') : 'filled'
+    // What a full disk has accepted counts once it is synced; the next failover begins behind it.
+    if (refused.segment !== segment || refused.forSpace) return 'filled'
+    return refusedBy(false, 'the new segment refused a write')
   }
 
   #credit(rescue: RescueSegment): Rescued | undefined {

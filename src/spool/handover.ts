@@ -31,6 +31,7 @@ const word = {
   news: 54, // counts whatever may end a wait of the application thread
   streamWanted: 55,
   streamReason: 56,
+  counted: 57, // the first segment that `used` does not count
 } as const
 
 const unitBytes = 4_096
@@ -136,9 +137,14 @@ export class Handover {
     Atomics.store(this.#words, word.isWanting, isWanting ? 1 : 0)
   }
 
-  /** Bytes of all segments but the one being written. */
+  /** Bytes of all segments before `countedBelow`, which is to be read after this. */
   get usedBytes(): number {
     return (Atomics.load(this.#words, word.used) >>> 0) * unitBytes
+  }
+
+  /** The first segment that `usedBytes` does not count. */
+  get countedBelow(): number {
+    return Atomics.load(this.#words, word.counted)
   }
 
   get isShort(): boolean {
@@ -217,7 +223,9 @@ export class Handover {
     return Atomics.load(this.#words, word.isWanting) === 1
   }
 
-  setUsedBytes(bytes: number): void {
+  /** Bytes of all segments before this one. */
+  setUsedBytes(bytes: number, countedBelow: number): void {
+    Atomics.store(this.#words, word.counted, countedBelow) // first: counted twice would be refused, counted late is not
     Atomics.store(this.#words, word.used, Math.ceil(bytes / unitBytes))
     this.announce()
   }

@@ -42,20 +42,20 @@ import {
 } from './control.ts'
 import type { RecordNumber } from './cursor.ts'
 import { type Files, machineId } from './files.ts'
-import { isBefore, segmentHeaderBytes } from './format.ts'
+import { isBefore } from './format.ts'
+import { isFirstOpening, removeTemporaries, takeBack } from './leftovers.ts'
 import { readLivePath } from './live-path.ts'
 import { confirmedAhead, lastRecorded, lastStream, missingHere, reasonForNewStream } from './new-stream.ts'
 import { controlDamaged, damaged, repairUnfinished, segmentPath } from './refusals.ts'
 import {
-  fileBytes,
   listSegments,
   type OpenDirectory,
   type OpenSegment,
   openDirectory,
   type PathSegment,
   publishSegment,
-  readSegmentHeader,
 } from './segment.ts'
+import { isNoSpace } from './state.ts'
 import { nextSequenceOf, type Proof, scanTail, type Tail, type TailStream } from './tail.ts'
 
 export interface Recovered {
@@ -122,8 +122,15 @@ export function recoverSpool(files: Files, context: RecoveryContext): Recovered 
   try {
     files.syncDirectory(own.file)
     const found = inspectSpool(files, context)
-    for (const name of files.list(directory)) if (name.endsWith('.tmp')) files.unlink(`${directory}/${name}`)
-    return found === undefined ? createSpool(files, { ...context, own }) : publish(files, { ...context, own }, found)
+    removeTemporaries(files, directory)
+    const recover = () =>
+      found === undefined ? createSpool(files, { ...context, own }) : publish(files, { ...context, own }, found)
+    try {
+      return recover()
+    } catch (error) {
+      if (!isNoSpace(error) || !takeBack(files, directory, found)) throw error
+      return recover() // once more, with the room of the ballast
+    }
   } finally {
     files.close(own.file)
   }
@@ -132,15 +139,6 @@ export function recoverSpool(files: Files, context: RecoveryContext): Recovered 
 /** A recovery that makes names in the directory. */
 interface Recovering extends RecoveryContext {
   readonly own: OpenDirectory
-}
-
-/** First openings that ended before control's name was durable leave explicit segments without a frame, and no record. */
-function isFirstOpening(files: Files, directory: string, segments: readonly number[]): boolean {
-  return segments.every((segment) => {
-    const decoded = readSegmentHeader(files, directory, segment)
-    if (!decoded.ok || decoded.header.base !== 1 || decoded.header.kind !== 'explicit') return false
-    return fileBytes(files, directory, segment) <= segmentHeaderBytes
-  })
 }
 
 function createSpool(files: Files, context: Recovering): Recovered {

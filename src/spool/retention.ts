@@ -117,6 +117,6 @@ export class Retention {
   }
 
   #tellUsed(): void {
-    this.#handover.setUsedBytes(this.#usedBytes())
+    this.#handover.setUsedBytes(this.#usedBytes(), this.#retained.at(-1)?.segment ?? 0)
   }
 }

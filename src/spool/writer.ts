@@ -9,7 +9,14 @@
 import { leafHash } from '../chain/hash.ts'
 import { recordBytesMax, segmentBytesMax } from '../limits.ts'
 import type { Files } from './files.ts'
-import { encodeFrame, type FrameHeader, frameBytes, frameHeaderBytes, segmentHeaderBytes } from './format.ts'
+import {
+  encodeFrame,
+  type FrameHeader,
+  frameBytes,
+  frameHeaderBytes,
+  type SpoolPosition,
+  segmentHeaderBytes,
+} from './format.ts'
 import { Handover } from './handover.ts'
 import type { Positions, SpoolEnd } from './positions.ts'
 import { segmentPath } from './refusals.ts'
@@ -17,12 +24,10 @@ import { fillRescue } from './rescue.ts'
 import { type OpenSegment, temporaryPath } from './segment.ts'
 import { isNoSpace, SpoolRefusal } from './state.ts'
 import { Unsynced } from './unsynced.ts'
+import { Zeros } from './zeros.ts'
 
-/** How far zeros are written ahead of the frames, at least and at most; between them as far as the segment is long. */
-const aheadBytes = { least: 16 * 1024, most: 256 * 1024 }
-const zeros = Buffer.alloc(aheadBytes.most)
 const noAttachment = new Uint8Array(0)
-/** A full spool leaves its last segment when that holds more than this part of it: each leaving costs a header. */
+/** A full spool leaves its last segment when that holds more than this part of it: each leaving costs a record. */
 const leaveShare = 4
 
 export interface WriterStart {
@@ -53,18 +58,19 @@ export class SpoolWriter {
   readonly #handover: Handover
   readonly #start: WriterStart
   readonly #unsynced = new Unsynced()
+  readonly #zeros: Zeros
   #buffer = Buffer.allocUnsafeSlow(frameBytes({ record: recordBytesMax, attachment: 0 }))
   #segment: OpenSegment
   /** Descriptor of the first segment, which this thread has opened; the later ones are the sync thread's. */
   #ownFile: number | undefined
   #offset: number
-  /** Where the zeros end that were written ahead in the open segment. */
-  #zeroedTo = 0
   #frameNumber: number
   #frameCrc: number
   #nextSequence: number
   /** The segment that refused a write; nothing is appended until a rescue is there. */
   #refusal: SpoolRefusal | undefined
+  /** Segments that were left and that the sync thread does not count yet. */
+  #left: SpoolPosition[] = []
   /** Refused for lack of room, and nothing taken since. */
   #isWanting = false
   /** Length of the frame that was refused last. */
@@ -75,6 +81,7 @@ export class SpoolWriter {
     this.#positions = positions
     this.#handover = new Handover(positions.memory)
     this.#start = start
+    this.#zeros = new Zeros(files, start.segmentBytesMax ?? segmentBytesMax)
     this.#segment = start.segment
     this.#ownFile = start.segment.file
     this.#offset = start.segment.offset
@@ -87,9 +94,11 @@ export class SpoolWriter {
     return { segment: this.#segment.segment, offset: this.#offset, nextSequence: this.#nextSequence }
   }
 
-  /** Bytes of all segments, this one's unused rest not counted. */
+  /** Bytes of all segments, the rest of this one not counted. */
   get usedBytes(): number {
-    return this.#handover.usedBytes + this.#offset
+    const used = this.#handover.usedBytes
+    if (this.#left.length > 0) this.#left = this.#left.filter(({ segment }) => segment >= this.#handover.countedBelow)
+    return this.#left.reduce((sum, { offset }) => sum + offset, used + this.#offset)
   }
 
   /**
@@ -100,6 +109,7 @@ export class SpoolWriter {
     if (this.#handover.isRescueOffered) this.takeRescue()
     const recordBytes = this.#buffer.write(record, frameHeaderBytes, recordBytesMax, 'utf8')
     const load = { record: recordBytes, attachment: attachment.length }
+    const isLeaving = this.#isLeaving
     const refusal = this.refusal(frameBytes(load), mayUseReserve)
     if (refusal !== undefined) {
       this.#refusedBytes = frameBytes(load)
@@ -107,16 +117,21 @@ export class SpoolWriter {
     }
     const hash = leafHash(this.#buffer.subarray(frameHeaderBytes, frameHeaderBytes + recordBytes))
     if (attachment.length > 0) this.#attach(recordBytes, attachment)
+    const { segment, offset } = this.end
     this.#offset = this.#positions.beginAppend(this.end)
     try {
       const length = frameBytes(load)
-      if (this.#offset + length > (this.#start.segmentBytesMax ?? segmentBytesMax)) this.#roll()
+      if (isLeaving || this.#offset + length > (this.#start.segmentBytesMax ?? segmentBytesMax)) this.#roll()
       const crc = encodeFrame(this.#buffer, this.#nextHeader(flags), load)
       this.#write(length)
       this.#advance(length, crc)
       this.#unsynced.add({ record, recordBytes, attachment, flags, end: this.end })
-      if (this.#isWanting && !mayUseReserve) this.#wantNoMore()
+      if (this.#isWanting && !mayUseReserve && !isLeaving) this.#wantNoMore()
       return hash
+    } catch (refusal) {
+      // An end stands behind a frame: not where the next one would have begun, which may be the next sector.
+      if (this.#segment.segment === segment) this.#offset = offset
+      throw refusal
     } finally {
       this.#positions.endAppend(this.end)
     }
@@ -126,6 +141,7 @@ export class SpoolWriter {
   refusal(length: number, mayUseReserve: boolean): SpoolRefusal | undefined {
     if (this.#handover.state === 'failed') return new SpoolRefusal('failed', 'the disk of the spool fails')
     if (this.#refusal !== undefined) return this.#refusal
+    if (this.#isLeaving) return undefined
     const { bytesMax = Number.POSITIVE_INFINITY, reserveBytes = 0 } = this.#start
     const most = mayUseReserve ? bytesMax + reserveBytes : bytesMax
     if (this.usedBytes + length > most) return this.#wanting(`the spool holds ${this.usedBytes} bytes`)
@@ -138,20 +154,21 @@ export class SpoolWriter {
     return this.refusal(this.#refusedBytes, false) === undefined
   }
 
+  /**
+   * Nothing can be given back of the segment being written. Where a full spool holds much of its bytes there, the next
+   * record goes beyond the budget, into the next segment; at most a few do. Not without a record: nobody may credit a
+   * planned segment in which nothing stands.
+   */
+  get #isLeaving(): boolean {
+    if (!this.#isWanting || !this.#handover.isSpareOffered || this.#handover.isStreamOffered) return false
+    return this.#offset - segmentHeaderBytes > this.usedBytes / leaveShare
+  }
+
   #wanting(message: string): SpoolRefusal {
     this.#isWanting = true
     this.#handover.setWanting(true)
-    if (this.#offset - segmentHeaderBytes > this.usedBytes / leaveShare) this.#leave()
     this.#positions.wake()
     return new SpoolRefusal('full', message)
-  }
-
-  /** The segment being written cannot be given back: where it holds much of what there is, goes over to the spare. */
-  #leave(): void {
-    if (!this.#handover.isSpareOffered || this.#handover.isStreamOffered) return
-    this.#offset = this.#positions.beginAppend(this.end)
-    this.#roll()
-    this.#positions.endAppend(this.end)
   }
 
   #tooMuchUnsynced(length: number): boolean {
@@ -197,7 +214,7 @@ export class SpoolWriter {
   /** What a write that failed half-way leaves is no frame: its last byte is missing. The segment is given up. */
   #write(length: number): void {
     try {
-      this.#writeAhead(length)
+      this.#zeros.writeAhead(this.#segment.file, this.#offset, length)
       this.#files.write(this.#segment.file, this.#buffer.subarray(0, length), this.#offset)
     } catch (error) {
       const forSpace = isNoSpace(error)
@@ -207,20 +224,6 @@ export class SpoolWriter {
       this.#positions.wake()
       throw this.#refusal
     }
-  }
-
-  /**
-   * Zeros where the next frames go: to sync bytes that the file has already, its metadata need not change. At 1 to 32
-   * in flight a sync takes two thirds of the time then. To a reader, zeros are nothing, like the end of the file.
-   */
-  #writeAhead(length: number): void {
-    if (this.#offset + length <= this.#zeroedTo) return
-    const start = Math.max(this.#offset, this.#zeroedTo)
-    const ahead = Math.min(aheadBytes.most, Math.max(aheadBytes.least, start))
-    const end = Math.min(start + ahead, this.#start.segmentBytesMax ?? segmentBytesMax)
-    if (end <= start) return
-    this.#files.write(this.#segment.file, zeros.subarray(0, end - start), start)
-    this.#zeroedTo = end
   }
 
   #roll(): void {
@@ -237,9 +240,10 @@ export class SpoolWriter {
 
   #enter(segment: OpenSegment): void {
     this.close()
+    this.#left.push({ segment: this.#segment.segment, offset: this.#offset })
     this.#segment = segment
     this.#offset = segment.offset
-    this.#zeroedTo = 0
+    this.#zeros.reset()
     this.#frameNumber = segment.frameNumber
     this.#frameCrc = segment.frameCrc
   }

@@ -176,3 +176,33 @@ test('what waits in memory for a slow disk is bounded', (t) => {
   driven.syncer.cycle()
   driven.writer.append(record, { flags: 0 })
 })
+
+test('a refused write leaves the end behind the last frame, not where the next one would have begun', (t) => {
+  const application = failingFiles('ENOSPC')
+  const driven = openDriven(freshDirectory(t), { writerFiles: application.files })
+  driven.append('a')
+  const { end } = driven.writer
+  driven.syncer.cycle() // its barrier sends the next frame to the next sector
+  application.failing.add('write')
+  assert.throws(() => driven.append('refused'), SpoolRefusal)
+  assert.deepEqual(driven.writer.end, end)
+  driven.syncer.cycle()
+  assert.deepEqual(driven.positions.durable(), end)
+})
+
+test('what a new segment has accepted before the disk was full again counts, though no further one can be made', (t) => {
+  const application = failingFiles('ENOSPC')
+  const disk = failingFiles('ENOSPC')
+  const driven = openDriven(freshDirectory(t), { files: disk.files, writerFiles: application.files })
+  driven.append('a')
+  application.failing.add('write')
+  assert.throws(() => driven.append('refused'), SpoolRefusal)
+  driven.syncer.cycle()
+  application.failing.clear()
+  driven.append('b') // in the new segment, which it fills and names
+  disk.failing.add('open')
+  application.failing.add('write')
+  assert.throws(() => driven.append('refused again'), SpoolRefusal)
+  driven.syncer.cycle()
+  assert.deepEqual(driven.durableNames(), ['a', 'b'])
+})

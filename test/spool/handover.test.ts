@@ -52,7 +52,8 @@ test('a rescue is given with all that its first frame needs, sequences beyond 2^
 test('news that came before the wait end it at once', () => {
   const [application, sync] = twoSides()
   const seen = application.news
-  sync.setUsedBytes(8_192)
+  sync.setUsedBytes(8_192, 3)
   application.awaitNews(seen, 60_000)
   assert.equal(application.usedBytes, 8_192)
+  assert.equal(application.countedBelow, 3)
 })

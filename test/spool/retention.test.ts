@@ -7,9 +7,19 @@ import { readPresentControl } from '../../src/spool/control.ts'
 import { CursorFile } from '../../src/spool/cursor.ts'
 import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
+import { recoverSpool } from '../../src/spool/recover.ts'
 import { SpoolRefusal } from '../../src/spool/state.ts'
 import { rot } from './crafted.ts'
-import { closeDriven, type Driven, freshDirectory, names, openDriven, readNames, recordText } from './harness.ts'
+import {
+  closeDriven,
+  copyOf,
+  type Driven,
+  freshDirectory,
+  names,
+  openDriven,
+  readNames,
+  recordText,
+} from './harness.ts'
 
 let atMs = 1_800_000_000_000
 useClocks({ wallMs: () => atMs, monotonicMs: () => atMs })
@@ -171,17 +181,31 @@ test('a spool that is full with one segment leaves it, so that it can be given b
     for (; taken < 1_000; taken += 1) append() // the sync thread has not run: there is no other segment to go on in
   }, SpoolRefusal)
   assert.equal(segments(driven).length, 1)
-  for (let round = 0; round < 5; round += 1) {
-    keepHouse(driven)
-    assert.throws(append, SpoolRefusal)
+  for (let round = 0; round < 20; round += 1) {
+    keepHouse(driven, 30)
+    try {
+      append()
+      taken += 1
+    } catch (refusal) {
+      assert.ok(refusal instanceof SpoolRefusal)
+    }
+    for (const boot of ['boot-1', 'boot-2']) assertRecovers(copyOf(t, driven.directory), boot, taken)
   }
   assert.ok(segments(driven).length <= 3, 'the one that was left, the one being written, and a spare')
+  assert.ok(driven.writer.usedBytes < 68_000, 'a record more, and whole blocks; not many')
   confirm(driven, 'a', taken)
   keepHouse(driven)
   append()
   driven.syncer.cycle()
   assert.equal(driven.positions.durable().nextSequence, taken + 2)
 })
+
+/** What a kill, or a kill and another boot, leaves now is whole. */
+function assertRecovers(directory: string, bootId: string, count: number): void {
+  const recovered = recoverSpool(diskFiles, { directory, deployment: 'test', bootId })
+  diskFiles.close(recovered.segment.file)
+  assert.equal(recovered.predecessor?.sequence, count)
+}
 
 test('on a disk that is short, also a segment that is not full is left and given back', (t) => {
   let freeBytes = 1_000_000
@@ -191,10 +215,11 @@ test('on a disk that is short, also a segment that is not full is left and given
   driven.syncer.cycle()
   freeBytes = 9_999
   keepHouse(driven)
-  for (let round = 0; round < 3; round += 1) {
-    assert.throws(() => driven.append('refused'), SpoolRefusal)
-    keepHouse(driven)
-  }
+  assert.throws(() => driven.append('refused'), SpoolRefusal)
+  keepHouse(driven)
+  driven.append('the one that leaves')
+  keepHouse(driven)
+  assert.throws(() => driven.append('refused'), SpoolRefusal)
   confirm(driven, 'a', 50)
   keepHouse(driven)
   assert.ok(!segments(driven).includes('seg-00000001.wal'), 'it is what took the room')

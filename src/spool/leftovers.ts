@@ -1,0 +1,39 @@
+/** What openings leave that did not come to their end: nothing of it holds a record, or what it holds stands elsewhere too. */
+
+import { releaseBallast } from './ballast.ts'
+import { type ControlState, readControl } from './control.ts'
+import type { Files } from './files.ts'
+import { segmentHeaderBytes } from './format.ts'
+import { discardSegment, fileBytes, listSegments, type PathSegment, readSegmentHeader } from './segment.ts'
+
+/** A spool as it was found. */
+interface Found {
+  readonly state: ControlState
+  readonly path: readonly PathSegment[]
+}
+
+/** Files that never got a name that counts. */
+export function removeTemporaries(files: Files, directory: string): void {
+  for (const name of files.list(directory)) if (name.endsWith('.tmp')) files.unlink(`${directory}/${name}`)
+}
+
+/** First openings that ended before control's name was durable leave explicit segments without a frame, and no record. */
+export function isFirstOpening(files: Files, directory: string, segments: readonly number[]): boolean {
+  return segments.every((segment) => {
+    const decoded = readSegmentHeader(files, directory, segment)
+    if (!decoded.ok || decoded.header.base !== 1 || decoded.header.kind !== 'explicit') return false
+    return fileBytes(files, directory, segment) <= segmentHeaderBytes
+  })
+}
+
+/** Takes back what an attempt has made on a full disk, so that the next has no less room; whether it has more. */
+export function takeBack(files: Files, directory: string, found: Found | undefined): boolean {
+  const control = readControl(files, directory)
+  if (control.kind === 'state' && control.state.epoch !== found?.state.epoch) return false // it had come to its end
+  const newest = found?.path.at(-1)?.header.segment ?? 0
+  for (const segment of listSegments(files, directory)) {
+    if (segment > newest) discardSegment(files, directory, segment)
+  }
+  removeTemporaries(files, directory)
+  return releaseBallast(files, directory)
+}
