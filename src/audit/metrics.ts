@@ -48,6 +48,8 @@ interface MetricDefinition {
   readonly name: string
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly help: string
+  /** How prom-client joins the values of several processes of a cluster; default: their sum. */
+  readonly aggregator?: 'sum' | 'max'
   readonly read: (sources: MetricSources) => Sample[]
 }
 
@@ -75,6 +77,7 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     name: 'audit_chain_head_sequence',
     type: 'gauge',
     help: 'Sequence of the last record sealed in the current stream.',
+    aggregator: 'max', // each process has a stream of its own: a sum of sequences says nothing
     read: ({ state }) => single(state().sequence),
   },
   {
@@ -146,14 +149,14 @@ class PulledMetric implements RegisteredMetric {
   name: string
   readonly help: string
   readonly type: string
-  /** How prom-client adds up the metrics of several processes of a cluster. */
-  readonly aggregator = 'sum'
+  readonly aggregator: string
   readonly #read: () => Sample[]
 
-  constructor({ name, help, type, read }: MetricDefinition, sources: MetricSources) {
+  constructor({ name, help, type, aggregator = 'sum', read }: MetricDefinition, sources: MetricSources) {
     this.name = name
     this.help = help
     this.type = type
+    this.aggregator = aggregator
     this.#read = () => read(sources)
   }
 

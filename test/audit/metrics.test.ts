@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Registry, register } from 'prom-client'
+import { AggregatorRegistry, Registry, register } from 'prom-client'
 import { metricDefinitions } from '../../src/audit/metrics.ts'
 import { AuditError, createAudit, type MetricsRegistry } from '../../src/index.ts'
 import { freshFolder, openAudit } from './opened.ts'
@@ -70,6 +70,20 @@ test('OpenMetrics, default labels and JSON work as with metrics of prom-client',
   }
   const names = (await registry.getMetricsAsJSON()).map(({ name }) => name)
   assert.equal(names.length, metricDefinitions.length)
+})
+
+test('the metrics of several processes are joined as prom-client joins those of a cluster', async (t) => {
+  const registries = [new Registry(), new Registry()]
+  for (const [index, registry] of registries.entries()) {
+    const audit = openAudit(freshFolder(t), { metrics: { registry } })
+    for (let at = 0; at <= index; at += 1) audit.emit({ action: 'a', outcome: 'success' })
+  }
+  const collected = await Promise.all(registries.map((one) => one.getMetricsAsJSON()))
+  const heads = collected.map((metrics) => metrics.find(({ name }) => name === 'audit_chain_head_sequence'))
+  const joined = AggregatorRegistry.aggregate(collected)
+  assert.equal(await sampleOf(joined, 'audit_log_entries_total{action="_other",outcome="success"}'), 3)
+  const head = Math.max(...heads.map((metric) => metric?.values[0]?.value ?? 0))
+  assert.equal(await sampleOf(joined, 'audit_chain_head_sequence'), head)
 })
 
 test('the default registry stays untouched, and close takes the metrics away, so that the trail can be opened again', async (t) => {
