@@ -323,3 +323,29 @@ test('a file that is ahead of a restored spool keeps one record a number too', a
   const { findings } = await verifySource(await openSource(path), { verifiers: [verifier] })
   assert.deepEqual(findings, [])
 })
+
+test('segments of an older copy beside a newer cursor begin a new stream at the start: nothing is in conflict', async (t) => {
+  const setup = await setUp(t)
+  const { stream, copy } = await deliverHundred(setup)
+  const held = await storedIn(setup)
+  const cursor = copySpool(setup.spool).get('cursor-postgres') ?? Buffer.alloc(0)
+  restoreInPlace(new Map([...copy, ['cursor-postgres', cursor]]), setup.spool)
+  const audit = openAudit(setup.folder, setup.options)
+  assert.notEqual(audit.state.stream, stream)
+  emit(audit, 5, 'restored')
+  await audit.flush()
+  await audit.close()
+  const now = await storedIn(setup)
+  assert.deepEqual(
+    now.filter((one) => one.stream === stream),
+    held,
+  )
+  const own = recordsIn(setup.folder) as Stored[]
+  assert.deepEqual(
+    now.filter((one) => one.stream !== stream).map(({ seq }) => seq),
+    own.filter((one) => one.stream !== stream).map(({ seq }) => seq),
+    'the new stream is there from its first record on',
+  )
+  assert.equal(audit.state.destinations[0]?.quarantined, 0)
+  assert.deepEqual((await verified(setup, audit)).findings, [])
+})
