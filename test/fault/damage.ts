@@ -43,6 +43,7 @@ async function makeSamples(lab: Lab): Promise<Sample[]> {
       service: 'fault',
       policy: { level: 'all' },
       spool: { directory: spool },
+      keys: { signingKeyFile: lab.path('audit.key') },
       destinations: [{ type: 'file', path: lab.path('trail.ndjson') }],
     })
   for (let opening = 1; opening < openings; opening += 1) {
@@ -143,7 +144,7 @@ function* places(sample: Sample, stride: number): Generator<{ name: string; at: 
   }
 }
 
-const strides: Readonly<Record<Size, number>> = { short: 41, long: 1 }
+const strides: Readonly<Record<Size, number>> = { short: 97, long: 1 }
 
 const bitflipAll: FaultTest = {
   name: 'bitflip-all',

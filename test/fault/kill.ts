@@ -24,7 +24,7 @@ export function orderFor(lab: Lab, name: string, run: string): WriterOrder {
   }
 }
 
-const killWritten: FaultTest = {
+export const killWritten: FaultTest = {
   name: 'kill-written',
   row: '5',
   promise: 'Every record whose `emit` returned is in the spool after SIGKILL.',
