@@ -78,6 +78,15 @@ const successor = new TrailWriter(otherStream, keys)
   .open({ predecessor: { stream, seq: 60, hash: leafOf(line(60)), reason: 'boot' } })
   .act(3)
   .close().lines
+/** What follows a branch that a destination has refused, and says what that one held. */
+const ahead = (sequence: number, hash = leafOf(line(sequence))) =>
+  new TrailWriter(otherStream, keys)
+    .open({
+      predecessor: { stream, seq: 40, hash: 'ab'.repeat(32), reason: 'ahead' },
+      ahead: { destination: 'postgres', seq: sequence, hash },
+    })
+    .act(3)
+    .close().lines
 const impostor = makeKeys('prod', 2)
 const resigned = makeTrail({ stream, keys: impostor, records: 54, interval: 16 }).lines
 const renamed = (lines: readonly string[], name: string): string[] =>
@@ -230,6 +239,22 @@ const attacks: readonly Attack[] = [
     finds: ['TRUNCATED 51-60'],
   },
   { name: 'two streams that follow one another', lines: [...trail, ...successor], finds: [], verdict: 'INTACT' },
+  {
+    name: 'a stream behind another branch, whose writer saw this one',
+    lines: [...trail, ...ahead(60)],
+    finds: [],
+    verdict: 'INTACT',
+  },
+  {
+    name: 'a stream behind another branch, whose writer saw more than is here',
+    lines: [...trail.slice(0, 50), ...ahead(60)],
+    finds: ['TRUNCATED 51-60'],
+  },
+  {
+    name: 'a stream behind another branch, whose writer saw a third one',
+    lines: [...trail, ...ahead(60, 'cd'.repeat(32))],
+    finds: ['FORKED 60'],
+  },
   { name: 'a replayed checkpoint', lines: [...trail, ...replay()], finds: [], verdict: 'OPEN_TAIL' },
   {
     name: 'a copy that begins later, known to be partial',
