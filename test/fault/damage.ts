@@ -173,7 +173,7 @@ const truncateAll: FaultTest = {
   row: '4',
   promise: 'No file cut at any length loses a durable record unnoticed.',
   needs: [],
-  limitSeconds: { short: 60, long: 600 },
+  limitSeconds: { short: 120, long: 600 },
   async run(lab, size) {
     const observed = sweep(await makeSamples(lab), (sample, tell) => {
       for (const { name, at } of places(sample, strides[size])) {
@@ -195,7 +195,7 @@ const zeroFromAll: FaultTest = {
   row: '4',
   promise: 'No file that holds zeros from any place on loses a durable record unnoticed.',
   needs: [],
-  limitSeconds: { short: 60, long: 600 },
+  limitSeconds: { short: 120, long: 600 },
   async run(lab, size) {
     const observed = sweep(await makeSamples(lab), (sample, tell) => {
       for (const { name, at } of places(sample, strides[size])) {
@@ -217,7 +217,7 @@ const deleteSegment: FaultTest = {
   row: '4',
   promise: 'A missing segment or control file stops the next start, by name.',
   needs: [],
-  limitSeconds: { short: 30, long: 30 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab) {
     const observed = sweep(await makeSamples(lab), (sample, tell) => {
       for (const name of sample.files.list()) {
@@ -243,7 +243,7 @@ const controlTorn: FaultTest = {
   promise:
     'One damaged slot of control is made up for by the other; both damaged stop the next start, with instructions.',
   needs: [],
-  limitSeconds: { short: 60, long: 60 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab) {
     const counts = { one: 0, both: 0 }
     for (const sample of await makeSamples(lab)) {

@@ -37,7 +37,7 @@ const destinationSet: FaultTest = {
   promise:
     'Destinations reordered, renamed, removed and added again: nothing is given back that one of the names lacks.',
   needs: [],
-  limitSeconds: { short: 90, long: 90 },
+  limitSeconds: { short: 180, long: 300 },
   async run(lab) {
     const file = { type: 'file' as const, name: 'a', path: lab.path('a.ndjson'), flushIntervalMs: 5 }
     const backend = await startBackend(lab, 'off')

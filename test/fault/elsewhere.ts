@@ -83,7 +83,7 @@ const simMutants: FaultTest = {
   row: '3',
   promise: 'The design broken on purpose, one rule at a time: the simulator notices each.',
   needs: [],
-  limitSeconds: { short: 300, long: 900 },
+  limitSeconds: { short: 450, long: 900 },
   async run(lab) {
     const caught = await runTestFile(lab, 'test/sim/sim.test.ts', 'notices each rule|broken')
     return { injected: { 'broken rules': caught - 1 }, survived: {}, detail: 'Each was noticed.' }
@@ -96,7 +96,7 @@ const hostileInput: FaultTest = {
   promise:
     'Whatever is emitted, nothing throws into the application, and what is sealed is a record that can be verified.',
   needs: [],
-  limitSeconds: { short: 120, long: 120 },
+  limitSeconds: { short: 180, long: 300 },
   async run(lab) {
     const passed = await runTestFile(lab, 'test/event/hostile.test.ts')
     return { injected: { 'kinds of hostile input': passed }, survived: { 'tests passed': passed } }

@@ -62,7 +62,7 @@ const fsyncEioNth: FaultTest = {
   promise:
     'One failed sync, whichever: what is not durable is written into a new segment, the old file is never synced again, nothing is lost.',
   needs: ['linux', 'strace'],
-  limitSeconds: { short: 90, long: 600 },
+  limitSeconds: { short: 180, long: 600 },
   async run(lab, size) {
     const counts = { failures: 0, segments: 0, written: 0, durable: 0, refused: 0 }
     let run = 0
@@ -98,7 +98,7 @@ const fsyncEioForever: FaultTest = {
   promise:
     'Syncs that fail for ever: state `failed`, events refused, nothing acknowledged, the process lives; what was written before is there.',
   needs: ['linux', 'strace'],
-  limitSeconds: { short: 60, long: 60 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab) {
     // The opening's own syncs come first, on another thread; the sync thread's fail from its third on.
     const order = { ...orderFor(lab, 'spool', 'forever'), count: 4_000, burst: 10, paceMs: 10, finish: 'stay' as const }
@@ -190,7 +190,7 @@ const fsyncAudit: FaultTest = {
   promise:
     'Before each acknowledgement stands a sync of the segment that began after the frame was written; behind each rename and removal one of the directory.',
   needs: ['linux', 'strace'],
-  limitSeconds: { short: 60, long: 120 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab, size) {
     const order = {
       ...orderFor(lab, 'spool', 'audited'),

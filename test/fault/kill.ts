@@ -29,7 +29,7 @@ export const killWritten: FaultTest = {
   row: '5',
   promise: 'Every record whose `emit` returned is in the spool after SIGKILL.',
   needs: [],
-  limitSeconds: { short: 90, long: 900 },
+  limitSeconds: { short: 180, long: 900 },
   async run(lab, size) {
     const kills = size === 'short' ? 20 : 200
     const written: Subject['written'] = []

@@ -42,7 +42,7 @@ const lyingDisk: FaultTest = {
   promise:
     'A disk that lies about its syncs, then loses power: the rest goes on in a new stream, and no destination holds two records of one number.',
   needs: ['linux', 'strace', 'loop', 'xfs'],
-  limitSeconds: { short: 60, long: 300 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab, size) {
     const counts = { cuts: 0, lost: 0, received: 0, streams: 0 }
     for (let round = 0; round < (size === 'short' ? 1 : 8); round += 1) {
@@ -112,7 +112,7 @@ const rolledBackSpool: FaultTest = {
   promise:
     'A spool restored from an older copy, or cloned, goes on in a new stream; destinations hold no two records of one number.',
   needs: ['linux'],
-  limitSeconds: { short: 90, long: 180 },
+  limitSeconds: { short: 180, long: 300 },
   async run(lab) {
     const reasons: string[] = []
     let received = 0
@@ -173,7 +173,7 @@ const clock: FaultTest = {
   promise:
     'Whatever the clock does, records keep the order in which they were sealed; more than a minute back begins a new stream that says so.',
   needs: ['linux', 'faketime'],
-  limitSeconds: { short: 60, long: 60 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab) {
     const preload = preloadLibrary('faketime/libfaketimeMT.so*') ?? ''
     const streams: string[] = []

@@ -31,7 +31,7 @@ const enospcWrite: FaultTest = {
   promise:
     'A disk without room: the partial frame is fenced, the state is `full`, events are refused, the process lives.',
   needs: ['linux', 'root'],
-  limitSeconds: { short: 60, long: 120 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab, size) {
     const counts = { written: 0, refused: 0, disks: 0, reopened: 0 }
     const kilobytes = size === 'short' ? [64] : [64, 68, 72, 80, 96, 112, 128, 160, 192, 256]
@@ -75,7 +75,7 @@ const enospcDrain: FaultTest = {
   row: '10',
   promise: 'With its destination up again, a spool on a full disk drains and takes events again, without new space.',
   needs: ['linux', 'root'],
-  limitSeconds: { short: 60, long: 120 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab) {
     const backend = await startBackend(lab, 'off')
     const disk = lab.tmpfs('disk', 512 * 1_024)
@@ -126,7 +126,7 @@ const shortWrite: FaultTest = {
   promise:
     'A write that is cut short by a limit, or that only claims to have happened, leaves no half record and loses nothing acknowledged.',
   needs: ['linux', 'strace'],
-  limitSeconds: { short: 60, long: 300 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab, size) {
     const counts = { limits: 0, claims: 0, written: 0, durable: 0, refused: 0, refusedByName: 0 }
     for (const kb of size === 'short' ? [65] : [17, 33, 65, 66, 67, 100, 129]) {

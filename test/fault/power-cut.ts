@@ -116,7 +116,7 @@ const powerCutReplayed: FaultTest = {
   promise:
     'After a power cut at any moment everything acknowledged, and everything that a destination had received, is recovered.',
   needs: ['linux', 'strace'],
-  limitSeconds: { short: 90, long: 900 },
+  limitSeconds: { short: 180, long: 900 },
   async run(lab, size) {
     const [events, cuts] = size === 'short' ? [12, 120] : [60, 2_000]
     const calls = await recordTwoRuns(lab, events)
@@ -199,7 +199,7 @@ const powerCutReal: FaultTest = {
   row: '12',
   promise: 'The same on a real ext4 whose disk is frozen under the running writer.',
   needs: ['linux', 'loop', 'xfs'],
-  limitSeconds: { short: 90, long: 900 },
+  limitSeconds: { short: 180, long: 900 },
   async run(lab, size) {
     const counts = await cutForReal(lab, size === 'short' ? 6 : 100, undefined)
     assert.ok(counts.acknowledged > 0)
@@ -215,7 +215,7 @@ const powerCutControl: FaultTest = {
   row: '12',
   promise: 'The test above fails when syncs do nothing (eatmydata).',
   needs: ['linux', 'loop', 'xfs', 'eatmydata'],
-  limitSeconds: { short: 60, long: 60 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab) {
     const preload = preloadLibrary('libeatmydata.so*')
     await assert.rejects(cutForReal(lab, 4, preload), 'without syncs a power cut must lose what was acknowledged')

@@ -16,7 +16,7 @@ const slowDisk: FaultTest = {
   promise:
     'Syncs that take two seconds on a busy machine: the event loop does not wait for them, and memory stays bounded.',
   needs: ['linux', 'strace'],
-  limitSeconds: { short: 60, long: 180 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab, size) {
     const count = size === 'short' ? 6_000 : 60_000
     const audit = { spool: { directory: lab.path('spool'), unsyncedBytesMax: 2 ** 20, onFull: 'refuse' as const } }
@@ -59,7 +59,7 @@ const shutdown: FaultTest = {
   promise:
     'However a program ends, with 10,000 records queued for a dead destination, it ends in time and loses nothing.',
   needs: [],
-  limitSeconds: { short: 90, long: 300 },
+  limitSeconds: { short: 180, long: 300 },
   async run(lab, size) {
     const counts = { endings: 0, written: 0, slowestMs: 0 }
     const silent = await startBackend(lab, 'silent')

@@ -113,7 +113,7 @@ const fsyncgateReal: FaultTest = {
   promise:
     'On a real ext4 whose disk loses written pages, everything acknowledged is readable after the caches were dropped.',
   needs: ['linux', 'loop', 'strace'],
-  limitSeconds: { short: 60, long: 180 },
+  limitSeconds: { short: 120, long: 300 },
   run: (lab: Lab, size: Size) => survive(lab, makeFullDisk(lab), size === 'short' ? 1 : 5),
 }
 
@@ -148,7 +148,7 @@ const diskDies: FaultTest = {
   promise:
     'A disk that answers every write with EIO for a while: the writer resumes when it heals, and nothing acknowledged is lost.',
   needs: ['linux', 'loop', 'nbd', 'strace'],
-  limitSeconds: { short: 60, long: 180 },
+  limitSeconds: { short: 120, long: 300 },
   run: async (lab, size) => survive(lab, await makeSwitchedDisk(lab), size === 'short' ? 1 : 5),
 }
 

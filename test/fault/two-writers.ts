@@ -27,7 +27,7 @@ const twoWriters: FaultTest = {
   promise:
     'A second writer is refused, also while the first is stopped and from other namespaces; a replaced lock file ends the first.',
   needs: ['linux', 'namespaces'],
-  limitSeconds: { short: 60, long: 60 },
+  limitSeconds: { short: 120, long: 300 },
   async run(lab) {
     const first = new Subject(lab, { ...orderFor(lab, 'spool', 'first'), paceMs: 20, burst: 5 })
     await first.until(({ durable }) => durable.length > 0)
