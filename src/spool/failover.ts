@@ -175,7 +175,7 @@ export class Failover {
     this.state = forSpace ? 'full' : isBroken ? 'failed' : 'failing'
     this.reason = errorText(error)
     const pauseMs = Math.min(retryMs.most, retryMs.first * 2 ** this.#pauses)
-    this.#retryAtMs = this.#failures === 1 && !forSpace ? 0 : monotonicMs() + pauseMs
+    this.#retryAtMs = this.#pauses === 0 ? 0 : monotonicMs() + pauseMs // the first attempt comes at once
     this.#pauses += 1
     if (forSpace && this.#parts.makeRoom()) this.#retryAtMs = 0
   }
