@@ -1,48 +1,46 @@
 /**
- * The spool on a simulated disk: random histories of appends, syncs, deliveries, kills and power cuts, each from one
- * seed. `npm run test:sim -- --histories 100000 --from 5000` runs more of them, or others.
+ * The spool on a simulated disk, as docs/reliability.md tells it: random histories, each from one seed; scripted ones;
+ * and the design broken on purpose, which the simulator must notice. `npm run test:sim -- --histories 1000000` runs
+ * more histories, or others.
  */
 
 import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
-import type { DiskFaults } from './disk.ts'
-import { History, type HistoryCounts } from './history.ts'
+import { mutants } from './mutants.ts'
+import { huntMutant } from './mutation.ts'
+import { runPool, SimThread } from './pool.ts'
+import { scriptNames } from './script-names.ts'
 
-const { AUDIT_SIM_HISTORIES = '1500', AUDIT_SIM_FROM = '0' } = process.env
-const histories = Number(AUDIT_SIM_HISTORIES)
-const from = Number(AUDIT_SIM_FROM)
+const histories = 20_000
+/** Random histories in which a mutant must be noticed; most are within 25. */
+const huntHistoriesMax = 1_500
+const threads = Math.max(2, availableParallelism() - 1)
 
-test(`${histories} histories from seed ${from}: nothing promised is lost, nothing is called damaged, no number comes twice`, (t) => {
-  const total: HistoryCounts = { kills: 0, cuts: 0, recoveries: 0, written: 0, streams: 0 }
-  for (let seed = from; seed < from + histories; seed += 1) {
-    try {
-      const counts = new History(seed).run()
-      for (const name of Object.keys(total) as (keyof HistoryCounts)[]) total[name] += counts[name]
-    } catch (error) {
-      throw new Error(`seed ${seed} fails; replay: npm run test:sim -- --histories 1 --from ${seed}`, { cause: error })
-    }
-  }
-  assert.ok(total.kills > 0 && total.cuts > 0 && total.written > histories)
-  t.diagnostic(
-    `${total.kills} kills, ${total.cuts} power cuts, ${total.written} records, ${total.recoveries} recoveries`,
-  )
+test(`${histories} random histories keep every promise`, async (t) => {
+  const { totals, failures } = await runPool({ histories, from: 0, threads })
+  const [failure] = failures
+  assert.equal(failure, undefined, `npm run test:sim -- ${failure?.replay}\n${failure?.stack}`)
+  for (const [name, count] of Object.entries(totals)) assert.ok(count > 0, `no history had any ${name}`)
+  t.diagnostic(JSON.stringify(totals))
 })
 
-const mutants: readonly (readonly [name: string, faults: DiskFaults])[] = [
-  ['credit without a sync', { ignoreSyncsOf: /^seg-\d+\.wal$/ }],
-  ['a name given before what it names is synced', { ignoreSyncsOf: /\.tmp$/ }],
-  ['no sync of the directory', { ignoreDirectorySyncs: true }],
-]
-
-for (const [name, faults] of mutants) {
-  test(`the simulation catches a broken design: ${name}`, () => {
-    for (let seed = 0; seed < 2_000; seed += 1) {
-      try {
-        new History(seed, faults).run()
-      } catch {
-        return
-      }
-    }
-    assert.fail('2,000 histories found nothing wrong with it')
+for (const script of scriptNames) {
+  test(`scripted history: ${script}`, async () => {
+    const thread = new SimThread()
+    const { failures } = await thread.run({ script })
+    await thread.end()
+    assert.equal(failures[0], undefined, failures[0]?.stack)
   })
 }
+
+test('the simulator notices each rule of the protocol that is broken', { concurrency: threads }, async (t) => {
+  const hunts = mutants.map((mutant) =>
+    t.test(mutant.name, async (hunted) => {
+      const { caught, histories: count } = await huntMutant(mutant, huntHistoriesMax)
+      assert.ok(caught !== undefined, `${count} histories found nothing wrong with it`)
+      hunted.diagnostic(mutant.script === undefined ? `within ${count} histories: ${caught}` : caught)
+    }),
+  )
+  await Promise.all(hunts)
+})
