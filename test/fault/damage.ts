@@ -151,7 +151,7 @@ const bitflipAll: FaultTest = {
   row: '4',
   promise: 'No flipped bit loses or changes a durable record unnoticed.',
   needs: [],
-  limitSeconds: { short: 60, long: 1_200 },
+  limitSeconds: { short: 120, long: 3_600 },
   async run(lab, size) {
     const observed = sweep(await makeSamples(lab), (sample, tell) => {
       for (const { name, at } of places(sample, strides[size])) {

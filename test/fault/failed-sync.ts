@@ -100,9 +100,9 @@ const fsyncEioForever: FaultTest = {
   needs: ['linux', 'strace'],
   limitSeconds: { short: 120, long: 300 },
   async run(lab) {
-    // The opening's own syncs come first, on another thread; the sync thread's fail from its third on.
+    // Counted for each thread: the opening needs fewer, the sync thread soon has more.
     const order = { ...orderFor(lab, 'spool', 'forever'), count: 4_000, burst: 10, paceMs: 10, finish: 'stay' as const }
-    const recorded = recordRun(lab, order, { inject: ['fdatasync:error=EIO:when=5+', 'fsync:error=EIO:when=8+'] })
+    const recorded = recordRun(lab, order, { inject: ['fdatasync:error=EIO:when=12+', 'fsync:error=EIO:when=12+'] })
     const { subject } = recorded
     await subject.until(({ states, emergencies }) => states.includes('failed') && emergencies.length >= 50)
     const before = subject.durable.length
