@@ -7,9 +7,9 @@ import { AuditError } from '../../src/errors.ts'
 import { type CheckedSpool, checkSpool } from '../../src/spool/check.ts'
 import { diskFiles } from '../../src/spool/files.ts'
 import { inspectSpool } from '../../src/spool/recover.ts'
-import { contentsOf, flip, makeSegment, randomFrom, segmentFile, spoil } from './damage.ts'
+import { contentsOf, flip, lastFrameCrc, makeSegment, randomFrom, segmentFile, spoil } from './damage.ts'
 import { copyOf, freshDirectory, openDriven } from './harness.ts'
-import { closed, control, longSpool, rows, threeSegments } from './left-behind.ts'
+import { closed, control, killed, longSpool, rows, threeSegments } from './left-behind.ts'
 
 const check = (directory: string): CheckedSpool => checkSpool(diskFiles, directory, { isLive: false })
 
@@ -75,6 +75,67 @@ test('a spool whose control is gone as well as a segment is still read as far as
   )
   assert.equal(examined.records, 2, 'the last segment, to which nothing leads any more')
 })
+
+/** Each without control, so that the segments alone must tell damage from what a crash cut off. */
+const withoutControl: readonly { name: string; leave(directory: string): void; found: readonly string[] }[] = [
+  {
+    name: 'a frame that a later frame knows to be durable',
+    leave(directory) {
+      const driven = killed(directory, ['a', 'b'])
+      const { offset } = driven.writer.end
+      driven.append('c')
+      flip(segmentFile(directory, 1), offset - 20)
+    },
+    found: ['control', 'corrupt'],
+  },
+  {
+    name: 'a frame below the length with which its segment was published',
+    leave(directory) {
+      killed(directory, ['a', 'b'])
+      const { segment } = openDriven(directory).recovered
+      flip(segmentFile(directory, segment.segment), segment.offset - 20)
+    },
+    found: ['control', 'corrupt'],
+  },
+  {
+    name: 'a frame that ends before its successor says so',
+    leave(directory) {
+      const { writer } = closed(directory, ['a', 'b'])
+      openDriven(directory)
+      flip(segmentFile(directory, 1), writer.end.offset - 20)
+    },
+    found: ['control', 'corrupt'],
+  },
+  {
+    name: 'a whole frame whose sequence does not follow',
+    leave(directory) {
+      killed(directory, ['a', 'b'])
+      const frameCrc = lastFrameCrc(directory, 1)
+      makeSegment(directory, { header: { segment: 2, previous: 1 }, names: ['c'], firstSequence: 9, frameCrc })
+    },
+    found: ['control', 'corrupt'],
+  },
+  {
+    name: 'an append that was cut off, which is no damage',
+    leave(directory) {
+      const { offset } = killed(directory, ['a', 'b'], ['c']).writer.end
+      flip(segmentFile(directory, 1), offset - 20)
+    },
+    found: ['control'],
+  },
+]
+
+for (const { name, leave, found } of withoutControl) {
+  test(`without control, check looks at ${name}`, (t) => {
+    const directory = freshDirectory(t)
+    leave(directory)
+    unlinkSync(control(directory))
+    assert.deepEqual(
+      check(directory).damage.map(({ kind }) => kind),
+      found,
+    )
+  })
+}
 
 test('beside a live writer nothing above the durable position is looked at', (t) => {
   const directory = freshDirectory(t)

@@ -361,6 +361,16 @@ export const rows: readonly Row[] = [
   },
   {
     step: 4,
+    name: 'a whole frame with a sequence that does not follow is corruption',
+    leave(directory) {
+      killed(directory, ['a', 'b'])
+      const frameCrc = lastFrameCrc(directory, 1)
+      makeSegment(directory, { header: { segment: 2, previous: 1 }, names: ['c'], firstSequence: 9, frameCrc })
+    },
+    outcome: { damage: 'corrupt', segment: 2, says: /holds sequence 9 where 3 must follow/ },
+  },
+  {
+    step: 4,
     name: 'a condemned segment lives up to the length that its rescue states; what follows there does not count',
     leave(directory) {
       failedOver(directory, ['b', 'c', 'd'])
