@@ -4,7 +4,14 @@ import { releaseBallast } from './ballast.ts'
 import { type ControlState, readControl } from './control.ts'
 import type { Files } from './files.ts'
 import { segmentHeaderBytes } from './format.ts'
-import { discardSegment, fileBytes, listSegments, type PathSegment, readSegmentHeader } from './segment.ts'
+import {
+  fileBytes,
+  listSegments,
+  type OpenDirectory,
+  type PathSegment,
+  readSegmentHeader,
+  unlinkSegments,
+} from './segment.ts'
 
 /** A spool as it was found. */
 interface Found {
@@ -26,14 +33,16 @@ export function isFirstOpening(files: Files, directory: string, segments: readon
   })
 }
 
-/** Takes back what an attempt has made on a full disk, so that the next has no less room; whether it has more. */
-export function takeBack(files: Files, directory: string, found: Found | undefined): boolean {
-  const control = readControl(files, directory)
+/**
+ * Takes back what an attempt has made on a full disk, so that the next has no less room; whether it has more. Names go
+ * from the highest on, each durably: a power cut that undid one of several would leave a path with a hole.
+ */
+export function takeBack(files: Files, own: OpenDirectory, found: Found | undefined): boolean {
+  const control = readControl(files, own.path)
   if (control.kind === 'state' && control.state.epoch !== found?.state.epoch) return false // it had come to its end
   const newest = found?.path.at(-1)?.header.segment ?? 0
-  for (const segment of listSegments(files, directory)) {
-    if (segment > newest) discardSegment(files, directory, segment)
-  }
-  removeTemporaries(files, directory)
-  return releaseBallast(files, directory)
+  const made = listSegments(files, own.path).filter((segment) => segment > newest)
+  for (const segment of made.reverse()) unlinkSegments(files, own, [segment])
+  removeTemporaries(files, own.path)
+  return releaseBallast(files, own.path)
 }

@@ -128,7 +128,7 @@ export function recoverSpool(files: Files, context: RecoveryContext): Recovered 
     try {
       return recover()
     } catch (error) {
-      if (!isNoSpace(error) || !takeBack(files, directory, found)) throw error
+      if (!isNoSpace(error) || !takeBack(files, own, found)) throw error
       return recover() // once more, with the room of the ballast
     }
   } finally {
