@@ -127,7 +127,9 @@ export class DurableEnd {
   beginStream(stream: string): void {
     const { checkpointer, positions, handover } = this.#parts
     const { stream: before, size: sequence, lastHash: hash } = checkpointer
-    const predecessor = { stream: before, sequence, hash, reason: handover.streamReason }
+    // A stream without records was never seen by anyone: what it follows is still to be said.
+    const ended = { stream: before, sequence, hash, reason: handover.streamReason }
+    const predecessor = sequence === 0 ? this.#state.predecessor : ended
     this.#state = { ...this.#state, stream, predecessor }
     checkpointer.begin(stream)
     this.#isBetweenStreams = true

@@ -163,6 +163,7 @@ export class Syncer {
   }
 
   #beginFailover(error: unknown): void {
+    this.#durable.readBack() // a sync may just have succeeded: the rescue states the tree behind all of it
     const given = this.#spares.giveUp()
     const stream = given?.isTaken === true ? given.spare.stream : undefined
     if (stream !== undefined && stream !== this.#checkpointer.stream) this.#durable.beginStream(stream)

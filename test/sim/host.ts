@@ -15,7 +15,7 @@ import type { SimDisk } from './disk.ts'
 import { Life } from './life.ts'
 import { Dead, SimProcess, simDirectory, type Yield } from './process.ts'
 import { checkRot } from './rot.ts'
-import { keyOf, type NamedDestination, type SimDestination, Trail } from './trail.ts'
+import { type NamedDestination, type SimDestination, Trail } from './trail.ts'
 import { observe, readTrail } from './walk.ts'
 import type { Plan, World } from './world.ts'
 
@@ -133,10 +133,10 @@ export class Host {
   #checkRot(): void {
     const { random, counts } = this.world
     if (this.disk.find('control') === undefined) return
-    const last = this.trail.records[this.trail.durable - 1]
+    const { durable, possible } = this.trail
     const { disk, bootId, machineId } = this
     for (let times = 0; times < 4; times += 1) {
-      const outcome = checkRot(random, { disk, bootId, machineId, lastDurable: last && keyOf(last) })
+      const outcome = checkRot(random, { disk, bootId, machineId, durable, possible })
       counts.rots += 1
       if (outcome === 'refused') counts.rotsRefused += 1
       if (outcome === 'beyondProof') counts.rotsBeyondProof += 1

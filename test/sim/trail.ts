@@ -108,6 +108,11 @@ export class Trail {
     this.records.push(record)
   }
 
+  /** What was written, and what may have been. */
+  get possible(): readonly SimRecord[] {
+    return this.underWay === undefined ? this.records : [...this.records, this.underWay]
+  }
+
   indexOf(key: { stream: string; sequence: number }): number {
     return this.records.findLastIndex((one) => one.sequence === key.sequence && one.stream === key.stream)
   }
@@ -125,7 +130,7 @@ export class Trail {
    * retained record.
    */
   check(found: readonly SimRecord[], destinations: readonly NamedDestination[]): number {
-    const possible = this.underWay === undefined ? this.records : [...this.records, this.underWay]
+    const { possible } = this
     const [first] = found
     const start =
       first === undefined ? this.#reclaimedEnd(destinations) : possible.findIndex((one) => isSame(one, first))
