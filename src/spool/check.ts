@@ -3,7 +3,7 @@
  * would take it. Writes nothing, takes no lock, and never throws for what it reads, but for a later format.
  */
 
-import { AuditError } from '../errors.ts'
+import { AuditError, errorCode } from '../errors.ts'
 import { type ControlReading, type ControlState, durableEnd, type Published, readControl } from './control.ts'
 import { type Examined, examine } from './examine.ts'
 import { bootId, type Files } from './files.ts'
@@ -46,9 +46,14 @@ export interface CheckOptions {
 export function checkSpool(files: Files, directory: string, options: CheckOptions): CheckedSpool {
   for (;;) {
     const control = readControl(files, directory)
-    const checked = checkOnce(files, directory, { ...options, control })
-    if (!options.isLive || firstOf(control) === firstOf(readControl(files, directory))) return checked
-    // Segments were reclaimed while we looked.
+    // Beside a live writer segments may be reclaimed while we look.
+    const isReclaimed = () => options.isLive && firstOf(control) !== firstOf(readControl(files, directory))
+    try {
+      const checked = checkOnce(files, directory, { ...options, control })
+      if (!isReclaimed()) return checked
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT' || !isReclaimed()) throw error
+    }
   }
 }
 

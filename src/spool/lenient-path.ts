@@ -8,7 +8,7 @@ import type { Files } from './files.ts'
 import type { SpoolPosition } from './format.ts'
 import { type Damage, newerVersion, segmentPath } from './refusals.ts'
 import { listSegments, type PathSegment, readSegmentHeader } from './segment.ts'
-import { isHeaderWhole, type SegmentHeader } from './segment-header.ts'
+import type { SegmentHeader } from './segment-header.ts'
 
 /** A segment on the path. */
 export interface FoundSegment extends PathSegment {
@@ -46,7 +46,7 @@ export function readLenientPath(files: Files, directory: string, start: PathStar
   const numbers = isLive ? all.filter((number) => number <= (known?.segment ?? number)) : all
   for (const segment of numbers) {
     const decoded = readSegmentHeader(files, directory, segment)
-    if (!decoded.ok && decoded.newer && isHeaderWhole(decoded.bytes)) {
+    if (!decoded.ok && decoded.newer) {
       throw newerVersion(segmentPath(directory, segment), decoded.reason)
     }
     const what = decoded.ok ? strangeness(decoded.header, state) : decoded.reason
@@ -98,7 +98,7 @@ function noteHole(path: FoundSegment[]): void {
 
 /** Why a segment whose header is whole does not belong here. */
 function strangeness(header: SegmentHeader, state: ControlState | undefined): string | undefined {
-  if (header.previous >= header.segment) return `its header names segment ${header.previous} as the one before it`
+  if (header.previous >= header.segment) return 'its header leads to a later segment'
   if (state === undefined) return undefined
   if (header.spoolId !== state.spoolId) return `it belongs to another spool, ${header.spoolId}`
   if (header.segment > state.watermark.segment && header.epoch < state.epoch) {

@@ -59,11 +59,6 @@ export function headerCrc(header: Buffer): number {
   return header.readUInt32LE(508)
 }
 
-/** Whether the checksum of a header matches, whatever its format version: else the version itself may be damage. */
-export function isHeaderWhole(bytes: Buffer): boolean {
-  return bytes.length >= sectorBytes && headerCrc(bytes) === crc32(bytes.subarray(0, 508))
-}
-
 /** A header, with the CRC that its first frame links to; or why it is none. */
 export type DecodedSegmentHeader =
   | { readonly ok: true; readonly header: SegmentHeader; readonly crc: number }
@@ -73,10 +68,12 @@ export function decodeSegmentHeader(bytes: Buffer): DecodedSegmentHeader {
   if (bytes.length < sectorBytes) return { ok: false, reason: `header of ${bytes.length} bytes` }
   if (!bytes.subarray(0, 8).equals(segmentMagic)) return { ok: false, reason: 'no segment magic' }
   const version = bytes.readUInt16LE(8)
-  if (version > spoolVersion) return { ok: false, reason: `format version ${version}`, newer: true }
+  const crc = headerCrc(bytes)
+  const isWhole = crc === crc32(bytes.subarray(0, 508))
+  // Not whole, the version itself may be what is damaged.
+  if (version > spoolVersion) return { ok: false, reason: `format version ${version}`, newer: isWhole }
   if (version < spoolVersion) return { ok: false, reason: `format version ${version}, which was never released` }
-  const crc = bytes.readUInt32LE(508)
-  if (crc !== crc32(bytes.subarray(0, 508))) return { ok: false, reason: 'header checksum does not match' }
+  if (!isWhole) return { ok: false, reason: 'header checksum does not match' }
   const base = Number(bytes.readBigUInt64LE(64))
   return {
     ok: true,

@@ -103,6 +103,7 @@ export function readPath(files: Files, directory: string, range: { first: number
     const decoded = readSegmentHeader(files, directory, segment)
     if (!decoded.ok && decoded.newer) throw newerVersion(segmentPath(directory, segment), decoded.reason)
     if (!decoded.ok) throw damaged(directory, segment, decoded.reason)
+    if (decoded.header.previous >= segment) throw damaged(directory, segment, 'its header leads to a later segment')
     path.unshift({ header: decoded.header, crc: decoded.crc, length })
     length = decoded.header.kind === 'explicit' ? decoded.header.previousLength : undefined
     segment = decoded.header.previous

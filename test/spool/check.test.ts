@@ -5,11 +5,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { AuditError } from '../../src/errors.ts'
 import { type CheckedSpool, checkSpool } from '../../src/spool/check.ts'
-import { diskFiles } from '../../src/spool/files.ts'
+import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { inspectSpool } from '../../src/spool/recover.ts'
 import { contentsOf, flip, lastFrameCrc, makeSegment, randomFrom, segmentFile, spoil } from './damage.ts'
 import { copyOf, freshDirectory, openDriven } from './harness.ts'
-import { closed, control, killed, longSpool, rows, threeSegments } from './left-behind.ts'
+import { closed, control, killed, longSpool, reclaim, rows, threeSegments } from './left-behind.ts'
 
 const check = (directory: string): CheckedSpool => checkSpool(diskFiles, directory, { isLive: false })
 
@@ -148,6 +148,26 @@ test('beside a live writer nothing above the durable position is looked at', (t)
   const { damage, examined } = checkSpool(diskFiles, directory, { isLive: true })
   assert.deepEqual(damage, [])
   assert.equal(examined.records, 1)
+})
+
+test('beside a live writer that reclaims meanwhile, check looks again', (t) => {
+  const directory = freshDirectory(t)
+  closed(directory, ['a'])
+  const driven = killed(directory, ['b'])
+  let isReclaimed = false
+  const files: Files = {
+    ...diskFiles,
+    open: (path, how) => {
+      if (path === segmentFile(directory, 1) && !isReclaimed) {
+        isReclaimed = true
+        reclaim(directory, 2)
+      }
+      return diskFiles.open(path, how)
+    },
+  }
+  const { damage, examined } = checkSpool(files, directory, { isLive: true })
+  assert.deepEqual([damage, examined.records, isReclaimed], [[], 1, true])
+  driven.syncer.cycle()
 })
 
 test('a spool of a later format is refused by name, one whose version number is damaged is not', (t) => {

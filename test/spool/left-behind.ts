@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { replaceControl, type StreamReason } from '../../src/spool/control.ts'
+import { amendControl, type ControlState, type StreamReason } from '../../src/spool/control.ts'
 import { CursorFile } from '../../src/spool/cursor.ts'
 import { diskFiles, machineId } from '../../src/spool/files.ts'
 import { segmentHeaderBytes } from '../../src/spool/format.ts'
@@ -23,7 +23,7 @@ import type { Recovered } from '../../src/spool/recover.ts'
 import type { Damage } from '../../src/spool/refusals.ts'
 import { openDirectory, unlinkSegments } from '../../src/spool/segment.ts'
 import { slotBytes } from '../../src/spool/slots.ts'
-import { cutOff, flip, lastFrameCrc, makeSegment, overwrite, rescueHeader, segmentFile, stateOf } from './damage.ts'
+import { cutOff, flip, lastFrameCrc, makeSegment, overwrite, rescueHeader, segmentFile } from './damage.ts'
 import { closeDriven, type Driven, names, openDriven } from './harness.ts'
 
 export interface Opens {
@@ -250,6 +250,24 @@ export const rows: readonly Row[] = [
       flip(segmentFile(directory, 2), 40)
     },
     outcome: { damage: 'corrupt', segment: 2, says: /header checksum/ },
+  },
+  {
+    step: 3,
+    name: 'a damaged version number is damage, no later version',
+    leave(directory) {
+      threeSegments(directory)
+      flip(segmentFile(directory, 2), 9)
+    },
+    outcome: { damage: 'corrupt', segment: 2, says: /format version 257/ },
+  },
+  {
+    step: 3,
+    name: 'a segment that leads to itself fails closed',
+    leave(directory) {
+      killed(directory, ['a'])
+      makeSegment(directory, { header: { segment: 2, previous: 2 } })
+    },
+    outcome: { damage: 'corrupt', segment: 2, says: /leads to a later segment/ },
   },
   {
     step: 3,
@@ -583,10 +601,10 @@ export const rows: readonly Row[] = [
 ]
 
 /** Everything before a segment was delivered: control begins later, and the files are removed. */
-function reclaim(directory: string, firstSegment: number): void {
+export function reclaim(directory: string, firstSegment: number): void {
   const own = openDirectory(diskFiles, directory)
-  const state = { ...stateOf(directory), firstSegment }
-  replaceControl(diskFiles, own, { state, machine: machineId() })
+  const change = (state: ControlState) => ({ ...state, firstSegment })
+  amendControl(diskFiles, own, { machine: machineId(), change })
   const before = Array.from({ length: firstSegment - 1 }, (_, index) => index + 1)
   unlinkSegments(diskFiles, own, before)
   diskFiles.close(own.file)

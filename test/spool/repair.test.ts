@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { AuditError } from '../../src/errors.ts'
 import { checkSpool } from '../../src/spool/check.ts'
+import { readControl } from '../../src/spool/control.ts'
 import { CursorFile } from '../../src/spool/cursor.ts'
 import { bootId, diskFiles, type Files } from '../../src/spool/files.ts'
 import { lockSpool } from '../../src/spool/lock.ts'
@@ -324,6 +325,8 @@ test('whatever is done to the files, a repair ends in a spool that opens, with t
     const directory = copyOf(t, source)
     for (let times = 1 + random(3); times > 0; times -= 1) spoil(directory, random)
     const before = contentsOf(directory)
+    const control = readControl(diskFiles, directory)
+    const isProven = control.kind !== 'state' || control.published !== undefined
     const outcome = repairSpool(diskFiles, directory, request)
     assertNothingGone(before, directory)
     const read = openAndRead(directory)
@@ -334,6 +337,7 @@ test('whatever is done to the files, a repair ends in a spool that opens, with t
       kept.length === 0 ? [] : all.slice(first, first + kept.length),
       `seed ${seed} round ${round}`,
     )
-    if (outcome.kind === 'whole') assert.equal(kept.length, 270)
+    // Where the published position is spoiled as well, nothing tells that the end was durable: it looks torn.
+    if (outcome.kind === 'whole' && isProven) assert.equal(kept.length, 270, `seed ${seed} round ${round}`)
   }
 })
