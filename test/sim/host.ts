@@ -120,8 +120,9 @@ export class Host {
     new Life(this, new SimProcess(this.disk)).run({ steps: 0, closes: true })
     const { random, ledger } = world
     observe(this.disk, (files) => {
+      const end = publishedEnd(files)
+      const durable = () => end
       for (const { destination, joinedAt } of this.#named) {
-        const durable = () => publishedEnd(files)
         new Courier({ random, files, destination, ledger, durable }).drain()
         for (const record of this.trail.records.slice(joinedAt)) {
           assert.ok(destination.has(record), `${destination.name} never received ${record.stream} ${record.sequence}`)
@@ -135,8 +136,7 @@ export class Host {
     if (this.disk.find('control') === undefined) return
     const { durable, possible } = this.trail
     const { disk, bootId, machineId } = this
-    for (let times = 0; times < 4; times += 1) {
-      const outcome = checkRot(random, { disk, bootId, machineId, durable, possible })
+    for (const outcome of checkRot(random, { disk, bootId, machineId, durable, possible }, 3)) {
       counts.rots += 1
       if (outcome === 'refused') counts.rotsRefused += 1
       if (outcome === 'beyondProof') counts.rotsBeyondProof += 1
@@ -227,7 +227,11 @@ export class Host {
     const process = new SimProcess(this.disk)
     if (random.chance(0.5)) process.dieAfter(1 + random.below(100))
     const files = process.files((call, name) => this.#yieldOfSidecar(call, name))
-    const durable = () => publishedEnd(files)
+    let end: SpoolEnd | undefined
+    const durable = () => {
+      if (end === undefined || random.chance(0.2)) end = publishedEnd(files) // it looks now and then
+      return end
+    }
     return {
       process,
       couriers: this.configured.map((one) => new Courier({ random, files, destination: one, ledger, durable })),

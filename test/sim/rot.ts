@@ -37,10 +37,17 @@ export interface RotCase {
   readonly durable: number
 }
 
-/** Damages a copy of the disk and opens it. Throws when damage was lost in silence, or read as something else. */
-export function checkRot(random: Random, rot: RotCase): RotOutcome {
+/**
+ * Damages copies of the disk, each in one place, and opens them. Throws when damage was lost in silence, or read as
+ * something else.
+ */
+export function checkRot(random: Random, rot: RotCase, times: number): RotOutcome[] {
   const whole = open(rot.disk.copy({ keepsIdentities: true }), rot)
-  if (!Array.isArray(whole)) return 'refused' // not here: the next opening reports it
+  if (!Array.isArray(whole)) return [] // not here: the next opening reports it
+  return Array.from({ length: times }, () => checkOne(random, rot, whole))
+}
+
+function checkOne(random: Random, rot: RotCase, whole: readonly SimRecord[]): RotOutcome {
   const disk = rot.disk.copy({ keepsIdentities: true })
   const damage = damageOne(random, disk)
   const proof = furthestProof(disk)
