@@ -37,4 +37,19 @@ export const found: readonly Found[] = [
     bug: 'A first opening whose last directory sync failed, then a second one killed, then a power cut: refused as damaged.',
     test: 'test/spool/recover.test.ts',
   },
+  {
+    by: 'enospc-drain',
+    bug: 'A segment that had filled its disk alone was never given back, although everything durable was confirmed: its successor could not be written whole.',
+    test: 'test/fault/no-space.ts',
+  },
+  {
+    by: 'enospc-write',
+    bug: 'A start on a full disk failed and left a segment behind, so that each try had less room than the one before.',
+    test: 'test/fault/no-space.ts',
+  },
+  {
+    by: 'simulator',
+    bug: 'A recovery that gave up on a full disk removed two names at once; a power cut kept one of the removals only, and the spool was refused as damaged.',
+    test: 'test/sim/sim.test.ts',
+  },
 ]

@@ -81,7 +81,7 @@ async function runAll(): Promise<void> {
 
 function formatResult({ outcome, injected, survived, detail, reason, ms }: FaultResult): string {
   if (outcome === 'skipped') return `skipped: ${reason}`
-  if (outcome === 'failed') return `FAILED after ${(ms / 1_000).toFixed(1)} s: ${reason}`
+  if (outcome === 'failed') return `FAILED after ${(ms / 1_000).toFixed(1)} s: ${reason?.slice(0, 2_000)}`
   const counts = `injected ${formatCounts(injected)}; survived ${formatCounts(survived)}`
   return `passed in ${(ms / 1_000).toFixed(1)} s: ${counts}${detail === '' ? '' : `. ${detail}`}`
 }

@@ -40,7 +40,9 @@ export class Subject {
   closedMs: number | undefined
   /** How often it said that it lives, after its last event. */
   alive = 0
-  complaints = ''
+  /** What the product said on standard error; refused events are there too, and left out. */
+  readonly notices: string[] = []
+  #complaints = ''
   #rest = ''
   #waiting: { isMet: (subject: Subject) => boolean; resolve: () => void }[] = []
 
@@ -49,7 +51,10 @@ export class Subject {
     this.#child = lab.spawn(first ?? process.execPath, others, options)
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear(text))
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.complaints = `${this.complaints}${text}`.slice(-20_000)
+      const lines = `${this.#complaints}${text}`.split('\n')
+      this.#complaints = lines.pop() ?? ''
+      this.notices.push(...lines.filter((line) => !line.startsWith('{')))
+      this.#settle(false)
     })
     this.ended = new Promise((resolve, reject) => {
       this.#child.once('error', reject)
@@ -59,6 +64,11 @@ export class Subject {
       () => this.#settle(true),
       () => this.#settle(true),
     )
+  }
+
+  /** The end of what it said on standard error, for the message of a failed test. */
+  get complaints(): string {
+    return this.notices.slice(-20).join('\n')
   }
 
   /** Resolves as soon as it holds, or when the process has ended. */
