@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, '../..')
 interface Ended {
   readonly code: number | null
   readonly output: string
+  readonly complaints: string
 }
 
 async function runNode(lab: Lab, argv: readonly string[]): Promise<Ended> {
@@ -19,25 +20,25 @@ async function runNode(lab: Lab, argv: readonly string[]): Promise<Ended> {
   assert.ok(stdout !== null && stderr !== null)
   const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)))
   const [output, complaints] = await Promise.all([text(stdout), text(stderr)])
-  return { code: await ended, output: output === '' ? complaints : output }
+  return { code: await ended, output, complaints }
 }
 
 /** Runs the tests of one file whose names match; fails with the names of those that failed. */
 async function runTestFile(lab: Lab, file: string, pattern = '.'): Promise<number> {
   const options = ['--test', '--test-reporter=tap', `--test-name-pattern=${pattern}`]
-  const { output } = await runNode(lab, [...options, join(root, file)])
+  const { output, complaints } = await runNode(lab, [...options, join(root, file)])
   const count = (what: string) => Number(new RegExp(`^# ${what} (\\d+)`, 'm').exec(output)?.[1] ?? Number.NaN)
   const failed = output.split('\n').filter((line) => /^\s*not ok/.test(line))
   assert.equal(count('fail'), 0, failed.join('\n'))
-  assert.ok(count('pass') > 0, output.slice(0, 1_000))
+  assert.ok(count('pass') > 0, complaints)
   return [...output.matchAll(/^\s*ok \d+ - (.*)$/gm)].length
 }
 
 /** Runs the simulator; its totals by the names that it gives them. */
 async function simulate(lab: Lab, argv: readonly string[]): Promise<Counts> {
-  const { code, output } = await runNode(lab, [join(root, 'test/sim/main.ts'), '--json', ...argv])
+  const { code, output, complaints } = await runNode(lab, [join(root, 'test/sim/main.ts'), '--json', ...argv])
   const line = output.split('\n').findLast((one) => one.startsWith('{'))
-  assert.ok(code === 0 && line !== undefined, output.slice(0, 2_000))
+  assert.ok(code === 0 && line !== undefined, complaints.slice(-1_500))
   return JSON.parse(line) as Counts
 }
 
