@@ -28,8 +28,6 @@ export interface FaultTest {
   readonly promise: string
   readonly needs: readonly Need[]
   readonly limitSeconds: Readonly<Record<Size, number>>
-  /** Set while the product does not keep this promise yet: skipped with this reason, unless asked for by name. */
-  readonly pending?: string
   run(lab: Lab, size: Size): Promise<Observed> | Observed
 }
 

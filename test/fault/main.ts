@@ -49,7 +49,7 @@ function refuse(names: readonly string[]): void {
 }
 
 function describe(test: FaultTest): string {
-  const skip = unmetNeed(test.needs) ?? test.pending
+  const skip = unmetNeed(test.needs)
   return `${test.row.padEnd(4)}${test.name.padEnd(20)}${test.promise}${skip === undefined ? '' : `\n    skipped here: ${skip}`}`
 }
 
@@ -62,11 +62,7 @@ async function runAll(): Promise<void> {
     if (!values.json) process.stdout.write(`${test.row.padEnd(4)}${test.name.padEnd(20)}`)
     const size = values.short ? 'short' : 'long'
     // One after the other: each may fill disks and keep cores busy.
-    const result = await runFaultTest(test, {
-      size,
-      evenPending: positionals.includes(test.name),
-      signal: stopping.signal,
-    })
+    const result = await runFaultTest(test, { size, signal: stopping.signal })
     results.push(result)
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${formatResult(result)}\n`)
   }

@@ -7,15 +7,13 @@ import { unmetNeed } from './needs.ts'
 
 export interface RunOptions {
   readonly size: Size
-  /** Run it although the product is known not to keep the promise yet. */
-  readonly evenPending?: boolean
   /** Ends the test early; what it made is undone as always. */
   readonly signal?: AbortSignal
 }
 
 export async function runFaultTest(test: FaultTest, options: RunOptions): Promise<FaultResult> {
   const { name, row, promise } = test
-  const skip = unmetNeed(test.needs) ?? (options.evenPending === true ? undefined : test.pending)
+  const skip = unmetNeed(test.needs)
   const base = { name, row, promise, injected: {}, survived: {}, detail: '' }
   if (skip !== undefined) return { ...base, outcome: 'skipped', reason: skip, ms: 0 }
   const startedAt = performance.now()
