@@ -40,6 +40,7 @@ export class Host {
   #isConcluding = false
   #sidecar: { readonly process: SimProcess; readonly couriers: readonly Courier[] } | undefined
   #yieldOfSidecar: Yield = () => {}
+  #seenBySidecar: SpoolEnd | undefined
 
   constructor(world: World, disk: SimDisk, machineId: string) {
     this.world = world
@@ -66,6 +67,7 @@ export class Host {
     if (dies) process.dieAfter(1 + random.below(random.chance(0.3) ? 40 : 300))
     new Life(this, process).run({ steps: 5 + random.below(60), closes: !dies })
     assert.equal(process.misuse, undefined, 'descriptors are used while they are open')
+    if (this.world.failure !== undefined) throw this.world.failure
     this.#yieldOfSidecar = () => {}
     if (this.disk.hasEvicted) this.trail.hasLostPages = true
     this.disk.hasEvicted = false
@@ -118,6 +120,7 @@ export class Host {
     this.#endSidecar()
     this.configured = this.#named.map(({ destination }) => destination)
     new Life(this, new SimProcess(this.disk)).run({ steps: 0, closes: true })
+    if (world.failure !== undefined) throw world.failure
     const { random, ledger } = world
     observe(this.disk, (files) => {
       const end = publishedEnd(files)
@@ -211,6 +214,7 @@ export class Host {
     const { world, plan } = this
     if (plan.delivery !== 'sidecar' || this.disk.find('control') === undefined) return
     this.#yieldOfSidecar = yieldTo
+    this.#seenBySidecar = undefined
     this.#sidecar ??= this.#startSidecar()
     const { process: sidecar, couriers } = this.#sidecar
     try {
@@ -227,10 +231,9 @@ export class Host {
     const process = new SimProcess(this.disk)
     if (random.chance(0.5)) process.dieAfter(1 + random.below(100))
     const files = process.files((call, name) => this.#yieldOfSidecar(call, name))
-    let end: SpoolEnd | undefined
     const durable = () => {
-      if (end === undefined || random.chance(0.2)) end = publishedEnd(files) // it looks now and then
-      return end
+      this.#seenBySidecar ??= publishedEnd(files) // it looks once a turn
+      return this.#seenBySidecar
     }
     return {
       process,

@@ -113,6 +113,10 @@ export class Life {
     this.#onStack.add(thread)
     try {
       turn()
+    } catch (error) {
+      // The thread within whose call this happens may take it for an error of the disk.
+      if (!(error instanceof Dead)) this.#host.world.failure ??= error
+      throw error
     } finally {
       this.#onStack.delete(thread)
     }

@@ -48,9 +48,7 @@ export class World {
   readonly clock: SimClock = { wallMs: 1_800_000_000_000, monotonicMs: 0 }
   readonly plan: Plan
   readonly ledger = new Ledger()
-  readonly destinations: readonly SimDestination[] = ['first', 'second', 'third'].map(
-    (name) => new SimDestination(name),
-  )
+  readonly destinations: readonly SimDestination[]
   readonly counts: WorldCounts = {
     turns: 0,
     written: 0,
@@ -68,11 +66,15 @@ export class World {
   hosts: readonly { readonly trail: Trail }[] = []
   /** A directory was put back: destinations know more than it. */
   isRolledBack = false
+  /** The first promise that a turn saw broken. */
+  failure: unknown
   #name = 0
 
   constructor(seed: number) {
     this.random = new Random(seed)
     this.plan = drawPlan(this.random, seed)
+    const isGapless = !this.plan.changesDestinations
+    this.destinations = ['first', 'second', 'third'].map((name) => new SimDestination(name, isGapless))
     seedProcess(this.random, this.clock)
   }
 
