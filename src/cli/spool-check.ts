@@ -156,6 +156,13 @@ function harmless(checked: CheckedSpool): SpoolFinding[] {
   return found.map((one) => findingOf(directory, one))
 }
 
+/** Most findings printed for people; `--json` lists all. */
+export const findingsShown = 20
+
+export function moreFindings(count: number): string {
+  return `  … and ${formatCount(count - findingsShown, 'finding')} more (--json lists all)`
+}
+
 function describeCheck(report: SpoolCheck): string {
   const { directory, verdict, live, findings, records, recordsBehind, lastWhole, unsettled, newStream } = report
   const damage = findings.filter(({ isDamage }) => isDamage).length
@@ -163,10 +170,11 @@ function describeCheck(report: SpoolCheck): string {
   const lines = [
     `${directory}: ${verdict}, ${counted}${live ? ', as far as they are durable: a process writes it' : ''}`,
   ]
-  for (const { kind, segment, offset, what, meaning, remedy } of findings) {
+  for (const { kind, segment, offset, what, meaning, remedy } of findings.slice(0, findingsShown)) {
     const place = segment === undefined ? '' : ` segment ${segment}${offset === undefined ? '' : ` offset ${offset}`}`
     lines.push(`  ${kind}${place}: ${what}`, `      means  ${meaning}`, `      do     ${remedy}`)
   }
+  if (findings.length > findingsShown) lines.push(moreFindings(findings.length))
   if (damage > 0) {
     const last =
       lastWhole === undefined ? '' : `, the last of them sequence ${lastWhole.sequence} of ${lastWhole.stream}`

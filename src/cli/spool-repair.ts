@@ -9,7 +9,7 @@ import type { RepairPlan } from '../spool/repair-plan.ts'
 import { type Command, parseOptions } from './command.ts'
 import { startProgress } from './progress.ts'
 import { formatBytes, formatCount, readDirectory, refuseFurther, userName } from './spool-arguments.ts'
-import { findingsOf, type SpoolFinding } from './spool-check.ts'
+import { findingsOf, findingsShown, moreFindings, type SpoolFinding } from './spool-check.ts'
 
 /** What `spool repair --json` prints. */
 export interface SpoolRepair {
@@ -119,9 +119,10 @@ function describeRepair({ directory, outcome, repair: made }: SpoolRepair): stri
   const isDone = outcome === 'repaired'
   const lines = [
     `${directory}: ${isDone ? `repaired (${id})` : `damaged, ${formatCount(findings.length, 'finding')}; nothing was changed`}`,
-    ...findings.map(
-      ({ kind, segment, what }) => `  ${kind}${segment === undefined ? '' : ` segment ${segment}`}: ${what}`,
-    ),
+    ...findings
+      .slice(0, findingsShown)
+      .map(({ kind, segment, what }) => `  ${kind}${segment === undefined ? '' : ` segment ${segment}`}: ${what}`),
+    ...(findings.length > findingsShown ? [moreFindings(findings.length)] : []),
     `  ${isDone ? 'lost' : 'would be lost'}: ${lost.count === 0 ? 'no record that is known of' : formatCount(lost.count, 'record')}, ${formatBytes(lost.bytes)}`,
     ...lost.ranges.map(({ stream, from, to }) => `    sequences ${from} to ${to} of stream ${stream}`),
     `  ${isDone ? 'in' : 'would go to'} ${quarantine.directory}: ${formatCount(quarantine.segments.length, 'segment')} with ${formatCount(quarantine.records, 'whole record')}`,

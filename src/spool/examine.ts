@@ -8,7 +8,7 @@ import { leafHash } from '../chain/hash.ts'
 import { parseRecord } from '../event/record.ts'
 import type { Files } from './files.ts'
 import { type DecodedFrame, isBefore, type SpoolPosition, segmentHeaderBytes } from './format.ts'
-import { bytesUntilZeros, type FoundFrame, findFrames } from './frame-search.ts'
+import { bytesUntilZeros, type FoundFrame, findFrames, hasBytes } from './frame-search.ts'
 import type { FoundSegment } from './lenient-path.ts'
 import { type Damage, segmentPath } from './refusals.ts'
 import { type FramePlace, FrameReader, readSegmentHeader } from './segment.ts'
@@ -261,7 +261,7 @@ function* readSteps(files: Files, open: OpenSegment, link: number | undefined): 
       yield { kind: 'frame', frame, end: reader.place.offset }
     }
     const { offset } = reader.place
-    if (wanted === undefined ? bytesUntilZeros(files, { file, from: offset, to }) === 0 : offset >= wanted) return
+    if (wanted === undefined ? !hasBytes(files, { file, from: offset, to }) : offset >= wanted) return
     const next = firstWhole(files, open, offset)
     yield { kind: 'bad', offset, next }
     if (next === undefined) return

@@ -58,6 +58,15 @@ export function* findFrames(files: Files, range: FrameRange): Generator<FoundFra
   }
 }
 
+/** Whether anything but zeros stands in a range; reads no further than to the first chunk that says so. */
+export function hasBytes(files: Files, { file, from, to }: Omit<FrameRange, 'salt'>): boolean {
+  for (let at = from; at < to; at += readBytes) {
+    const bytes = Buffer.alloc(Math.min(readBytes, to - at))
+    if (bytes.subarray(0, files.read(file, bytes, at)).some((byte) => byte !== 0)) return true
+  }
+  return false
+}
+
 /** Bytes from `from` on up to the last that is not zero, below `to`. */
 export function bytesUntilZeros(files: Files, { file, from, to }: Omit<FrameRange, 'salt'>): number {
   let last = from
