@@ -117,7 +117,7 @@ export class Spool {
 
   /** `failed` for ever after a broken invariant; after errors of the disk until it heals. */
   get state(): SpoolState {
-    return this.#failure === undefined ? this.#handover.state : 'failed'
+    return this.#failure === undefined ? this.#writer.state : 'failed'
   }
 
   /** Why the state is not `ok`, in words; empty when it is. */

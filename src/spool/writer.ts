@@ -22,7 +22,7 @@ import type { Positions, SpoolEnd } from './positions.ts'
 import { segmentPath } from './refusals.ts'
 import { fillRescue } from './rescue.ts'
 import { type OpenSegment, temporaryPath } from './segment.ts'
-import { isNoSpace, SpoolRefusal } from './state.ts'
+import { isNoSpace, SpoolRefusal, type SpoolState } from './state.ts'
 import { Unsynced } from './unsynced.ts'
 import { Zeros } from './zeros.ts'
 
@@ -135,6 +135,14 @@ export class SpoolWriter {
     } finally {
       this.#positions.endAppend(this.end)
     }
+  }
+
+  /** The sync thread's word, or what this thread knows before it: that a record was refused. */
+  get state(): SpoolState {
+    const { state } = this.#handover
+    if (state !== 'ok') return state
+    if (this.#isWanting) return 'full'
+    return this.#refusal === undefined ? 'ok' : isNoSpace(this.#refusal.cause) ? 'full' : 'failing'
   }
 
   /** Why a frame of this length would not be taken now; `undefined` when it would. */
