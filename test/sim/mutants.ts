@@ -222,9 +222,10 @@ export const mutants: readonly Mutant[] = [
     changes: [
       change(
         'reader.ts',
-        'open.frames.next(atLimit ? limit.offset :',
-        'open.frames.next(atLimit ? Number.MAX_SAFE_INTEGER :',
+        '      const limit = this.#limit()\n',
+        '      const limit = { ...this.#limit(), offset: Number.MAX_SAFE_INTEGER }\n',
       ),
+      change('reader.ts', '      else throw this.#missing(open)\n', '      else return undefined\n'),
     ],
   },
   {
