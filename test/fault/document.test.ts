@@ -33,6 +33,9 @@ test('a reason cannot break the table or the comment behind it', () => {
 })
 
 test('counts name one thing in the singular', () => {
-  assert.equal(formatCounts({ kills: 1, 'records written': 1, copies: 1 }), '1 kill, 1 record written, 1 copy')
+  assert.equal(
+    formatCounts({ kills: 1, 'bits flipped': 1, 'full disks': 1, copies: 1 }),
+    '1 kill, 1 bit flipped, 1 full disk, 1 copy',
+  )
   assert.equal(formatCounts({ kills: 1_200 }), '1,200 kills')
 })

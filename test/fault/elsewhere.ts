@@ -52,7 +52,9 @@ async function simulated(lab: Lab, size: Size, from: number): Promise<{ observed
   const totals = await simulate(lab, ['--histories', String(asked), '--from', String(from)])
   const { histories = 0, failures = 0, seconds: _, ...counted } = totals
   assert.equal(failures, 0)
-  const injected = Object.fromEntries(Object.entries(counted).map(([name, count]) => [inWords(name), count]))
+  const injected = Object.fromEntries(
+    Object.entries(counted).map(([name, count]) => [`simulated ${inWords(name)}`, count]),
+  )
   return { observed: { injected, survived: { 'histories without a broken promise': histories } }, totals }
 }
 

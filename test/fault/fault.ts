@@ -51,9 +51,9 @@ export function formatCounts(counts: Counts): string {
     .join(', ')
 }
 
-/** Of the last word, or of the first where the noun stands in front: `bytes of X`, `records written`. */
+/** The plural in the words is the first that ends in `s`: `bits flipped`, `full disks`, `copies`. */
 function singular(what: string): string {
-  const [noun = '', ...rest] = what.split(' ')
-  const one = noun.endsWith('ies') ? `${noun.slice(0, -3)}y` : noun.replace(/s$/, '')
-  return [one, ...rest].join(' ')
+  const words = what.split(' ')
+  const at = words.findIndex((word) => word.endsWith('s'))
+  return words.map((word, index) => (index === at ? word.replace(/ies$/, 'ys').replace(/s$/, '') : word)).join(' ')
 }
