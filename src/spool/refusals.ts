@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { AuditError, errorText } from '../errors.ts'
 import { segmentName } from './format.ts'
+import { isNoSpace } from './state.ts'
 
 export function segmentPath(directory: string, segment: number): string {
   return join(directory, segmentName(segment))
@@ -93,7 +94,9 @@ export function noSpool(directory: string): AuditError {
 export function notWritable(directory: string, cause: unknown): AuditError {
   return new AuditError('SPOOL_NOT_WRITABLE', `spool ${directory} cannot be opened: ${errorText(cause)}`, {
     setting: 'spool.directory',
-    hint: 'Name a directory on a local disk that this process may create and write.',
+    hint: isNoSpace(cause)
+      ? 'Its disk is full, and nothing was lost or changed: make room for some 100 KiB, and start again.'
+      : 'Name a directory on a local disk that this process may create and write.',
     cause,
   })
 }
