@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { useClocks } from '../../src/clock.ts'
 import { diskFiles, type Files } from '../../src/spool/files.ts'
+import { readSegmentHeader } from '../../src/spool/segment.ts'
+import { decodeSegmentFrontier } from '../../src/spool/segment-header.ts'
 import { SpoolRefusal } from '../../src/spool/state.ts'
 import { type Driven, freshDirectory, names, openDriven, recordText } from './harness.ts'
 
@@ -205,4 +207,19 @@ test('what a new segment has accepted before the disk was full again counts, tho
   assert.throws(() => driven.append('refused again'), SpoolRefusal)
   driven.syncer.cycle()
   assert.deepEqual(driven.durableNames(), ['a', 'b'])
+})
+
+test('a rescue states the tree behind all that is durable, also what became so in the same round', (t) => {
+  const application = failingFiles('ENOSPC')
+  const driven = openDriven(freshDirectory(t), { writerFiles: application.files })
+  driven.append('a', 'b')
+  application.failing.add('write')
+  assert.throws(() => driven.append('refused'), SpoolRefusal)
+  application.failing.clear()
+  driven.syncer.cycle()
+  driven.writer.takeRescue()
+  const { segment } = driven.writer.end
+  const decoded = readSegmentHeader(diskFiles, driven.directory, segment)
+  assert.ok(decoded.ok)
+  assert.deepEqual([decoded.header.base, decodeSegmentFrontier(decoded.bytes)?.base], [3, 3])
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { useClocks } from '../../src/clock.ts'
+import { readPresentControl } from '../../src/spool/control.ts'
 import { diskFiles, type Files } from '../../src/spool/files.ts'
 import { Handover } from '../../src/spool/handover.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
@@ -73,6 +74,21 @@ test('a record of another stream is durable when it is, and not because the one 
   syncer.cycle()
   await durable
   assert.equal(spool.durableSequence, 1)
+})
+
+test('a stream without a record is not named as the one before', (t) => {
+  const driven = openDriven(freshDirectory(t))
+  driven.append('a')
+  driven.syncer.cycle()
+  assert.ok(startStream(driven))
+  driven.syncer.cycle()
+  assert.ok(startStream(driven))
+  driven.append('b')
+  driven.syncer.cycle()
+  atMs += 1_000
+  driven.syncer.cycle()
+  const { predecessor } = readPresentControl(diskFiles, driven.directory).state
+  assert.deepEqual([predecessor?.stream, predecessor?.sequence], [driven.recovered.state.stream, 1])
 })
 
 test('no stream begins before everything in the one before is durable', (t) => {
