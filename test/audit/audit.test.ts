@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { leafHash } from '../../src/chain/hash.ts'
 import { AuditError, type AuditErrorCode, type AuditOptions, createAudit } from '../../src/index.ts'
@@ -374,6 +375,7 @@ test('a spool of a later format version and a damaged one are refused, each by n
   const segment = join(folder, 'spool', 'seg-00000001.wal')
   const header = readFileSync(segment)
   header.writeUInt16LE(9, 8)
+  header.writeUInt32LE(crc32(header.subarray(0, 508)), 508)
   writeFileSync(segment, header)
   assert.throws(
     () => openAudit(folder),
