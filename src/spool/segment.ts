@@ -103,6 +103,7 @@ export function readPath(files: Files, directory: string, range: { first: number
     const decoded = readSegmentHeader(files, directory, segment)
     if (!decoded.ok && decoded.newer) throw newerVersion(segmentPath(directory, segment), decoded.reason)
     if (!decoded.ok) throw damaged(directory, segment, decoded.reason)
+    if (decoded.header.previous >= segment) throw damaged(directory, segment, 'its header leads to a later segment')
     path.unshift({ header: decoded.header, crc: decoded.crc, length })
     length = decoded.header.kind === 'explicit' ? decoded.header.previousLength : undefined
     segment = decoded.header.previous
@@ -290,8 +291,7 @@ export class FrameReader {
   #buffered(offset: number, length: number, limit: number): void {
     const start = offset - this.#bufferOffset
     if (start >= 0 && start + length <= this.#buffer.length) return
-    // No more than the file has: most reads of a small segment would reserve much and use little.
-    const left = Math.max(0, this.#files.size(this.#file) - offset)
+    const left = Math.max(0, this.#files.size(this.#file) - offset) // of a small segment: reserve no more
     const wanted = Math.min(Math.max(length, readBytes), limit - offset, left)
     const fresh = Buffer.allocUnsafeSlow(wanted)
     this.#buffer = fresh.subarray(0, this.#files.read(this.#file, fresh, offset))

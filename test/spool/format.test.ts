@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import {
   decodeFrame,
@@ -65,12 +66,15 @@ test('a segment header with any flipped bit in its first sector is refused', () 
   }
 })
 
-test('a later format version is named, whatever else the header holds', () => {
+test('a later format version is named; one whose checksum does not hold is damage', () => {
   const bytes = encodeSegmentHeader(header)
   bytes.writeUInt16LE(9, 8)
+  const damaged = decodeSegmentHeader(bytes)
+  assert.ok(!damaged.ok && damaged.newer !== true)
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 508)), 508)
   const decoded = decodeSegmentHeader(bytes)
   assert.ok(!decoded.ok && decoded.newer)
-  assert.match(decoded.reason, /version 9/)
+  for (const { reason } of [damaged, decoded]) assert.match(reason, /version 9/)
 })
 
 test('the frontier block is read as it was written, and not at all when damaged', () => {

@@ -80,7 +80,8 @@ test('step 5: every flipped bit of a small spool is found or changes nothing tha
   driven.syncer.cycle()
   const path = segmentFile(directory, 1)
   const whole = readFileSync(path)
-  for (let at = 0; at < whole.length; at += 1) {
+  const end = driven.writer.end.offset + 512 // behind that the zeros are all alike
+  for (let at = 0; at < end; at += 1) {
     for (const bit of [0x01, 0x80]) {
       overwrite(path, at, Buffer.from([(whole[at] ?? 0) ^ bit]))
       let found: string[] | undefined
