@@ -52,4 +52,49 @@ export const found: readonly Found[] = [
     bug: 'A recovery that gave up on a full disk removed two names at once; a power cut kept one of the removals only, and the spool was refused as damaged.',
     test: 'test/sim/sim.test.ts',
   },
+  {
+    by: 'simulator',
+    bug: 'A recovery killed between the segments of two streams lost the durable records of the second.',
+    test: 'test/spool/stream.test.ts',
+  },
+  {
+    by: 'simulator',
+    bug: 'A write refused just after a sync left the end at the next sector, behind no frame; it was credited, and read as damage later.',
+    test: 'test/spool/failover.test.ts',
+  },
+  {
+    by: 'simulator',
+    bug: 'A segment that was entered, credited and still empty made the next opening call the spool damaged.',
+    test: 'test/sim/scripted.ts',
+  },
+  {
+    by: 'simulator',
+    bug: 'A rescue stated the tree one record short; reclaim believed it and gave back a record that a destination lacked.',
+    test: 'test/spool/failover.test.ts',
+  },
+  {
+    by: 'simulator',
+    bug: 'Of two streams begun in a row without a record between, the second named a record 0 as the one before it.',
+    test: 'test/spool/stream.test.ts',
+  },
+  {
+    by: 'review',
+    bug: 'A reader called the place damaged at which another stream was about to begin.',
+    test: 'test/spool/reader.test.ts',
+  },
+  {
+    by: 'review',
+    bug: 'The first records of a new stream counted as durable before anything of it was synced.',
+    test: 'test/spool/spool.test.ts',
+  },
+  {
+    by: 'review',
+    bug: 'A segment header that led to itself made reading go round for ever.',
+    test: 'test/spool/recover.test.ts',
+  },
+  {
+    by: 'review',
+    bug: 'On a full disk behind standard error, or with its reader gone, saying so ended the program.',
+    test: 'test/audit/standard-error.test.ts',
+  },
 ]
