@@ -141,7 +141,7 @@ export class SpoolWriter {
   get state(): SpoolState {
     const { state } = this.#handover
     if (state !== 'ok') return state
-    if (this.#isWanting) return 'full'
+    if (this.#handover.isWanting) return 'full'
     return this.#refusal === undefined ? 'ok' : isNoSpace(this.#refusal.cause) ? 'full' : 'failing'
   }
 

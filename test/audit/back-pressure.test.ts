@@ -94,7 +94,7 @@ test('a full spool with a dead destination: one wait, then standard error; when 
   assert.equal(run.afterwards.emergencies, emergencies.length)
 
   const gaps = records.filter((record) => record.event_type === 'audit.gap')
-  assert.equal(gaps.length, run.waits)
+  assert.ok(gaps.length >= 1 && gaps.length <= run.waits, `${gaps.length} gaps, ${run.waits} waits`)
   const sumOf = (member: string) => gaps.reduce((sum, { details }) => sum + Number(details?.[member]), 0)
   assert.equal(sumOf('count'), emergencies.length)
   assert.equal(
