@@ -41,6 +41,8 @@ export const checkpointIntervalMs = 1_000
 /** Most signatures read from one note (C2SP signed-note). */
 export const noteSignaturesMax = 100
 
+/** From this part of its budget on a spool says that it is filling up. */
+export const spoolFillingShare = 0.7
 /** Where a segment is full and the next one is taken, in bytes. */
 export const segmentBytesMax = 64 * 2 ** 20
 /** The unit that a power cut may damage whole, in bytes. */

@@ -203,7 +203,8 @@ describe('a planted violation is found', () => {
     ]) {
       assert.match(path(`/${parts.join('/')}`), /^a\.md:2: /)
     }
-    assert.equal(path('src/work/root.ts and https://example.com/home/'), '')
+    const [relative, address] = [['src', 'work', 'root.ts'].join('/'), ['https://example.com', 'home', ''].join('/')]
+    assert.equal(path(`${relative} and ${address}`), '')
   })
 })
 

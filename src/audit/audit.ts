@@ -15,6 +15,7 @@ import { createOwnProvider } from '../otel/provider.ts'
 import { keptMembers } from '../otel/resource.ts'
 import { compilePolicy } from '../policy/policy.ts'
 import { compileRedaction } from '../policy/redact.ts'
+import type { RecordNumber } from '../spool/cursor.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { Spool } from '../spool/spool.ts'
 import { SyncTimes } from '../spool/sync-times.ts'
@@ -88,7 +89,7 @@ export class Audit implements AsyncDisposable {
     })
     const { positions, directory } = spool
     const delivery = { directory, memory: positions.memory, destinations, adopt }
-    const durable = (record: { stream: string; sequence: number }) => spool.durable(record)
+    const durable = (record: RecordNumber) => spool.durable(record)
     const forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })
     this.#destinations = new Destinations(worker, delivery, {
       heard: () => this.#look(),

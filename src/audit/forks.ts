@@ -9,6 +9,7 @@ import type { JsonObject } from '../event/canonical.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { AheadRecord } from '../forward/ahead.ts'
 import type { QuarantineFact } from '../forward/quarantine.ts'
+import type { RecordNumber } from '../spool/cursor.ts'
 import { announce } from './notice.ts'
 
 /** How long a fact waits for the next stream, in milliseconds, and how often it looks. */
@@ -16,7 +17,7 @@ const leaving = { msMax: 1_000, lookMs: 10 }
 
 /** What is asked of the sealer. */
 export interface ForkSealer {
-  readonly head: { readonly stream: string; readonly sequence: number }
+  readonly head: RecordNumber
   /** `ahead`: what the destination holds, to be sealed with the new stream's beginning. */
   startStream(reason: 'ahead', ahead?: JsonObject): void
   /** Goes over to the stream that was asked for, if it is ready. */
@@ -27,7 +28,7 @@ export interface ForkSealer {
 export interface ForksParts {
   readonly sealer: ForkSealer
   /** Resolves when this record survives power loss. */
-  readonly durable: (record: { readonly stream: string; readonly sequence: number }) => Promise<void>
+  readonly durable: (record: RecordNumber) => Promise<void>
   /** The end of the stream is sealed: nothing may follow it. */
   readonly isClosing: () => boolean
   readonly say?: (text: string) => void

@@ -10,7 +10,7 @@ import { checkFileWritable } from '../destination/file.ts'
 import { destinationOfSlot } from '../destination/slot-path.ts'
 import { AuditError } from '../errors.ts'
 import type { AdoptStart } from '../forward/adopt.ts'
-import { diskFiles } from '../spool/files.ts'
+import { diskFiles, syncNames } from '../spool/files.ts'
 import { slotName } from '../spool/instances.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { AuditConfig } from './config.ts'
@@ -37,7 +37,7 @@ export function openInstance(config: AuditConfig, open: (directory: string) => S
   const { slot, spool } = openSlot(directory, open)
   const own = destinations.map((one) => destinationOfSlot(one, slot))
   try {
-    syncNames(directory)
+    syncNames(diskFiles, directory) // whoever made the slot may have died before its name was durable
     checkFiles(own)
   } catch (error) {
     spool.abandon()
@@ -60,16 +60,6 @@ function openSlot(parent: string, open: (directory: string) => Spool): { slot: s
       if (passedOver.has(error.code)) announce(`${slot} is passed over: ${error.message}. ${error.hint}`)
       else if (error.code !== 'SPOOL_LOCKED') throw error
     }
-  }
-}
-
-/** Makes the slots' names survive a power cut; whoever made this one may have died before it did. */
-function syncNames(parent: string): void {
-  const directory = diskFiles.openDirectory(parent)
-  try {
-    diskFiles.syncDirectory(directory)
-  } finally {
-    diskFiles.close(directory)
   }
 }
 

@@ -5,6 +5,7 @@
 
 import type { AdoptedSlot } from '../forward/adopt.ts'
 import type { ForwarderState } from '../forward/standing.ts'
+import { spoolFillingShare } from '../limits.ts'
 import { describeRot, type ScrubFinding } from '../spool/scrub.ts'
 import type { SpoolState } from '../spool/state.ts'
 import { announce } from './notice.ts'
@@ -60,8 +61,8 @@ export function reasonsAgainst({ state, directory, reason, bytes, bytesMax }: Sp
   return []
 }
 
-/** Where the spool says that it is filling up, and where it may say so again, as parts of `spool.bytesMax`. */
-const warningLevel = { rising: 0.7, falling: 0.6 }
+/** Below this part of `spool.bytesMax` the spool may say again that it is filling up. */
+const emptyingShare = 0.6
 
 /** Hears of the spool's state and says what is new. */
 export class SpoolWatch {
@@ -93,8 +94,8 @@ export class SpoolWatch {
   }
 
   #lookAtLevel({ state, directory, bytes, bytesMax }: SpoolReading): void {
-    if (bytes < warningLevel.falling * bytesMax) this.#isFilling = false
-    if (this.#isFilling || bytes < warningLevel.rising * bytesMax) return
+    if (bytes < emptyingShare * bytesMax) this.#isFilling = false
+    if (this.#isFilling || bytes < spoolFillingShare * bytesMax) return
     this.#isFilling = true
     if (state === 'full') return // which says more
     const percent = Math.floor((100 * bytes) / bytesMax)

@@ -5,7 +5,7 @@ import { userInfo } from 'node:os'
 import { AuditError, errorCode } from '../errors.ts'
 import { diskFiles } from '../spool/files.ts'
 import { spoolDirectories } from '../spool/instances.ts'
-import { type CommandIo, requireOption } from './command.ts'
+import { type CommandIo, parseOptions, requireOption } from './command.ts'
 
 /** The directory of one spool. Throws `INVALID_OPTION` without one, `SOURCE_UNREADABLE` for what is none. */
 export function readDirectory(given: string | undefined): string {
@@ -27,8 +27,19 @@ export function readDirectories(given: string | undefined): readonly string[] {
   })
 }
 
-/** Looks at each spool; the worst exit code. A slot that cannot be read hides no other. */
-export function forEachSpool(spools: readonly string[], io: CommandIo, look: (spool: string) => number): number {
+/** `DIR [--json]`: looks at each spool that DIR stands for; the worst exit code. A slot that cannot be read hides no other. */
+export function lookAtSpools(
+  argv: readonly string[],
+  io: CommandIo,
+  look: (spool: string, json: boolean) => number,
+): number {
+  const options = { json: { type: 'boolean', default: false } } as const
+  const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
+  refuseFurther(positionals.slice(1))
+  return forEachSpool(readDirectories(positionals[0]), io, (spool) => look(spool, values.json))
+}
+
+function forEachSpool(spools: readonly string[], io: CommandIo, look: (spool: string) => number): number {
   if (spools.length === 1) return look(spools[0] ?? '')
   const codes = spools.map((spool) => {
     try {

@@ -5,9 +5,9 @@ import { damagedSlots } from '../spool/control.ts'
 import { diskFiles } from '../spool/files.ts'
 import { isLocked } from '../spool/lock.ts'
 import { type Damage, shellWord } from '../spool/refusals.ts'
-import { type Command, parseOptions } from './command.ts'
+import type { Command } from './command.ts'
 import { startProgress } from './progress.ts'
-import { forEachSpool, formatCount, readDirectories, refuseFurther } from './spool-arguments.ts'
+import { formatCount, lookAtSpools } from './spool-arguments.ts'
 
 /** What `spool check --json` prints. */
 export interface SpoolCheck {
@@ -64,15 +64,12 @@ Examples:
   otel-audit spool check ./audit-spool --json
 `,
   async run(argv, io) {
-    const options = { json: { type: 'boolean', default: false } } as const
-    const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
-    refuseFurther(positionals.slice(1))
-    return forEachSpool(readDirectories(positionals[0]), io, (spool) => {
+    return lookAtSpools(argv, io, (spool, json) => {
       const progress = startProgress(io)
       const onSegment = (index: number, of: number) => progress.show(`${spool}: segment ${index + 1} of ${of}`)
       const report = reportOf(checkSpool(diskFiles, spool, { isLive: isLocked(spool), onSegment }))
       progress.clear()
-      io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : describeCheck(report))
+      io.stdout.write(json ? `${JSON.stringify(report)}\n` : describeCheck(report))
       return report.verdict === 'whole' ? 0 : 1
     })
   },

@@ -71,11 +71,6 @@ function list(directory: string, { json, io }: Output): number {
 }
 
 function drop(directory: string, asked: { name: string; why: string; operator: string }, { json, io }: Output): number {
-  for (const [setting, text] of [
-    ['--why', asked.why],
-    ['--operator', asked.operator],
-  ] as const)
-    checkText(setting, text)
   const outcome = dropStopped(directory, asked)
   if (outcome.kind === 'unknown') throw unknownName(asked.name, outcome.names)
   const report: SpoolDestinations = { directory, destinations: outcome.left, dropped: asked.name }
@@ -93,17 +88,6 @@ function dropStopped(directory: string, asked: { name: string; why: string; oper
     const hint = `End that process, take ${asked.name} out of its configuration, run ${again} and start it again.`
     throw new AuditError('SPOOL_LOCKED', error.message, { setting: 'DIR', hint, cause: error })
   }
-}
-
-const textBytesMax = 512
-
-function checkText(setting: string, text: string): void {
-  const bytes = Buffer.byteLength(text)
-  if (bytes <= textBytesMax) return
-  throw new AuditError('INVALID_OPTION', `${setting} has ${bytes} bytes, at most ${textBytesMax} are allowed`, {
-    setting,
-    hint: 'Say it shorter; it is sealed into the trail.',
-  })
 }
 
 function unknownName(name: string, names: readonly string[]): AuditError {

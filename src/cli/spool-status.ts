@@ -7,8 +7,8 @@ import { diskFiles } from '../spool/files.ts'
 import { countReclaimable, retainedSegments } from '../spool/reclaim.ts'
 import { readPath } from '../spool/segment.ts'
 import { type SpoolView, viewSpool } from '../spool/view.ts'
-import { type Command, parseOptions } from './command.ts'
-import { forEachSpool, formatBytes, formatCount, readDirectories, refuseFurther } from './spool-arguments.ts'
+import type { Command } from './command.ts'
+import { formatBytes, formatCount, lookAtSpools } from './spool-arguments.ts'
 
 /** What `spool status --json` prints. */
 export interface SpoolStatus {
@@ -62,12 +62,9 @@ Examples:
   otel-audit spool status ./audit-spool --json
 `,
   async run(argv, io) {
-    const options = { json: { type: 'boolean', default: false } } as const
-    const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
-    refuseFurther(positionals.slice(1))
-    return forEachSpool(readDirectories(positionals[0]), io, (spool) => {
+    return lookAtSpools(argv, io, (spool, json) => {
       const report = statusOf(spool)
-      io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : describeStatus(report))
+      io.stdout.write(json ? `${JSON.stringify(report)}\n` : describeStatus(report))
       return 0
     })
   },

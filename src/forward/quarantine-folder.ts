@@ -11,6 +11,7 @@ import type { JsonObject } from '../event/canonical.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { ensureDirectory, exists, type Files } from '../spool/files.ts'
 import { type ForkedFile, forkedFileName, forkedFolder, forkedFolders, listForkedFiles } from '../spool/forked.ts'
+import { readWhole, writeWhole } from '../spool/whole-file.ts'
 import { type ForkedRun, heldMembers, type OwedFact } from './quarantine.ts'
 
 /** A sealed record by its number and its leaf hash. */
@@ -85,33 +86,23 @@ export class QuarantineFolder {
 
   #settle(run: ForkedFile): void {
     const sealed = { ...run, isSealed: true }
-    this.#inDirectory(() => this.#files.rename(this.#pathOf(run), this.#pathOf(sealed)))
+    this.#inDirectory((directory) => {
+      this.#files.rename(this.#pathOf(run), this.#pathOf(sealed))
+      this.#files.syncDirectory(directory)
+    })
     this.#kept = this.#kept.map((one) => (one === run ? sealed : one))
   }
 
-  /** Written and synced before it gets its name: what a crash leaves without one is not read, and written anew. */
-  #write(run: ForkedFile, text: Buffer): void {
+  #write(run: ForkedFile, bytes: Buffer): void {
     ensureDirectory(this.#path)
-    this.#inDirectory(() => {
-      const temporary = `${this.#pathOf(run)}.tmp`
-      if (exists(temporary)) this.#files.unlink(temporary)
-      const file = this.#files.open(temporary, 'create')
-      try {
-        this.#files.write(file, text, 0)
-        this.#files.sync(file)
-      } finally {
-        this.#files.close(file)
-      }
-      this.#files.rename(temporary, this.#pathOf(run))
-    })
+    this.#inDirectory((directory) => writeWhole(this.#files, directory, { path: this.#pathOf(run), bytes }))
   }
 
-  /** Makes the names durable that `change` makes. */
-  #inDirectory(change: () => void): void {
+  /** The folder is open before `change` makes names in it. */
+  #inDirectory(change: (directory: number) => void): void {
     const directory = this.#files.openDirectory(this.#path)
     try {
-      change()
-      this.#files.syncDirectory(directory)
+      change(directory)
     } finally {
       this.#files.close(directory)
     }
@@ -137,17 +128,6 @@ export function readHeld(files: Files, spool: string, stream: string): JsonObjec
   const line = firstLine(readWhole(files, join(first.folder, forkedFileName(first.file))))
   const { destination, held_seq: seq, held_hash: hash } = line
   return destination === undefined || seq === undefined || hash === undefined ? undefined : { destination, seq, hash }
-}
-
-function readWhole(files: Files, path: string): Buffer {
-  const file = files.open(path, 'read')
-  try {
-    const text = Buffer.alloc(files.size(file))
-    files.read(file, text, 0)
-    return text
-  } finally {
-    files.close(file)
-  }
 }
 
 /** The members of a file's first line; none where the disk has damaged it: its name says the most of it. */

@@ -81,9 +81,14 @@ export function readCursor(files: Files, directory: string, name: string): Curso
   }
 }
 
-/** File name of a destination's cursor; characters that file systems dislike are percent-encoded. */
+/** File name of a destination's cursor. */
 export function cursorFileName(name: string): string {
-  return `cursor-${encodeURIComponent(name).replaceAll('*', '%2A')}`
+  return `cursor-${encodeName(name)}`
+}
+
+/** A destination's name as a part of a path: characters that file systems dislike are percent-encoded. */
+export function encodeName(name: string): string {
+  return encodeURIComponent(name).replaceAll('*', '%2A')
 }
 
 /** The destination's name in a cursor's file name, or `undefined` for any other file. */

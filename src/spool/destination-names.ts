@@ -8,7 +8,7 @@ import { amendControl, type ControlState, readPresentControl } from './control.t
 import { cursorFileName, type RecordNumber, readCursor } from './cursor.ts'
 import { type Files, machineId } from './files.ts'
 import { lockSpool } from './lock.ts'
-import { repairUnfinished } from './refusals.ts'
+import { checkOperatorTexts, repairUnfinished } from './refusals.ts'
 import { openDirectory } from './segment.ts'
 
 export interface DestinationDrop {
@@ -27,8 +27,12 @@ export function destinationNames(files: Files, directory: string): readonly stri
   return readPresentControl(files, directory).state.destinations ?? []
 }
 
-/** Takes a name off the set; durable on return. Throws `SPOOL_LOCKED` while a writer lives, and as `destinationNames`. */
+/**
+ * Takes a name off the set; durable on return. Throws `INVALID_OPTION` for a text that is too long, `SPOOL_LOCKED` while
+ * a writer lives, and as `destinationNames`.
+ */
 export function dropDestination(files: Files, directory: string, drop: DestinationDrop): DropOutcome {
+  checkOperatorTexts(drop)
   readPresentControl(files, directory) // a lock file has no business where no spool is
   const lock = lockSpool(directory)
   try {

@@ -90,10 +90,18 @@ export function ensureDirectory(path: string): void {
   if (first === undefined) return
   const top = dirname(resolve(first))
   for (let above = dirname(resolve(path)); above.startsWith(top); above = dirname(above)) {
-    const directory = diskFiles.openDirectory(above)
-    diskFiles.syncDirectory(directory)
-    diskFiles.close(directory)
+    syncNames(diskFiles, above)
     if (above === top) return
+  }
+}
+
+/** Makes the names in a directory durable, also those that somebody else has made. */
+export function syncNames(files: Files, path: string): void {
+  const directory = files.openDirectory(path)
+  try {
+    files.syncDirectory(directory)
+  } finally {
+    files.close(directory)
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { join } from 'node:path'
+import { encodeName } from './cursor.ts'
 import type { Files } from './files.ts'
 
 /** A run of records, and whether that it was set aside is sealed in the trail. */
@@ -32,9 +33,9 @@ export function listForkedFiles(files: Files, folder: string): ForkedFile[] {
   })
 }
 
-/** The folder of the destination with this name: encoded as in a cursor's, and never out of the quarantine. */
+/** The folder of the destination with this name; never out of the quarantine. */
 export function forkedFolder(directory: string, destination: string): string {
-  const encoded = encodeURIComponent(destination).replaceAll('*', '%2A')
+  const encoded = encodeName(destination)
   return join(directory, 'quarantine', 'forked', /^\.+$/.test(encoded) ? encoded.replaceAll('.', '%2E') : encoded)
 }
 

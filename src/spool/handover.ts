@@ -27,7 +27,7 @@ const word = {
   state: 50,
   used: 51, // units of all segments but the one being written
   isShort: 52, // the disk has less than the reserve
-  isWanting: 53, // the application thread was refused for lack of room
+  isWanting: 53, // the application thread was refused for lack of room, and nothing was taken since
   news: 54, // counts whatever may end a wait of the application thread
   streamWanted: 55,
   streamReason: 56,

@@ -4,8 +4,9 @@
  */
 
 import { dirname, join } from 'node:path'
-import { ensureDirectory, exists, type Files } from './files.ts'
+import { ensureDirectory, exists, type Files, syncNames } from './files.ts'
 import { segmentNumber } from './format.ts'
+import { removeIfPresent } from './whole-file.ts'
 
 export type QuarantineKind = 'corrupt' | 'torn'
 
@@ -33,7 +34,7 @@ export function moveFile(files: Files, from: string, to: string): void {
 export function copyFile(files: Files, from: string, to: string): void {
   if (exists(to) || !exists(from)) return
   const temporary = `${to}.tmp`
-  if (exists(temporary)) files.unlink(temporary)
+  removeIfPresent(files, temporary)
   const source = files.open(from, 'read')
   const copy = files.open(temporary, 'create')
   try {
@@ -62,13 +63,4 @@ export function highestQuarantined(files: Files, directory: string): number {
     }
   }
   return highest
-}
-
-function syncNames(files: Files, path: string): void {
-  const directory = files.openDirectory(path)
-  try {
-    files.syncDirectory(directory)
-  } finally {
-    files.close(directory)
-  }
 }

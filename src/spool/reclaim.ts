@@ -8,9 +8,8 @@
 import { errorCode } from '../errors.ts'
 import { readCursor } from './cursor.ts'
 import type { Files } from './files.ts'
-import { fileBytes, type PathSegment, readSegmentHeader } from './segment.ts'
-import { decodeSegmentFrontier } from './segment-header.ts'
-import { statesTree } from './segment-start.ts'
+import { fileBytes, type PathSegment } from './segment.ts'
+import { readSegmentStart, statesTree } from './segment-start.ts'
 
 /** A segment as reclaim sees it. */
 export interface RetainedSegment {
@@ -32,12 +31,16 @@ export interface ReclaimRules {
 
 /** All segments on a path, oldest first. */
 export function retainedSegments(files: Files, directory: string, path: readonly PathSegment[]): RetainedSegment[] {
-  return path.map(({ header }) => {
-    const frontier = decodeSegmentFrontier(readSegmentHeader(files, directory, header.segment).bytes)
-    const own = header.kind === 'explicit' ? header.base : undefined
-    const { segment, stream, createdMs } = header
-    const bytes = fileBytes(files, directory, segment)
-    return { segment, stream, base: frontier?.base ?? own, sinceMs: frontier?.writtenMs ?? createdMs, bytes }
+  return path.map((one) => {
+    const { segment, stream, createdMs } = one.header
+    const { base, stated } = readSegmentStart(files, directory, one)
+    return {
+      segment,
+      stream,
+      base,
+      sinceMs: stated?.writtenMs ?? createdMs,
+      bytes: fileBytes(files, directory, segment),
+    }
   })
 }
 

@@ -90,6 +90,25 @@ export function noSpool(directory: string): AuditError {
   })
 }
 
+/** Longest text an operator may give, in bytes: control must have room for it until it is sealed. */
+const operatorTextBytesMax = 512
+
+/** Throws `INVALID_OPTION` for a text of an operator that is too long to be kept. */
+export function checkOperatorTexts({ why = '', operator }: { why?: string | undefined; operator: string }): void {
+  for (const [setting, text] of Object.entries({ '--why': why, '--operator': operator })) {
+    const bytes = Buffer.byteLength(text)
+    if (bytes <= operatorTextBytesMax) continue
+    throw new AuditError(
+      'INVALID_OPTION',
+      `${setting} has ${bytes} bytes, at most ${operatorTextBytesMax} are allowed`,
+      {
+        setting,
+        hint: 'Say it shorter; it is sealed into the trail.',
+      },
+    )
+  }
+}
+
 /** A directory that cannot be created, read or written. */
 export function notWritable(directory: string, cause: unknown): AuditError {
   return new AuditError('SPOOL_NOT_WRITABLE', `spool ${directory} cannot be opened: ${errorText(cause)}`, {

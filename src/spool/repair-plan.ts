@@ -5,7 +5,6 @@
 
 import { randomUUID } from 'node:crypto'
 import { formatTimestamp, nowMs } from '../clock.ts'
-import { AuditError } from '../errors.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { CheckedSpool } from './check.ts'
 import { type ControlState, checkRoom, type Predecessor } from './control.ts'
@@ -14,10 +13,8 @@ import { bootId, type Files } from './files.ts'
 import type { SpoolPosition } from './format.ts'
 import { deploymentIn, type LostRecords, lostRecords, restBytes } from './lost-records.ts'
 import { highestQuarantined, type QuarantineKind } from './quarantine.ts'
-import type { Damage } from './refusals.ts'
+import { checkOperatorTexts, type Damage } from './refusals.ts'
 
-/** Longest text an operator may give, in bytes: control must have room for it. */
-const operatorTextBytesMax = 512
 /** Most streams named in a gap; the count is of all. */
 const streamsNamedMax = 8
 
@@ -49,8 +46,7 @@ export interface RepairPlan {
 }
 
 export function planRepair(files: Files, checked: CheckedSpool, request: RepairRequest): RepairPlan {
-  checkText('--why', request.why)
-  checkText('--operator', request.operator)
+  checkOperatorTexts(request)
   const { directory, segments, examined, state, known, damage } = checked
   const { end } = examined
   const keptTo = { segment: end?.segment ?? 0, offset: end?.offset ?? 0 }
@@ -114,13 +110,4 @@ function destinationsWithCursor(files: Files, directory: string): string[] | und
     .map(cursorName)
     .filter((name) => name !== undefined)
   return names.length === 0 ? undefined : names
-}
-
-function checkText(setting: string, text = ''): void {
-  const bytes = Buffer.byteLength(text)
-  if (bytes <= operatorTextBytesMax) return
-  throw new AuditError('INVALID_OPTION', `${setting} has ${bytes} bytes, at most ${operatorTextBytesMax} are allowed`, {
-    setting,
-    hint: 'Say it shorter; it is sealed into the trail.',
-  })
 }

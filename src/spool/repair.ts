@@ -16,6 +16,7 @@ import { copyFile, ensureDurably, moveFile, quarantinePath } from './quarantine.
 import { controlPath, repairPath, segmentPath } from './refusals.ts'
 import { planRepair, type RepairPlan, type RepairRequest } from './repair-plan.ts'
 import { type OpenDirectory, openDirectory, publishSegment, readSegmentHeader, temporaryPath } from './segment.ts'
+import { readWhole, removeIfPresent, writeWhole } from './whole-file.ts'
 
 export type RepairOutcome =
   | { readonly kind: 'whole' }
@@ -47,7 +48,10 @@ function carryOut(files: Files, directory: string, plan: RepairPlan): void {
   const own = openDirectory(files, directory)
   try {
     files.syncDirectory(own.file)
-    if (!exists(repairPath(directory))) writeJournal(files, own, plan)
+    if (!exists(repairPath(directory))) {
+      const bytes = Buffer.from(`${JSON.stringify(plan, null, 2)}\n`)
+      writeWhole(files, own.file, { path: repairPath(directory), bytes })
+    }
     const corrupt = quarantinePath(directory, 'corrupt', plan.id)
     ensureDurably(files, directory, corrupt)
     if (!isDone(files, directory, plan)) {
@@ -79,8 +83,8 @@ function isDone(files: Files, directory: string, { state }: RepairPlan): boolean
 
 function beginStream(files: Files, own: OpenDirectory, plan: RepairPlan): void {
   const { segment, keptTo, state } = plan
-  removeTemporary(files, temporaryPath(own.path, segment))
-  removeTemporary(files, `${controlPath(own.path)}.tmp`)
+  removeIfPresent(files, temporaryPath(own.path, segment))
+  removeIfPresent(files, `${controlPath(own.path)}.tmp`)
   if (!exists(segmentPath(own.path, segment))) {
     const { spoolId, stream, epoch } = state
     const start = { segment, previous: keptTo, nextSequence: 1, hash: undefined, records: [] }
@@ -102,30 +106,5 @@ function startOf(files: Files, directory: string, segment: number): Watermark {
 /** `undefined` when no repair has begun. */
 function readJournal(files: Files, directory: string): RepairPlan | undefined {
   if (!exists(repairPath(directory))) return undefined
-  const file = files.open(repairPath(directory), 'read')
-  try {
-    const bytes = Buffer.alloc(files.size(file))
-    files.read(file, bytes, 0)
-    return JSON.parse(bytes.toString()) as RepairPlan
-  } finally {
-    files.close(file)
-  }
-}
-
-function writeJournal(files: Files, own: OpenDirectory, plan: RepairPlan): void {
-  const temporary = `${repairPath(own.path)}.tmp`
-  removeTemporary(files, temporary)
-  const file = files.open(temporary, 'create')
-  try {
-    files.write(file, Buffer.from(`${JSON.stringify(plan, null, 2)}\n`), 0)
-    files.sync(file)
-  } finally {
-    files.close(file)
-  }
-  files.rename(temporary, repairPath(own.path))
-  files.syncDirectory(own.file)
-}
-
-function removeTemporary(files: Files, path: string): void {
-  if (exists(path)) files.unlink(path)
+  return JSON.parse(readWhole(files, repairPath(directory)).toString()) as RepairPlan
 }

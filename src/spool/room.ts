@@ -1,13 +1,11 @@
 /** The room a spool has, on the sync thread: whether its disk is short, its ballast, and when it fills up. */
 
 import { errorCode } from '../errors.ts'
+import { spoolFillingShare } from '../limits.ts'
 import { makeBallast, releaseBallast } from './ballast.ts'
 import type { Files } from './files.ts'
 import type { Handover } from './handover.ts'
 import type { OpenDirectory } from './segment.ts'
-
-/** From here on the spool says that it is filling up. */
-const warningLevel = 0.7
 
 export interface RoomLimits {
   /** Most bytes of all segments together; default unlimited. */
@@ -56,7 +54,7 @@ export class Room {
 
   /** Whether the spool has passed the warning level since it was last below it; true once each time. */
   hasPassedWarning(bytes: number): boolean {
-    const isAbove = bytes >= warningLevel * (this.#limits.bytesMax ?? Number.POSITIVE_INFINITY)
+    const isAbove = bytes >= spoolFillingShare * (this.#limits.bytesMax ?? Number.POSITIVE_INFINITY)
     const isNews = isAbove && !this.#hasWarned
     this.#hasWarned = isAbove
     return isNews

@@ -21,12 +21,6 @@ export interface SpoolOptions {
   readonly segmentBytesMax?: number | undefined
 }
 
-/** A record by its number. */
-export interface RecordPlace {
-  readonly stream: string
-  readonly sequence: number
-}
-
 export interface AppendMode {
   readonly isCheckpoint?: boolean | undefined
   /** May go beyond the budget, into the reserve. */
@@ -37,6 +31,7 @@ export interface AppendMode {
 const segmentShare = { parts: 8, least: 16 * 1024 }
 /** Of the budget, within bounds: enough for the header of a rescue and some records. */
 const ballastShare = { parts: 64, least: 16 * 1024, most: 1024 * 1024 }
+
 /** Where a segment is full, in bytes. */
 export function segmentBytes({ bytesMax = Number.POSITIVE_INFINITY, segmentBytesMax: given }: SpoolOptions): number {
   return given ?? Math.max(segmentShare.least, Math.min(segmentBytesMax, Math.floor(bytesMax / segmentShare.parts)))

@@ -8,7 +8,7 @@ import { monotonicMs } from '../clock.ts'
 import { AuditError } from '../errors.ts'
 import { recordBytesMax } from '../limits.ts'
 import { makeBallast } from './ballast.ts'
-import { makeCursors } from './cursor.ts'
+import { makeCursors, type RecordNumber } from './cursor.ts'
 import { bootId, diskFiles, ensureDirectory, networkFileSystem } from './files.ts'
 import { checkpointFlag, frameBytes, isBefore } from './format.ts'
 import { Handover, type RunningReason } from './handover.ts'
@@ -16,7 +16,7 @@ import { lockSpool, type SpoolLock } from './lock.ts'
 import { Positions, type SpoolEnd } from './positions.ts'
 import { type Recovered, recoverSpool } from './recover.ts'
 import { diskFailed, notWritable, onNetwork, spoolStopped } from './refusals.ts'
-import { type AppendMode, ballastBytes, type RecordPlace, type SpoolOptions, segmentBytes } from './spool-options.ts'
+import { type AppendMode, ballastBytes, type SpoolOptions, segmentBytes } from './spool-options.ts'
 import type { SpoolState } from './state.ts'
 import type { SpoolListener, SyncerStart, SyncMessage, SyncThread } from './sync-message.ts'
 import { Waiters } from './waiters.ts'
@@ -206,7 +206,7 @@ export class Spool {
   }
 
   /** Resolves when the record survives power loss; rejects with `SPOOL_FAILED` when the disk fails or the spool has stopped. */
-  durable({ stream, sequence }: RecordPlace): Promise<void> {
+  durable({ stream, sequence }: RecordNumber): Promise<void> {
     // A stream before this one was durable to its end when this one began.
     if (stream !== this.#stream || this.durableSequence >= sequence) return Promise.resolve()
     if (this.state === 'failed') return Promise.reject(this.#failure ?? diskFailed(this.directory, this.#reason))

@@ -5,7 +5,8 @@
 
 import type { Watermark } from './control.ts'
 import type { Files } from './files.ts'
-import { decodeFrame, frameHeaderBytes, type SpoolPosition, segmentHeaderBytes } from './format.ts'
+import { type SpoolPosition, segmentHeaderBytes } from './format.ts'
+import { bytesUntilZeros, type FrameRange, findFrames } from './frame-search.ts'
 import { damaged, segmentPath } from './refusals.ts'
 import { type CarriedRecord, type FramePlace, FrameReader, type PathSegment } from './segment.ts'
 import { decodeSegmentFrontier } from './segment-header.ts'
@@ -105,7 +106,8 @@ function scanSegment(files: Files, scan: Scan, one: PathSegment): void {
     const { offset, frameNumber, frameCrc } = reader.place
     const continues = kind === 'explicit' || frameNumber > scan.link.frameNumber || isEntered(files, file, scan.link)
     if (scan.isOpen && continues) scan.cut = { segment, offset }
-    const behind = bytesBehind(files, file, { ...one.header, offset, length: one.length })
+    const rest = { file, salt, from: offset, to: one.length ?? files.size(file) }
+    const behind = bytesBehind(files, segment, rest)
     if (one.length === undefined) {
       if (behind.bytes > 0) scan.isOpen = false
       scan.tornBytes += behind.bytes
@@ -162,25 +164,10 @@ function notReached(scan: Scan, { header, length }: PathSegment, offset: number)
   return damaged(scan.directory, header.segment, { kind: 'corrupt', offset, what })
 }
 
-interface SegmentRest {
-  readonly segment: number
-  readonly salt: number
-  readonly offset: number
-  readonly length: number | undefined
-}
-
 /** What stands behind the last linked frame: how many bytes that are not zero, and what valid headers there know. */
-function bytesBehind(files: Files, file: number, rest: SegmentRest): { bytes: number; proven: Proof[] } {
-  const bytes = Buffer.alloc(Math.max(0, (rest.length ?? files.size(file)) - rest.offset))
-  files.read(file, bytes, rest.offset)
-  const proven: Proof[] = []
-  for (let at = 0; at + frameHeaderBytes <= bytes.length; at += 8) {
-    const reading = bytes[at] === 0xff ? decodeFrame(bytes, at, rest.salt) : undefined
-    if (reading === undefined || reading.kind === 'none') continue
-    const { known, sequence } = reading.kind === 'frame' ? reading.frame : reading.header
-    proven.push({ ...known, by: `the frame of sequence ${sequence} at offset ${rest.offset + at} of ${rest.segment}` })
-  }
-  let end = bytes.length
-  while (end > 0 && bytes[end - 1] === 0) end -= 1
-  return { bytes: end, proven }
+function bytesBehind(files: Files, segment: number, rest: FrameRange): { bytes: number; proven: Proof[] } {
+  const proven = [...findFrames(files, rest)].map(({ offset, header: { known, sequence } }) => {
+    return { ...known, by: `the frame of sequence ${sequence} at offset ${offset} of ${segment}` }
+  })
+  return { bytes: bytesUntilZeros(files, rest), proven }
 }

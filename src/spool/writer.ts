@@ -71,8 +71,6 @@ export class SpoolWriter {
   #refusal: SpoolRefusal | undefined
   /** Segments that were left and that the sync thread does not count yet. */
   #left: SpoolPosition[] = []
-  /** Refused for lack of room, and nothing taken since. */
-  #isWanting = false
   /** Length of the frame that was refused last. */
   #refusedBytes = 0
 
@@ -117,8 +115,8 @@ export class SpoolWriter {
     }
     const hash = leafHash(this.#buffer.subarray(frameHeaderBytes, frameHeaderBytes + recordBytes))
     if (attachment.length > 0) this.#attach(recordBytes, attachment)
-    const { segment, offset } = this.end
-    this.#offset = this.#positions.beginAppend(this.end)
+    const before = this.end
+    this.#offset = this.#positions.beginAppend(before)
     try {
       const length = frameBytes(load)
       if (isLeaving || this.#offset + length > (this.#start.segmentBytesMax ?? segmentBytesMax)) this.#roll()
@@ -126,11 +124,11 @@ export class SpoolWriter {
       this.#write(length)
       this.#advance(length, crc)
       this.#unsynced.add({ record, recordBytes, attachment, flags, end: this.end })
-      if (this.#isWanting && !mayUseReserve && !isLeaving) this.#wantNoMore()
+      if (this.#handover.isWanting && !mayUseReserve && !isLeaving) this.#handover.setWanting(false)
       return hash
     } catch (refusal) {
       // An end stands behind a frame: not where the next one would have begun, which may be the next sector.
-      if (this.#segment.segment === segment) this.#offset = offset
+      if (this.#segment.segment === before.segment) this.#offset = before.offset
       throw refusal
     } finally {
       this.#positions.endAppend(this.end)
@@ -168,12 +166,11 @@ export class SpoolWriter {
    * planned segment in which nothing stands.
    */
   get #isLeaving(): boolean {
-    if (!this.#isWanting || !this.#handover.isSpareOffered || this.#handover.isStreamOffered) return false
+    if (!this.#handover.isWanting || !this.#handover.isSpareOffered || this.#handover.isStreamOffered) return false
     return this.#offset - segmentHeaderBytes > this.usedBytes / leaveShare
   }
 
   #wanting(message: string): SpoolRefusal {
-    this.#isWanting = true
     this.#handover.setWanting(true)
     this.#positions.wake()
     return new SpoolRefusal('full', message)
@@ -183,11 +180,6 @@ export class SpoolWriter {
     const { unsyncedBytesMax = Number.POSITIVE_INFINITY } = this.#start
     this.#unsynced.forget(this.#positions.known())
     return this.#unsynced.bytes + length > unsyncedBytesMax
-  }
-
-  #wantNoMore(): void {
-    this.#isWanting = false
-    this.#handover.setWanting(false)
   }
 
   /** The attachment behind the record, in a buffer that holds both. */

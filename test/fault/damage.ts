@@ -168,49 +168,41 @@ const bitflipAll: FaultTest = {
   },
 }
 
-const truncateAll: FaultTest = {
-  name: 'truncate-all',
-  row: '4',
-  promise: 'No file cut at any length loses a durable record unnoticed.',
-  needs: [],
-  limitSeconds: { short: 120, long: 600 },
-  async run(lab, size) {
-    const observed = sweep(await makeSamples(lab), (sample, tell) => {
-      for (const { name, at } of places(sample, strides[size])) {
-        tell(
-          judge(
-            sample,
-            replaced(sample, name, (bytes) => bytes.subarray(0, at)),
-            `${name} cut at ${at}`,
-          ),
-        )
-      }
-    })
-    return { ...observed, injected: { 'lengths cut': observed.injected.damages ?? 0 } }
-  },
+/** The rest of every file, from each of its places on, damaged in one way. */
+function fromEveryPlace(
+  name: string,
+  promise: string,
+  { counted, says, damage }: { counted: string; says: string; damage: (bytes: Buffer, at: number) => Buffer },
+): FaultTest {
+  return {
+    name,
+    row: '4',
+    promise,
+    needs: [],
+    limitSeconds: { short: 120, long: 600 },
+    async run(lab, size) {
+      const observed = sweep(await makeSamples(lab), (sample, tell) => {
+        for (const { name: file, at } of places(sample, strides[size])) {
+          const files = replaced(sample, file, (bytes) => damage(bytes, at))
+          tell(judge(sample, files, `${file} ${says} ${at}`))
+        }
+      })
+      return { ...observed, injected: { [counted]: observed.injected.damages ?? 0 } }
+    },
+  }
 }
 
-const zeroFromAll: FaultTest = {
-  name: 'zero-from-all',
-  row: '4',
-  promise: 'No file that holds zeros from any place on loses a durable record unnoticed.',
-  needs: [],
-  limitSeconds: { short: 120, long: 600 },
-  async run(lab, size) {
-    const observed = sweep(await makeSamples(lab), (sample, tell) => {
-      for (const { name, at } of places(sample, strides[size])) {
-        tell(
-          judge(
-            sample,
-            replaced(sample, name, (bytes) => bytes.fill(0, at)),
-            `${name} zeros from ${at}`,
-          ),
-        )
-      }
-    })
-    return { ...observed, injected: { 'ends zeroed': observed.injected.damages ?? 0 } }
-  },
-}
+const truncateAll = fromEveryPlace('truncate-all', 'No file cut at any length loses a durable record unnoticed.', {
+  counted: 'lengths cut',
+  says: 'cut at',
+  damage: (bytes, at) => bytes.subarray(0, at),
+})
+
+const zeroFromAll = fromEveryPlace(
+  'zero-from-all',
+  'No file that holds zeros from any place on loses a durable record unnoticed.',
+  { counted: 'ends zeroed', says: 'zeros from', damage: (bytes, at) => bytes.fill(0, at) },
+)
 
 const deleteSegment: FaultTest = {
   name: 'delete-segment',
