@@ -9,6 +9,7 @@ import type { DestinationOptions } from '../destination/destination.ts'
 import { isSharedFile, slotMark } from '../destination/slot-path.ts'
 import { AuditError } from '../errors.ts'
 import type { Level } from '../policy/level.ts'
+import { destinationSchema } from './destination-schema.ts'
 import { isMetricsRegistry, type MetricsRegistry } from './metrics.ts'
 
 /** Options of `createAudit`. Every member has a default; optional members accept `undefined`. */
@@ -100,28 +101,6 @@ const blockMsLimit = 10_000
 
 const registry = z.custom<MetricsRegistry>(isMetricsRegistry, 'a Registry of prom-client')
 
-const common = {
-  name: text.optional(),
-  flushIntervalMs: z.int().min(0).optional(),
-  batchRecordsMax: count.optional(),
-  batchBytesMax: count.optional(),
-}
-
-const destination = z.discriminatedUnion('type', [
-  z.strictObject({
-    ...common,
-    type: z.literal('otlp'),
-    endpoint: z.url({ protocol: /^https?$/ }).optional(),
-    protocol: z.enum(['http/protobuf', 'http/json']).optional(),
-    headers: z.record(z.string(), z.string()).optional(),
-    compression: z.enum(['gzip', 'none']).optional(),
-    timeoutMs: count.optional(),
-  }),
-  z.strictObject({ ...common, type: z.literal('postgres'), url: z.url({ protocol: /^postgres(ql)?$/ }) }),
-  z.strictObject({ ...common, type: z.literal('file'), path: text }),
-  z.strictObject({ ...common, type: z.literal('stdout') }),
-])
-
 const schema = z.strictObject({
   service: text.optional(),
   deployment: name.optional(),
@@ -147,7 +126,7 @@ const schema = z.strictObject({
     .optional(),
   redact: z.strictObject({ preset: z.enum(['default', 'off']).optional(), keys: z.array(text).optional() }).optional(),
   keys: z.strictObject({ signingKeyFile: text.optional() }).optional(),
-  destinations: z.array(destination).optional(),
+  destinations: z.array(destinationSchema).optional(),
   delivery: z.literal('thread').optional(),
   metrics: z.strictObject({ registry: registry.optional(), actions: z.array(text).optional() }).optional(),
   closeTimeoutMs: z.int().min(0).optional(),
