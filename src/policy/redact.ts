@@ -7,16 +7,10 @@
 import { type JsonObject, type JsonValue, pointerToken } from '../event/canonical.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import { receiptPointerMax, receiptsMax, receiptsPerRuleMax } from '../limits.ts'
+import type { RedactionOptions } from './redaction/options.ts'
 
 /** What stands for every redacted value. */
 export const redactedText = '[REDACTED]'
-
-export interface RedactionOptions {
-  /** `default`: the names below. `off`: only `keys`. */
-  readonly preset?: 'default' | 'off' | undefined
-  /** Further names. */
-  readonly keys?: readonly string[] | undefined
-}
 
 /** One entry of the record's `redactions`. Pointer `''`: the places beyond the receipts' limit, added up. */
 export interface Receipt extends JsonObject {
@@ -85,7 +79,7 @@ const texts = ['correlation_id', 'grant', 'reason', 'session', 'tenant'] as cons
 const containers = ['actor', 'changes', 'details', 'error', 'request', 'resource', 'target', 'targets'] as const
 
 export function compileRedaction({ preset = 'default', keys = [] }: RedactionOptions = {}): Redaction {
-  const names = new Set([...(preset === 'default' ? secretKeys : []), ...keys.map(normalizeKey)])
+  const names = new Set([...(preset === 'off' ? [] : secretKeys), ...keys.map(normalizeKey)])
   const ruleOf = rememberRules((key) => findRule(key, names))
   const secretTexts = texts.flatMap((name) => {
     const rule = ruleOf(name)
