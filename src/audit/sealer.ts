@@ -11,6 +11,7 @@ import { isIntegerLikeKey, type JsonObject } from '../event/canonical.ts'
 import { convertEvent } from '../event/convert.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import type { TraceReference } from '../event/event.ts'
+import { factsOf } from '../event/facts.ts'
 import { type ControlFact, encodeControl, encodeRecord, type Position } from '../event/record.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Redaction } from '../policy/redact.ts'
@@ -100,20 +101,26 @@ export class Sealer {
   seal(input: unknown, ambient: Ambient): Sealed {
     const { policy, redaction, service, counts } = this.#parts
     const event = convertEvent(input)
-    const decision = policy.decide(event)
+    if (event.trace === undefined && ambient.trace !== undefined) event.trace = ambient.trace
+    event.correlation_id ??= ambientContext()?.correlation_id ?? event.trace?.id ?? randomUUID()
+    const correlation = event.correlation_id
+    const decision = policy.decide(factsOf(event), () => correlation)
     if (!decision.kept) {
       if (ambient.handBack) redaction.redact(event)
       counts.countSuppressed(decision.rule)
       return { receipt: suppressed(decision.rule), event }
     }
     if (ambient.resource !== undefined) setResource(event, ambient.resource)
+    if (decision.isMetadata) {
+      event.details = undefined
+      event.changes = undefined
+    }
+    event.sampling = decision.sampling
     const redactions = redaction.redact(event)
     if (redactions.length > 0) event.redactions = redactions
     event.level = policy.level
     event.policy = policy.hash
     event.service = ambient.service ?? service
-    if (event.trace === undefined && ambient.trace !== undefined) event.trace = ambient.trace
-    event.correlation_id ??= ambientContext()?.correlation_id ?? event.trace?.id ?? randomUUID()
     return { receipt: this.#place(event, ambient.isRequired === true), event }
   }
 

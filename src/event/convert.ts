@@ -9,7 +9,7 @@ import { types } from 'node:util'
 import { containerKeysMax } from '../limits.ts'
 import type { JsonObject, JsonValue } from './canonical.ts'
 import { type ConvertedEvent, emptyEvent } from './converted-event.ts'
-import type { AuditEvent, Operation, Outcome } from './event.ts'
+import { type AuditEvent, type Operation, type Outcome, operations, outcomes } from './event.ts'
 import {
   isObject,
   readActor,
@@ -34,27 +34,13 @@ import { convertValue, gatherMembers, hasMembers, readMember, startConversion } 
 
 const operation: Enumeration<Operation> = {
   name: 'operation',
-  values: new Set<Operation>([
-    'create',
-    'read',
-    'update',
-    'delete',
-    'execute',
-    'access',
-    'export',
-    'import',
-    'login',
-    'grant',
-    'revoke',
-    'approve',
-    'other',
-  ]),
+  values: new Set(operations),
   fallback: 'other',
 }
 
 const outcome: Enumeration<Outcome> = {
   name: 'outcome',
-  values: new Set<Outcome>(['success', 'failure', 'denied', 'unknown']),
+  values: new Set(outcomes),
   fallback: 'unknown',
 }
 

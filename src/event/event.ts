@@ -4,36 +4,47 @@
  * member accepts `undefined`. Whatever arrives here, however hostile, becomes a record: `convert.ts` says how.
  */
 
+/** Every kind of act. */
+export const operations = [
+  'create',
+  'read',
+  'update',
+  'delete',
+  'execute',
+  'access',
+  'export',
+  'import',
+  'login',
+  'grant',
+  'revoke',
+  'approve',
+  'other',
+] as const
+
 /** What kind of act it was; what the level filter looks at. Absent counts as `other`. */
-export type Operation =
-  | 'create'
-  | 'read'
-  | 'update'
-  | 'delete'
-  | 'execute'
-  | 'access'
-  | 'export'
-  | 'import'
-  | 'login'
-  | 'grant'
-  | 'revoke'
-  | 'approve'
-  | 'other'
+export type Operation = (typeof operations)[number]
+
+/** Every way to end. */
+export const outcomes = ['success', 'failure', 'denied', 'unknown'] as const
 
 /** How it ended. Absent counts as `unknown`. */
-export type Outcome = 'success' | 'failure' | 'denied' | 'unknown'
+export type Outcome = (typeof outcomes)[number]
 
-export type ActorType =
-  | 'user'
-  | 'service'
-  | 'system'
-  | 'api_key'
-  | 'agent'
-  | 'webhook_event'
-  | 'poll_cycle'
-  | 'admin_action'
-  | 'anonymous'
-  | 'unknown'
+/** Every kind of actor. */
+export const actorTypes = [
+  'user',
+  'service',
+  'system',
+  'api_key',
+  'agent',
+  'webhook_event',
+  'poll_cycle',
+  'admin_action',
+  'anonymous',
+  'unknown',
+] as const
+
+export type ActorType = (typeof actorTypes)[number]
 
 /** Who did it. Identifiers are cut at 512 bytes. */
 export interface Actor {

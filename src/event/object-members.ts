@@ -6,7 +6,7 @@
 
 import { types } from 'node:util'
 import type { JsonObject, JsonValue } from './canonical.ts'
-import type { ActorType, ErrorClass, TraceReference } from './event.ts'
+import { type ActorType, actorTypes, type ErrorClass, type TraceReference } from './event.ts'
 import {
   type Enumeration,
   type EventWalk,
@@ -21,18 +21,7 @@ import { convertValue, gatherMembers, readMember } from './value.ts'
 
 const actorType: Enumeration<ActorType> = {
   name: 'actor.type',
-  values: new Set<ActorType>([
-    'user',
-    'service',
-    'system',
-    'api_key',
-    'agent',
-    'webhook_event',
-    'poll_cycle',
-    'admin_action',
-    'anonymous',
-    'unknown',
-  ]),
+  values: new Set(actorTypes),
   fallback: 'unknown',
 }
 
