@@ -5,8 +5,8 @@
  */
 
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { nearest } from '../audit/nearest.ts'
 import { AuditError, errorCode, errorText } from '../errors.ts'
-import { nearest } from './nearest.ts'
 
 /** A command of `otel-audit`. A file of this folder exports it as `command`. */
 export interface Command {

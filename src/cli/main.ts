@@ -7,10 +7,10 @@
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { inspect } from 'node:util'
+import { nearest } from '../audit/nearest.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { Command, CommandGroup, CommandIo } from './command.ts'
 import { commands } from './commands.ts'
-import { nearest } from './nearest.ts'
 
 type Summary = Pick<Command, 'name' | 'summary'>
 

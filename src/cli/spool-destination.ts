@@ -1,11 +1,11 @@
 /** `otel-audit spool destination`: the names for which a spool keeps its segments, and taking one off. */
 
+import { nearest } from '../audit/nearest.ts'
 import { AuditError } from '../errors.ts'
 import { destinationNames, dropDestination } from '../spool/destination-names.ts'
 import { diskFiles } from '../spool/files.ts'
 import { shellWord } from '../spool/refusals.ts'
 import { type Command, type CommandIo, parseOptions, requireOption } from './command.ts'
-import { nearest } from './nearest.ts'
 import { readDirectory, refuseFurther, userName } from './spool-arguments.ts'
 
 /** What `spool destination list|drop --json` prints. */
