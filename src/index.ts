@@ -14,13 +14,22 @@ export type { SpoolCheck, SpoolFinding } from './cli/spool-check.ts'
 export type { SpoolDestinations } from './cli/spool-destination.ts'
 export type { SpoolRepair } from './cli/spool-repair.ts'
 export type { SpoolDestination, SpoolStatus } from './cli/spool-status.ts'
+export type { DestinationOptions } from './destination/destination.ts'
 export type {
-  DestinationOptions,
   FileDestinationOptions,
+  HttpDestinationOptions,
+  HttpFormat,
   OtlpDestinationOptions,
   PostgresDestinationOptions,
   StdoutDestinationOptions,
-} from './destination/destination.ts'
+  TlsFiles,
+} from './destination/options.ts'
+export {
+  verifyWebhook,
+  type WebhookCheck,
+  type WebhookCheckOptions,
+  type WebhookHeaders,
+} from './destination/webhook.ts'
 export { AuditError, type AuditErrorCode } from './errors.ts'
 export type {
   Actor,

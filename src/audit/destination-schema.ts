@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { parseSecret, secretRule } from '../destination/webhook.ts'
 
 const text = z.string().min(1)
 const count = z.int().positive()
@@ -35,5 +36,39 @@ const file = z.strictObject({ ...common, type: z.literal('file'), path: text })
 
 const stdout = z.strictObject({ ...common, type: z.literal('stdout') })
 
+const tls = z
+  .strictObject({
+    caFile: text.optional(),
+    certFile: text.optional(),
+    keyFile: text.optional(),
+    serverName: text.optional(),
+  })
+  .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+    message: 'certFile and keyFile together, or neither',
+  })
+
+/** Headers that are not the user's: they say what the body is and who signed it. */
+const ownHeaders = /^(content-(type|length|encoding)|host|transfer-encoding|idempotency-key|webhook-.*)$/i
+
+const secret = z.string().refine((given) => parseSecret(given) !== undefined, { message: secretRule })
+
+const http = z.strictObject({
+  ...common,
+  type: z.literal('http'),
+  endpoint: z.url({ protocol: /^https?$/, message: 'a URL that begins with http:// or https://' }),
+  format: z.enum(['json', 'ndjson', 'splunk-hec', 'datadog', 'elastic-bulk']).optional(),
+  headers: z
+    .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), z.string())
+    .refine((given) => !Object.keys(given).some((name) => ownHeaders.test(name)), {
+      message: 'headers other than Host, Content-*, Idempotency-Key and webhook-*, which the destination sets itself',
+    })
+    .optional(),
+  secret: z.union([secret, z.array(secret).min(1)], { message: secretRule }).optional(),
+  secretFile: text.optional(),
+  compression: z.enum(['gzip', 'none']).optional(),
+  timeoutMs: count.optional(),
+  tls: tls.optional(),
+})
+
 /** One destination, by its `type`. */
-export const destinationSchema = z.discriminatedUnion('type', [otlp, postgres, file, stdout])
+export const destinationSchema = z.discriminatedUnion('type', [otlp, postgres, file, stdout, http])

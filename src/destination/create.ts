@@ -16,5 +16,7 @@ export async function createDestination(options: DestinationOptions): Promise<De
       return (await import('./file.ts')).createFileDestination(options)
     case 'stdout':
       return (await import('./stdout.ts')).createStdoutDestination(options)
+    case 'http':
+      return (await import('./http.ts')).createHttpDestination(options)
   }
 }

@@ -5,6 +5,13 @@
  */
 
 import type { StoredRecord } from '../event/record.ts'
+import type {
+  FileDestinationOptions,
+  HttpDestinationOptions,
+  OtlpDestinationOptions,
+  PostgresDestinationOptions,
+  StdoutDestinationOptions,
+} from './options.ts'
 
 /** Records of one batch, in spool order; never empty. `bytes` is the sum of their sizes. */
 export interface Batch {
@@ -57,6 +64,8 @@ export interface Destination {
   readonly name: string
   /** How many batches may be on their way at once, default 1. With more, they may arrive in another order. */
   readonly sendingsMax?: number | undefined
+  /** Its copy of a stream has no holes: a record that it refuses by itself holds up what follows, and is not left out. */
+  readonly keepsChain?: boolean | undefined
   /** Sends one batch. Resolves for every remote failure; rejects only for a defect of ours. */
   send(batch: Batch, signal: AbortSignal): Promise<Delivery>
   /** Where a stream ends there. As `send`: every remote failure is `retry`. Absent where nobody can be asked. */
@@ -65,46 +74,10 @@ export interface Destination {
   close(): Promise<void>
 }
 
-interface CommonOptions {
-  /** Durable name, default the type; two destinations of one type must be named. */
-  readonly name?: string | undefined
-  /** How long records wait for company before they are sent, in milliseconds. `flush()` ignores it. */
-  readonly flushIntervalMs?: number | undefined
-  readonly batchRecordsMax?: number | undefined
-  readonly batchBytesMax?: number | undefined
-}
-
-/** An OTLP/HTTP endpoint, in general the sidecar collector. */
-export interface OtlpDestinationOptions extends CommonOptions {
-  readonly type: 'otlp'
-  /** Base URL (`/v1/logs` is added). Default: the `OTEL_EXPORTER_OTLP_*` variables, else `http://localhost:4318`. */
-  readonly endpoint?: string | undefined
-  readonly protocol?: 'http/protobuf' | 'http/json' | undefined
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly compression?: 'gzip' | 'none' | undefined
-  readonly timeoutMs?: number | undefined
-}
-
-/** A PostgreSQL database with our schema (`otel-audit migrate up`). */
-export interface PostgresDestinationOptions extends CommonOptions {
-  readonly type: 'postgres'
-  readonly url: string
-}
-
-/** An NDJSON file, one record a line, mode 0600, synced before it counts as delivered. One process writes it. */
-export interface FileDestinationOptions extends CommonOptions {
-  readonly type: 'file'
-  readonly path: string
-}
-
-/** Standard output, NDJSON. It cannot confirm durability: written counts as delivered. */
-export interface StdoutDestinationOptions extends CommonOptions {
-  readonly type: 'stdout'
-}
-
 /** Plain data, because delivery runs in another thread or process. */
 export type DestinationOptions =
   | OtlpDestinationOptions
   | PostgresDestinationOptions
   | FileDestinationOptions
   | StdoutDestinationOptions
+  | HttpDestinationOptions

@@ -9,8 +9,9 @@ import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { AuditError, errorCode, errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
-import type { Delivery, Destination, FileDestinationOptions, HeadReading, StreamHead } from './destination.ts'
+import type { Delivery, Destination, HeadReading, StreamHead } from './destination.ts'
 import { headIn, heldInstead, linesFrom, mendLastLine } from './file-tail.ts'
+import type { FileDestinationOptions } from './options.ts'
 
 const newline = 0x0a
 const { O_APPEND, O_CREAT, O_RDWR } = fs.constants

@@ -8,7 +8,8 @@ import { getStringFromEnv } from '@opentelemetry/core'
 import { convertLegacyHttpOptions } from '@opentelemetry/otlp-exporter-base/node-http'
 import { nowMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
-import type { Batch, Delivery, Destination, OtlpDestinationOptions } from './destination.ts'
+import type { Batch, Delivery, Destination } from './destination.ts'
+import type { OtlpDestinationOptions } from './options.ts'
 import {
   createRequestEncoder,
   mediaTypes,
@@ -17,9 +18,7 @@ import {
   readLogsAnswer,
 } from './otlp-request.ts'
 import { userAgent } from './otlp-resource.ts'
-import { type Answer, type PostTarget, parseRetryAfter, post } from './post.ts'
-
-const excerptLengthMax = 300
+import { type Answer, describeAnswer, type PostTarget, parseRetryAfter, post } from './post.ts'
 
 /**
  * A destination that sends each batch as one request to `/v1/logs`. Options win over `OTEL_EXPORTER_OTLP_LOGS_*`,
@@ -116,7 +115,7 @@ function logsUrl(endpoint: string): string {
 function judgeAnswer(answer: Answer, batch: Batch): Delivery {
   const { status, headers, body } = answer
   if (status >= 200 && status < 300) return judgeSuccess(answer, batch)
-  const reason = describeError(status, body)
+  const reason = describeAnswer(status, body)
   if (status === 400 || status === 413) return { status: 'rejected', reason }
   return { status: 'retry', reason, afterMs: parseRetryAfter(headers['retry-after'], nowMs()) }
 }
@@ -132,14 +131,4 @@ function judgeSuccess(answer: Answer, batch: Batch): Delivery {
     status: 'rejected',
     reason: `${partial.rejected} of ${batch.records.length} records refused: ${partial.message}`,
   }
-}
-
-/** The status and the readable part of the body; an error in protobuf leaves its text. */
-function describeError(status: number, body: Buffer): string {
-  const text = body
-    .toString('utf8')
-    .replace(/[\p{C}\uFFFD]+/gu, ' ')
-    .trim()
-  if (text === '') return `HTTP ${status}`
-  return `HTTP ${status}: ${text.length > excerptLengthMax ? `${text.slice(0, excerptLengthMax)}…` : text}`
 }

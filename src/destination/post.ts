@@ -11,6 +11,8 @@ import zlib from 'node:zlib'
 
 /** Longest answer that is read, in bytes; a peer that sends more is not the one we mean. */
 const answerBytesMax = 4 * 2 ** 20
+/** Most characters of an answer that a reason quotes. */
+const excerptLengthMax = 300
 
 const gzip = promisify(zlib.gzip)
 
@@ -80,4 +82,14 @@ export function parseRetryAfter(header: string | undefined, nowMs: number): numb
   if (/^\d+$/.test(header)) return Number(header) * 1_000
   const date = Date.parse(header)
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs)
+}
+
+/** The status and the readable part of the body; an error in protobuf leaves its text. */
+export function describeAnswer(status: number, body: Buffer): string {
+  const text = body
+    .toString('utf8')
+    .replace(/[\p{C}\uFFFD]+/gu, ' ')
+    .trim()
+  if (text === '') return `HTTP ${status}`
+  return `HTTP ${status}: ${text.length > excerptLengthMax ? `${text.slice(0, excerptLengthMax)}…` : text}`
 }

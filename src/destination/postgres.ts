@@ -9,15 +9,8 @@ import type { StoredRecord } from '../event/record.ts'
 import { type Connection, createConnection } from '../postgres/client.ts'
 import { deriveColumns, isStreamId, type ProjectedRecord } from '../postgres/projection.ts'
 import { type AppendOutcome, appendRecords, encodeRecords, ensurePartition, readHead } from '../postgres/records.ts'
-import type {
-  Batch,
-  Delivery,
-  Destination,
-  ForkedRecord,
-  HeadReading,
-  PostgresDestinationOptions,
-  Retry,
-} from './destination.ts'
+import type { Batch, Delivery, Destination, ForkedRecord, HeadReading, Retry } from './destination.ts'
+import type { PostgresDestinationOptions } from './options.ts'
 
 /** Bounds on waiting for the server, in milliseconds. */
 export interface PostgresTimeouts {
@@ -35,6 +28,7 @@ export function createPostgresDestination(
 
 class PostgresDestination implements Destination {
   readonly name: string
+  readonly keepsChain = true
   readonly #connect: () => Connection
   #connection: Connection | undefined
 

@@ -7,7 +7,8 @@
 import fs from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode, errorText } from '../errors.ts'
-import type { Delivery, Destination, StdoutDestinationOptions } from './destination.ts'
+import type { Delivery, Destination } from './destination.ts'
+import type { StdoutDestinationOptions } from './options.ts'
 
 const standardOutput = 1
 /** Between two looks at a full pipe, in milliseconds. */

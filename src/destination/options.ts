@@ -1,0 +1,77 @@
+/**
+ * What can be said of each type of destination: plain data, because delivery runs in another thread or process. Owns
+ * the types and what their members mean; which values are allowed stands in `audit/destination-schema.ts`.
+ */
+
+/** What every destination takes. */
+export interface CommonOptions {
+  /** Durable name, default the type; two destinations of one type must be named. */
+  readonly name?: string | undefined
+  /** How long records wait for company before they are sent, in milliseconds. `flush()` ignores it. */
+  readonly flushIntervalMs?: number | undefined
+  readonly batchRecordsMax?: number | undefined
+  readonly batchBytesMax?: number | undefined
+}
+
+/** An OTLP/HTTP endpoint, in general the sidecar collector. */
+export interface OtlpDestinationOptions extends CommonOptions {
+  readonly type: 'otlp'
+  /** Base URL (`/v1/logs` is added). Default: the `OTEL_EXPORTER_OTLP_*` variables, else `http://localhost:4318`. */
+  readonly endpoint?: string | undefined
+  readonly protocol?: 'http/protobuf' | 'http/json' | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly compression?: 'gzip' | 'none' | undefined
+  readonly timeoutMs?: number | undefined
+}
+
+/** A PostgreSQL database with our schema (`otel-audit migrate up`). */
+export interface PostgresDestinationOptions extends CommonOptions {
+  readonly type: 'postgres'
+  readonly url: string
+}
+
+/** An NDJSON file, one record a line, mode 0600, synced before it counts as delivered. One process writes it. */
+export interface FileDestinationOptions extends CommonOptions {
+  readonly type: 'file'
+  readonly path: string
+}
+
+/** Standard output, NDJSON. It cannot confirm durability: written counts as delivered. */
+export interface StdoutDestinationOptions extends CommonOptions {
+  readonly type: 'stdout'
+}
+
+/** Files of a TLS client. They are read for each new connection, so that rotated ones count without a restart. */
+export interface TlsFiles {
+  /** PEM, the authorities to trust instead of those that Node trusts. */
+  readonly caFile?: string | undefined
+  /** PEM, with `keyFile`: what this client shows of itself. */
+  readonly certFile?: string | undefined
+  readonly keyFile?: string | undefined
+  /** The name that the peer's certificate must carry, where it is not the host of the address. */
+  readonly serverName?: string | undefined
+}
+
+/** A body of records: what the peer expects. */
+export type HttpFormat = 'json' | 'ndjson' | 'splunk-hec' | 'datadog' | 'elastic-bulk'
+
+/** Any HTTP endpoint. 2xx counts as delivered; redirects are not followed, proxies not used. */
+export interface HttpDestinationOptions extends CommonOptions {
+  readonly type: 'http'
+  readonly endpoint: string
+  /** Default `json`: an array of records. `ndjson`: each record verbatim on a line of its own. */
+  readonly format?: HttpFormat | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /**
+   * Signs each request as Standard Webhooks say: `whsec_` and base64 of 24 to 64 bytes. Several while a secret is being
+   * replaced: each signs, the receiver may know any. Without one requests are not signed.
+   */
+  readonly secret?: string | readonly string[] | undefined
+  /** The same from a file, one a line, read for each request. */
+  readonly secretFile?: string | undefined
+  /** Default `none`. What is signed are the bytes sent, compressed. */
+  readonly compression?: 'gzip' | 'none' | undefined
+  /** Of one request, default 10,000. */
+  readonly timeoutMs?: number | undefined
+  readonly tls?: TlsFiles | undefined
+}
