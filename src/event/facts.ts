@@ -95,7 +95,7 @@ function readEvent(input: Members): EventFacts {
     else if (key === 'targets') targets = input.targets
   }
   if (facts.action === '') throw unsure
-  if (isGiven(targets)) readTargets(target, targets, input, facts)
+  if (isGiven(targets)) readTargets(listTargets(target, targets), input, facts)
   else if (isGiven(target)) readTarget(target, input, facts)
   return facts
 }
@@ -125,14 +125,17 @@ function readTarget(target: unknown, event: Members, facts: Draft<TargetFacts>):
   }
 }
 
-function readTargets(target: unknown, targets: unknown, event: Members, facts: Draft<EventFacts>): void {
+function listTargets(target: unknown, targets: unknown): unknown[] {
   if (!Array.isArray(targets) || types.isProxy(targets) || targets.length > targetsMax) throw unsure
-  const all: TargetFacts[] = Array.from(isGiven(target) ? [target, ...targets] : targets, (one) => {
+  return isGiven(target) ? [target, ...targets] : [...targets]
+}
+
+function readTargets(targets: readonly unknown[], event: Members, facts: Draft<EventFacts>): void {
+  const [first = noTarget, ...others] = targets.map((target) => {
     const read = { ...noTarget }
-    readTarget(one, event, read)
+    readTarget(target, event, read)
     return read
   })
-  const [first = noTarget, ...others] = all
   facts.targetType = first.targetType
   facts.targetId = first.targetId
   if (others.length > 0) facts.otherTargets = others
