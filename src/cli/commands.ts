@@ -24,5 +24,10 @@ export const commands: readonly CommandRow[] = [
     summary: 'create or update the schema of a PostgreSQL database',
     load: () => import('./migrate.ts'),
   },
+  {
+    name: 'doctor',
+    summary: "name what loses records in a collector's configuration",
+    load: () => import('./doctor.ts'),
+  },
   { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
 ]
