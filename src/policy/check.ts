@@ -3,10 +3,11 @@
  * single setting may be fine and yet nothing can be recorded.
  */
 
+import { AuditError } from '../errors.ts'
 import { type Operation, type Outcome, operations, outcomes } from '../event/event.ts'
 import { levelKeeps } from './level.ts'
 import { covers } from './patterns.ts'
-import type { PolicyOptions } from './policy.ts'
+import type { PolicyOptions } from './policy-options.ts'
 import { type Condition, checkPatterns, checkRules, conditions, type PolicyFault } from './rules.ts'
 import { listRulings, type Ruling } from './rulings.ts'
 
@@ -20,6 +21,15 @@ export function checkPolicy(policy: PolicyOptions): PolicyFault[] {
     ...checkSecret(policy),
     ...checkRules(policy.rules ?? []),
   ]
+}
+
+/** Throws `INVALID_OPTION` for the first fault, if there is one. */
+export function refuseFaults([fault]: readonly PolicyFault[]): void {
+  if (fault === undefined) return
+  const { setting, value, allowed } = fault
+  const given = value === undefined ? 'not set' : JSON.stringify(value).slice(0, 200)
+  const hint = `Set ${setting} as docs/policy.md describes.`
+  throw new AuditError('INVALID_OPTION', `${setting} is ${given}; allowed: ${allowed}`, { setting, hint })
 }
 
 /**

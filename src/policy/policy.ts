@@ -7,33 +7,12 @@
 import { hash } from 'node:crypto'
 import { canonicalize, type JsonObject } from '../event/canonical.ts'
 import type { EventFacts } from '../event/facts.ts'
+import { checkPolicy, refuseFaults } from './check.ts'
 import { type Level, levelKeeps } from './level.ts'
+import type { PolicyOptions } from './policy-options.ts'
 import { type IndexedRule, indexRules } from './rule-index.ts'
-import type { PolicyRule } from './rules.ts'
 import { listRulings, type Ruling } from './rulings.ts'
 import { compileDraw, identifySecret, thresholdOf } from './sample.ts'
-
-/** What a policy is made of. It must have been checked (`checkPolicy`); absent members have their defaults. */
-export interface PolicyOptions {
-  /** False: nothing is recorded. Default: true. */
-  readonly enabled?: boolean | undefined
-  /** Default: `writes_only`. */
-  readonly level?: Level | undefined
-  /** Actions that are not recorded; each may end in `*`. */
-  readonly excludeActions?: readonly string[] | undefined
-  /** Resource types of targets that are not recorded; each may end in `*`. */
-  readonly excludeResources?: readonly string[] | undefined
-  /** Asked in order; the first that matches decides. */
-  readonly rules?: readonly PolicyRule[] | undefined
-  /** Share of the traces whose events are kept, reads apart, 0 to 1. Failures and denials are always kept. Default: 1. */
-  readonly sampleRate?: number | undefined
-  /** The same of reads. Default: 1. */
-  readonly sampleReads?: number | undefined
-  /** Key of the draw; needed when a rate is below 1. */
-  readonly sampleSecret?: string | undefined
-  /** What is redacted is part of the policy's hash; redaction itself is another stage. */
-  readonly redaction?: { readonly rules: readonly string[] } | undefined
-}
 
 /** Kept: whether without `details` and `changes`, and the record's `sampling`. Not kept: the rule it counts under. */
 export type Decision = Kept | Suppressed
@@ -60,7 +39,9 @@ export interface Policy {
   decide(facts: EventFacts, correlate: () => string): Decision
 }
 
+/** Throws `INVALID_OPTION` for the first thing that `checkPolicy` finds. */
 export function compilePolicy(options: PolicyOptions): Policy {
+  refuseFaults(checkPolicy(options))
   const { enabled = true, level = 'writes_only', sampleRate = 1, sampleReads = 1 } = options
   const rulings = listRulings(options)
   const isSampled = sampleRate < 1 || sampleReads < 1

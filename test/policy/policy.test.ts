@@ -5,7 +5,8 @@ import { canonicalize } from '../../src/event/canonical.ts'
 import { convertEvent } from '../../src/event/convert.ts'
 import type { AuditEvent } from '../../src/event/event.ts'
 import { factsOf } from '../../src/event/facts.ts'
-import { compilePolicy, type Decision, describePolicy, type PolicyOptions } from '../../src/policy/policy.ts'
+import { compilePolicy, type Decision, describePolicy } from '../../src/policy/policy.ts'
+import type { PolicyOptions } from '../../src/policy/policy-options.ts'
 import { compileRedaction } from '../../src/policy/redact.ts'
 
 const sampleSecret = 'a secret of the deployment'
@@ -254,4 +255,17 @@ it('whether it can suppress anything (the profile strict asks)', () => {
   for (const [options, suppresses] of table) {
     assert.equal(compilePolicy(options).suppresses, suppresses, JSON.stringify(options))
   }
+})
+
+it('a policy that cannot be meant is refused with the setting, the value and what is allowed', () => {
+  assert.throws(() => compilePolicy({ excludeActions: ['ok', '*_read'] }), {
+    code: 'INVALID_OPTION',
+    setting: 'policy.excludeActions[1]',
+    message: 'policy.excludeActions[1] is "*_read"; allowed: a text with * at its end only: there is no other wildcard',
+    hint: 'Set policy.excludeActions[1] as docs/policy.md describes.',
+  })
+  assert.throws(() => compilePolicy({ sampleReads: 0.1 }), {
+    setting: 'policy.sampleSecret',
+    message: /^policy\.sampleSecret is not set; allowed: a secret, because policy\.sampleReads is below 1/,
+  })
 })
