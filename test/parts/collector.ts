@@ -1,5 +1,5 @@
 /**
- * The real OpenTelemetry Collector: built once by the project's own builder from `collector-config/builder.yaml`
+ * The real OpenTelemetry Collector: built once by the project's own builder from a manifest in `collector-config/`
  * (about two minutes), found in the cache afterwards, started on free loopback ports.
  */
 
@@ -11,31 +11,52 @@ import { MissingToolError, runStep } from './build.ts'
 import { installOnce, partDirectory } from './cache.ts'
 import { freePort, hasEnded, killOwned, startOwned, stopOwned } from './process.ts'
 
-const version = '0.161.0'
-const binaryName = 'otelcol-audit'
+/** A build of the collector: its manifest, and what is made of it. */
+interface Build {
+  readonly part: string
+  readonly manifest: string
+  readonly version: string
+  readonly binary: string
+}
+
+const builds = {
+  plain: { part: 'collector', manifest: 'builder.yaml', version: '0.161.0', binary: 'otelcol-audit' },
+  kafka: { part: 'collector-kafka', manifest: 'builder-kafka.yaml', version: '0.155.0', binary: 'otelcol-audit-kafka' },
+} as const satisfies Record<string, Build>
+
+/** `kafka` is the one for `gateway-kafka.yaml`; every other configuration is for `plain`. */
+export type CollectorBuild = keyof typeof builds
+
 const readyMsMax = 20_000
 
 /** The configurations that ship with the package. */
 export const collectorConfigDirectory = join(import.meta.dirname, '../../collector-config')
-const manifest = join(collectorConfigDirectory, 'builder.yaml')
 
-function collectorDirectory(): string {
-  return partDirectory('collector', version, readFileSync(manifest, 'utf8'))
+function collectorDirectory({ part, manifest, version }: Build): string {
+  return partDirectory(part, version, readFileSync(join(collectorConfigDirectory, manifest), 'utf8'))
 }
 
 /** Path of the collector's binary, or `undefined` where `npm run parts` has not built it. */
-export function collectorBinary(): string | undefined {
-  const binary = join(collectorDirectory(), binaryName)
+export function collectorBinary(which: CollectorBuild = 'plain'): string | undefined {
+  const binary = join(collectorDirectory(builds[which]), builds[which].binary)
   return existsSync(binary) ? binary : undefined
 }
 
 /** Why a test that needs the collector is skipped where the part is absent. */
 export const collectorAbsent = 'the collector is not built: npm run parts -- collector'
+/** The same for the one of `gateway-kafka.yaml`. */
+export const kafkaCollectorAbsent = 'the collector for Kafka is not built: npm run parts -- collector-kafka'
+
+export interface BuildOptions {
+  readonly which?: CollectorBuild
+  readonly onProgress?: (line: string) => void
+}
 
 /** Builds the collector unless the cache holds it, and returns its path. Throws MissingToolError without Go. */
-export async function buildCollector(options: { onProgress?: (line: string) => void } = {}): Promise<string> {
-  const onProgress = options.onProgress ?? (() => {})
-  await installOnce(collectorDirectory(), async (workshop) => {
+export async function buildCollector({ which = 'plain', onProgress = () => {} }: BuildOptions = {}): Promise<string> {
+  const { manifest, version, binary } = builds[which]
+  const directory = collectorDirectory(builds[which])
+  await installOnce(directory, async (workshop) => {
     requireGo()
     // No C compiler is needed, and the same sources give the same binary everywhere.
     const env = { ...process.env, GOBIN: join(workshop, 'bin'), CGO_ENABLED: '0' }
@@ -46,12 +67,12 @@ export async function buildCollector(options: { onProgress?: (line: string) => v
       onProgress,
     })
     onProgress('building the collector (100 s)')
-    cpSync(manifest, join(workshop, 'builder.yaml'))
+    cpSync(join(collectorConfigDirectory, manifest), join(workshop, 'builder.yaml'))
     await runStep(join(workshop, 'bin/builder'), ['--config', 'builder.yaml'], { cwd: workshop, env, onProgress })
-    copyFileSync(join(workshop, 'collector', binaryName), join(workshop, binaryName))
+    copyFileSync(join(workshop, 'collector', binary), join(workshop, binary))
     for (const leftover of ['bin', 'collector']) rmSync(join(workshop, leftover), { recursive: true, force: true })
   })
-  return join(collectorDirectory(), binaryName)
+  return join(directory, binary)
 }
 
 function requireGo(): void {
@@ -69,6 +90,9 @@ export interface CollectorOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Where its log goes: `collector.log`. */
   readonly dir: string
+  readonly which?: CollectorBuild
+  /** More arguments, such as a feature gate. */
+  readonly args?: readonly string[]
 }
 
 export interface RunningCollector {
@@ -83,14 +107,14 @@ export interface RunningCollector {
 
 /** Starts the collector and resolves when its health check answers; throws with the end of its log otherwise. */
 export async function startCollector(options: CollectorOptions): Promise<RunningCollector> {
-  const binary = collectorBinary()
-  if (binary === undefined) throw new Error(collectorAbsent)
+  const binary = collectorBinary(options.which)
+  if (binary === undefined) throw new Error(options.which === 'kafka' ? kafkaCollectorAbsent : collectorAbsent)
   const listen = options.env?.AUDIT_COLLECTOR_LISTEN ?? `127.0.0.1:${await freePort()}`
   const health = options.env?.AUDIT_COLLECTOR_HEALTH ?? `127.0.0.1:${await freePort()}`
   const config = existsSync(options.config) ? options.config : join(collectorConfigDirectory, options.config)
   const log = join(options.dir, 'collector.log')
   const logFile = openSync(log, 'a')
-  const child = startOwned(binary, ['--config', config], {
+  const child = startOwned(binary, ['--config', config, ...(options.args ?? [])], {
     cwd: options.dir,
     env: { ...process.env, ...options.env, AUDIT_COLLECTOR_LISTEN: listen, AUDIT_COLLECTOR_HEALTH: health },
     stdio: ['ignore', logFile, logFile],
