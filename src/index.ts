@@ -1,10 +1,10 @@
 /** The public face of otel-audit: what a program uses, and the types of what the command line prints with `--json`. */
 
 export { Audit } from './audit/audit.ts'
-export type { AuditOptions } from './audit/config.ts'
 export type { AuditContext } from './audit/context.ts'
-export { createAudit } from './audit/create.ts'
+export { createAudit, createAuditFromEnv } from './audit/create.ts'
 export type { MetricsRegistry } from './audit/metrics.ts'
+export type { AuditOptions, Profile } from './audit/options.ts'
 export { AuditLogRecordProcessor } from './audit/processor.ts'
 export type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './audit/receipt.ts'
 export type { AuditSpoolState, AuditState } from './audit/state.ts'
@@ -47,4 +47,6 @@ export type {
 export type { AdoptedSlot } from './forward/adopt.ts'
 export type { ForwarderState } from './forward/standing.ts'
 export type { Level } from './policy/level.ts'
+export type { RedactionOptions, RedactionRule } from './policy/redaction/options.ts'
+export type { PolicyRule } from './policy/rules.ts'
 export type { Finding, Report, SourceReport, StreamReport, Verdict } from './verify/report.ts'

@@ -6,14 +6,27 @@
 import { loadOrCreateSigner } from '../chain/keys.ts'
 import { Spool } from '../spool/spool.ts'
 import { Audit } from './audit.ts'
-import { type AuditConfig, type AuditOptions, readOptions } from './config.ts'
+import type { AuditConfig } from './config.ts'
 import { notice } from './notice.ts'
+import type { AuditOptions } from './options.ts'
+import { readOptions, readOptionsAndEnvironment } from './read-config.ts'
 import { openInstance } from './slots.ts'
 import { workerModule } from './threads.ts'
 
 /** Opens the trail. Throws `AuditError` for what is wrong here and now; remote trouble never throws. */
 export function createAudit(options: AuditOptions = {}): Audit {
-  const config = readOptions(options)
+  return openAudit(readOptions(options))
+}
+
+/**
+ * As `createAudit`, with what `options` leave open read from the environment and from the JSON file that
+ * `AUDIT_CONFIG_FILE` names (docs/configuration.md). Without any destination records go to standard output.
+ */
+export function createAuditFromEnv(options: AuditOptions = {}): Audit {
+  return openAudit(readOptionsAndEnvironment(options, process.env))
+}
+
+function openAudit(config: AuditConfig): Audit {
   const worker = workerModule(config.workerUrl)
   const instance = openInstance(config, (directory) => openSpool(config, directory))
   try {
@@ -26,15 +39,20 @@ export function createAudit(options: AuditOptions = {}): Audit {
   }
 }
 
-function openSpool({ spool, deployment, destinations }: AuditConfig, directory: string): Spool {
+/** How long a sidecar may take to recover the spool, in seconds, before it counts as another writer. */
+const sidecarSecondsMax = 10
+
+function openSpool({ spool, deployment, destinations, isExternal }: AuditConfig, directory: string): Spool {
   const { bytesMax, reserveBytes, unsyncedBytesMax, keepMinutes } = spool
   const names = destinations.map((one) => one.name ?? one.type)
   const limits = { bytesMax, reserveBytes, unsyncedBytesMax, keepMs: keepMinutes * 60_000 }
-  const lockWaitSeconds = spool.instances === 'slots' ? 0 : undefined // there is another one
+  const mostSeconds = isExternal ? sidecarSecondsMax : undefined
+  const lockWaitSeconds = spool.instances === 'slots' ? 0 : mostSeconds // with slots there is another one
   return Spool.open({ directory, deployment, destinations: names, ...limits, lockWaitSeconds })
 }
 
 function sayStart(config: AuditConfig): void {
+  for (const remark of config.remarks) notice(remark)
   const { policy } = config
   if (!policy.enabled) notice('policy.enabled is false: no event is recorded')
   else if (!policy.levelGiven)

@@ -2,8 +2,8 @@
 
 import { SealingLogRecordProcessor } from '../otel/processor.ts'
 import { Audit } from './audit.ts'
-import type { AuditOptions } from './config.ts'
 import { createAudit } from './create.ts'
+import type { AuditOptions } from './options.ts'
 
 /**
  * Takes audit records (those with the attribute `audit.action`) out of the user's own `LoggerProvider`, on an open

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { readOptions } from '../../src/audit/config.ts'
+import { readOptions } from '../../src/audit/read-config.ts'
 import { AuditError, type AuditOptions } from '../../src/index.ts'
 import { batchBytesMax, batchRecordsMax } from '../../src/limits.ts'
 import { fencesOf, quotedIn, readDocument, tableOf } from './markdown.ts'
@@ -11,7 +11,7 @@ const document = readDocument('docs/configuration.md')
 const options = tableOf(document, 'option', 'default', 'meaning').flatMap(([names = '']) => quotedIn(names))
 
 it('every option that the type has is documented, and no other', () => {
-  const declared = membersOf(readDocument('src/audit/config.ts'), 'AuditOptions')
+  const declared = membersOf(readDocument('src/audit/read-config.ts'), 'AuditOptions')
   assert.deepEqual(options.toSorted(), declared.toSorted())
 })
 

@@ -1,0 +1,102 @@
+/**
+ * What settings demand of each other: each alone is allowed, together they cannot be meant. Also asks the rooms that
+ * compile policy and redaction, because only they can tell whether a rule is one.
+ */
+
+import type { DestinationOptions } from '../destination/destination.ts'
+import { isSharedFile, slotMark } from '../destination/slot-path.ts'
+import { AuditError } from '../errors.ts'
+import { compilePolicy } from '../policy/policy.ts'
+import { compileRedaction } from '../policy/redact.ts'
+import type { PolicyRule } from '../policy/rules.ts'
+import type { AuditConfig } from './config.ts'
+import { type Problem, problemOf } from './problem.ts'
+
+/** Turns a path of options into the word of whoever set it. */
+export type NameOf = (path: string) => string
+
+/** What is wrong with settings that are each allowed. */
+export function contradictionsOf(config: AuditConfig, nameOf: NameOf): Problem[] {
+  return [
+    ...checkDeployment(config, nameOf),
+    ...checkReserve(config, nameOf),
+    ...checkNames(config.destinations, nameOf),
+    ...checkPaths(config, nameOf),
+    ...checkAsync(config, nameOf),
+    ...checkSuppressAll(config, nameOf),
+    ...attempt(nameOf, () => compilePolicy({ ...config.policy, redaction: compileRedaction(config.redact) })),
+  ]
+}
+
+function checkDeployment({ deployment }: AuditConfig, nameOf: NameOf): Problem[] {
+  if (/^[^\s+]+$/.test(deployment)) return []
+  const allowed = 'a name without white space and without + (it defaults to service)'
+  return [problemOf({ setting: nameOf('deployment'), value: deployment, allowed })]
+}
+
+function checkReserve({ spool }: AuditConfig, nameOf: NameOf): Problem[] {
+  if (spool.reserveBytes < spool.bytesMax) return []
+  const allowed = `less than ${nameOf('spool.bytesMax')}, which is ${spool.bytesMax}`
+  return [problemOf({ setting: nameOf('spool.reserveBytes'), value: spool.reserveBytes, allowed })]
+}
+
+function checkNames(destinations: readonly DestinationOptions[], nameOf: NameOf): Problem[] {
+  const names = destinations.map((one) => one.name ?? one.type)
+  return names.flatMap((name, index) => {
+    if (names.indexOf(name) === index) return []
+    const allowed = 'a name of its own: two destinations share this one'
+    return [problemOf({ setting: nameOf(`destinations[${index}].name`), value: name, allowed })]
+  })
+}
+
+/** One process writes a file: with slots, each writes its own. */
+function checkPaths({ spool, destinations }: AuditConfig, nameOf: NameOf): Problem[] {
+  if (spool.instances !== 'slots') return []
+  return destinations.flatMap((one, index) => {
+    if (one.type !== 'file' || !isSharedFile(one)) return []
+    const allowed = `a path with ${slotMark} in it, which becomes the number of the slot: one process writes a file`
+    return [problemOf({ setting: nameOf(`destinations[${index}].path`), value: one.path, allowed })]
+  })
+}
+
+function checkAsync({ isAsync, destinations }: AuditConfig, nameOf: NameOf): Problem[] {
+  if (isAsync || destinations.some(({ type }) => type === 'postgres')) return []
+  const hint = 'Configure a destination of type postgres, or leave async on: emitRequired then waits for the disk.'
+  const allowed = 'true, because no destination is a database to wait for'
+  return [problemOf({ setting: nameOf('async'), value: false, allowed, hint })]
+}
+
+function checkSuppressAll({ policy }: AuditConfig, nameOf: NameOf): Problem[] {
+  if (policy.allowSuppressAll) return []
+  const hint = `To switch audit off, say so: ${nameOf('policy.enabled')} false. If it is meant, set ${nameOf('policy.allowSuppressAll')} true.`
+  const refuse = (setting: string, value: unknown) => [
+    problemOf({ setting: nameOf(setting), value, allowed: 'what leaves something to record', hint }),
+  ]
+  if (policy.excludeActions.includes('*')) return refuse('policy.excludeActions', policy.excludeActions)
+  const decisive = policy.rules.findIndex(({ effect }) => effect !== 'drop')
+  const dropAll = policy.rules.findIndex((rule) => rule.effect === 'drop' && matchesEverything(rule))
+  if (dropAll === -1 || (decisive !== -1 && decisive < dropAll)) return []
+  return refuse(`policy.rules[${dropAll}]`, policy.rules[dropAll])
+}
+
+function matchesEverything({ when = {} }: PolicyRule): boolean {
+  const { action, ...others } = when
+  if (Object.values(others).some((condition) => condition !== undefined)) return false
+  return action === undefined || [action].flat().includes('*')
+}
+
+/** What a compiler refuses. */
+function attempt(nameOf: NameOf, compile: () => unknown): Problem[] {
+  try {
+    compile()
+    return []
+  } catch (thrown) {
+    if (!(thrown instanceof AuditError)) throw thrown
+    const { setting = 'policy', hint } = thrown
+    const name = nameOf(setting)
+    const message = thrown.message.startsWith(setting)
+      ? `${name}${thrown.message.slice(setting.length)}`
+      : thrown.message
+    return [{ setting: name, message, hint }]
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * What is wrong with a configuration, in one form: the setting as its writer knows it, its value unless that could be a
+ * secret, what is allowed, what to do. Collected by `config check`; the first one ends a start.
+ */
+
+import type { z } from 'zod'
+import { AuditError } from '../errors.ts'
+import { settingAt } from './settings.ts'
+
+/** Something that is wrong with a configuration. */
+export interface Problem {
+  /** As it is written: `spool.bytesMax`, `AUDIT_SPOOL_BYTES_MAX`. */
+  readonly setting: string
+  /** What it is and what is allowed. */
+  readonly message: string
+  /** What to do about it. */
+  readonly hint: string
+}
+
+/** A value that is not allowed. */
+export interface WrongValue {
+  readonly setting: string
+  readonly value: unknown
+  readonly allowed: string
+  readonly hint?: string
+  /** Never shown. Default: told by the setting's name. */
+  readonly isSecret?: boolean
+}
+
+export function problemOf({ setting, value, allowed, hint, isSecret = hasSecretName(setting) }: WrongValue): Problem {
+  const shown = isSecret ? '(not shown)' : describeValue(value)
+  return { setting, message: `${setting} is ${shown}; allowed: ${allowed}`, hint: hint ?? defaultHint(setting) }
+}
+
+export function errorOf({ setting, message, hint }: Problem): AuditError {
+  return new AuditError('INVALID_OPTION', message, { setting, hint })
+}
+
+/** The problems of a value that `issues` of zod describe. `nameOf` turns a path of options into the writer's word. */
+export function problemsOf(
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+  nameOf: (path: string) => string,
+): Problem[] {
+  return issues.map((issue) => {
+    const keys = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path
+    let wrong: unknown = value
+    for (const key of keys) wrong = (wrong as Record<PropertyKey, unknown> | undefined)?.[key]
+    const path = formatPath(keys)
+    return problemOf({
+      setting: nameOf(path) || 'options',
+      value: wrong,
+      allowed: allowedBy(issue, path),
+      isSecret: hasSecretName(path),
+    })
+  })
+}
+
+/** What would have been allowed where zod found an issue. */
+export function allowedBy(issue: z.core.$ZodIssue, path: string): string {
+  if (issue.code === 'unrecognized_keys') return 'absent: there is no such option'
+  const setting = settingAt(path)
+  const isWhole = setting?.path === path
+  if (isWhole && issue.code !== 'custom' && issue.code !== 'invalid_format') return setting.allowed
+  if (issue.code === 'invalid_value') return issue.values.map((value) => JSON.stringify(value)).join(', ')
+  return issue.message
+    .replace(/^Invalid input: /, '')
+    .replace(/^Invalid discriminator value. Expected /, '')
+    .replaceAll("' | '", "', '")
+    .replace(/^Invalid URL$/, 'a URL of the kind that docs/configuration.md shows')
+}
+
+/** Whether a value under this name must never be printed. The path of a file is no secret. */
+export function hasSecretName(path: string): boolean {
+  if (/_?file$/i.test(path)) return false
+  return settingAt(path)?.note.isSecret === true || /url|headers|key|secret|token|password/i.test(path)
+}
+
+/** As people write it: `destinations[0].url`. */
+export function formatPath(keys: readonly PropertyKey[]): string {
+  return keys.reduce<string>((text, key) => {
+    return typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`
+  }, '')
+}
+
+function describeValue(value: unknown): string {
+  if (value === undefined) return 'absent'
+  if (value === '') return 'empty'
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
+  return JSON.stringify(value)?.slice(0, 200) ?? String(value)
+}
+
+function defaultHint(setting: string): string {
+  return `Set ${setting} as docs/configuration.md describes, or leave it out for its default.`
+}

@@ -1,0 +1,300 @@
+/**
+ * Everything that can be set, once: what is allowed, the defaults, and what the documents say about it. Options, the
+ * environment, the configuration file, docs/configuration.md, .env.example and docs/schema/config.json all follow this
+ * schema. What settings demand of each other stands in `consistency.ts`, what a profile demands in `profiles.ts`.
+ */
+
+import { z } from 'zod'
+import { levels } from '../policy/level.ts'
+import { redactionPresets } from '../policy/redaction/options.ts'
+import { destinationSchema } from './destination-schema.ts'
+import { isMetricsRegistry, type MetricsRegistry } from './metrics.ts'
+import { profiles } from './options.ts'
+import { policyRuleSchema, redactModeSchema, redactPointerSchema, redactRuleSchema } from './rule-schema.ts'
+import { noted } from './setting-note.ts'
+
+const text = z.string().min(1, 'a string that is not empty')
+const texts = z.array(text)
+const wholeNumber = z.int().min(0)
+const count = z.int().min(1)
+const share = z.number().min(0).max(1)
+const name = z.string().regex(/^[^\s+]+$/, 'a name without white space and without +')
+
+/** Smallest budget: some segments, each with room for the longest record. */
+const bytesLeast = 256 * 1024
+/** Longest wait of one `emit` that may be asked for: an event loop that stands longer is taken for dead. */
+const blockMsLimit = 10_000
+/** A shorter secret can be found by trying. */
+const secretLengthMin = 16
+const secret = z.string().min(secretLengthMin, `a string of at least ${secretLengthMin} characters`)
+
+const profile = z.enum(profiles)
+const registry = z.custom<MetricsRegistry>(isMetricsRegistry, 'a Registry of prom-client')
+
+const spool = z.strictObject({
+  directory: noted(text.default('./audit-spool'), {
+    about:
+      'where records live, on a local disk that survives a restart; one process writes it, or with `slots` several',
+    example: './audit-spool',
+  }),
+  instances: noted(z.enum(['single', 'slots']).default('single'), {
+    about:
+      '`slots`: each process takes a numbered directory of its own below `spool.directory` (cluster, PM2, replicas on one host), and sends on what a slot holds whose process is gone ([operations.md](operations.md#several-processes))',
+    example: 'single',
+  }),
+  bytesMax: noted(
+    z
+      .int()
+      .min(bytesLeast)
+      .default(10 * 2 ** 30),
+    {
+      about: 'what all segment files together may take ([operations.md](operations.md))',
+      unit: 'bytes',
+      example: '10737418240',
+    },
+  ),
+  reserveBytes: noted(wholeNumber.optional(), {
+    about:
+      'what control records and `emitRequired` may take beyond `bytesMax`, and what events leave free on the disk; less than `bytesMax`',
+    unit: 'bytes',
+    otherwise: '16777216, an eighth of `bytesMax` where that is less',
+    example: '16777216',
+  }),
+  onFull: noted(z.enum(['block', 'refuse']).default('block'), {
+    about:
+      'when there is no room: `block` waits once for `blockMsMax`, `refuse` not at all; then events go to standard error until there is room',
+    example: 'block',
+  }),
+  blockMsMax: noted(wholeNumber.max(blockMsLimit).default(100), {
+    about: 'how long one `emit` may wait for room, at most 10,000',
+    unit: 'milliseconds',
+    example: '100',
+  }),
+  keepMinutes: noted(wholeNumber.default(60), {
+    about: 'how long records are kept at least that every destination has confirmed; a full spool does not wait for it',
+    unit: 'minutes',
+    example: '60',
+  }),
+  unsyncedBytesMax: noted(count.default(64 * 2 ** 20), {
+    about: 'records in memory that are written and not yet durable; more counts as no room',
+    unit: 'bytes',
+    example: '67108864',
+  }),
+})
+
+const policy = z.strictObject({
+  enabled: noted(z.boolean().default(true), {
+    about: '`false` records nothing, and that is said once at start ([policy.md](policy.md))',
+    example: 'true',
+    isReloaded: true,
+  }),
+  level: noted(z.enum(levels).default('writes_only'), {
+    about: 'which operations are recorded ([policy.md](policy.md)); left to its default, that is said once at start',
+    example: 'writes_only',
+    isReloaded: true,
+  }),
+  excludeActions: noted(texts.default([]), {
+    about: 'actions that are not recorded; a `*` at the end stands for anything',
+    example: 'health_check,metrics_*',
+    isReloaded: true,
+  }),
+  excludeResources: noted(texts.default([]), {
+    about:
+      'types of targets (`target.resource_type`) whose events are not recorded; a `*` at the end stands for anything',
+    example: 'metric,health',
+    isReloaded: true,
+  }),
+  sampleRate: noted(share.default(1), {
+    about:
+      'share of traces that is kept, 0 to 1, of everything that is no read; failures and denials are always kept; needs `policy.sampleSecret` below 1',
+    example: '1',
+    isReloaded: true,
+  }),
+  sampleReads: noted(share.default(1), {
+    about: 'the same of reads',
+    example: '0.1',
+    isReloaded: true,
+  }),
+  sampleSecret: noted(secret.optional(), {
+    about:
+      'decides which traces are kept, so that a caller who picks trace ids cannot pick his luck; the same in all services that share traces; at least 16 characters',
+    example: 'a-secret-of-this-deployment',
+    isSecret: true,
+    isReloaded: true,
+  }),
+  sampleSecretFile: noted(text.optional(), {
+    about: 'a file that holds `policy.sampleSecret`; readable by its owner alone',
+    example: '/run/secrets/audit-sample',
+    isReloaded: true,
+  }),
+  rules: noted(z.array(policyRuleSchema).default([]), {
+    about: 'rules in order, the first that matches decides ([policy.md](policy.md))',
+    example: '[{"id":"no-probes","effect":"drop","when":{"action":"probe.*"}}]',
+    isReloaded: true,
+  }),
+  allowSuppressAll: noted(z.boolean().default(false), {
+    about: '`true` allows exclusions and rules under which no event at all could be recorded; refused otherwise',
+    example: 'false',
+    isReloaded: true,
+  }),
+})
+
+const redact = z.strictObject({
+  preset: noted(z.enum(redactionPresets).default('default'), {
+    about:
+      'which rules hide secrets ([redaction.md](redaction.md)); `off` leaves only what the settings below name, and is said at start',
+    example: 'default',
+    isReloaded: true,
+  }),
+  keys: noted(texts.default([]), {
+    about: 'more key names to hide, at any depth, whatever their case',
+    example: 'ssn,iban',
+    isReloaded: true,
+  }),
+  pointers: noted(z.array(redactPointerSchema).default([]), {
+    about: 'places to hide: JSON pointers (RFC 6901) into the event, `*` for any key; a text or `{"pointer", "mode"}`',
+    example: '["/details/patient/*"]',
+    isReloaded: true,
+  }),
+  rules: noted(z.array(redactRuleSchema).default([]), {
+    about:
+      'patterns of your own: `{"id", "pattern", "ignoreCase", "mode"}`; a pattern that could take long on hostile input is refused',
+    example: '[{"id":"ticket","pattern":"T-[0-9]{6}"}]',
+    isReloaded: true,
+  }),
+  modes: noted(z.record(text, redactModeSchema).default({}), {
+    about: 'how a rule or key hides: `remove`, `mask`, `truncate`, `pseudonym`',
+    example: '{"email":"pseudonym"}',
+    isReloaded: true,
+  }),
+  pseudonymKey: noted(secret.optional(), {
+    about: 'key of the mode `pseudonym`; at least 16 characters',
+    example: 'a-key-of-this-deployment',
+    isSecret: true,
+    isReloaded: true,
+  }),
+  pseudonymKeyFile: noted(text.optional(), {
+    about: 'a file that holds `redact.pseudonymKey`; readable by its owner alone',
+    example: '/run/secrets/audit-pseudonym',
+    isReloaded: true,
+  }),
+})
+
+const noServer = 'there is no server for metrics and health yet, so that nothing asks for it'
+const metrics = z.strictObject({
+  registry: noted(registry.optional(), {
+    about:
+      'a `Registry` of prom-client (version 15) that gets the metrics of [operations.md](operations.md#metrics) until `close`; one open trail a registry',
+    otherwise: 'none',
+    example: '',
+    isCodeOnly: true,
+  }),
+  actions: noted(texts.default([]), {
+    about: 'actions that are a label by their name; every other counts as `_other`, because labels must stay few',
+    example: 'invoice.delete,session.create',
+  }),
+  token: noted(text.optional(), {
+    about: 'bearer token that a scraper of `/metrics` must show',
+    otherwise: 'none',
+    example: 'a-token-for-the-scraper',
+    isSecret: true,
+    missing: noServer,
+  }),
+  tokenFile: noted(text.optional(), {
+    about: 'a file that holds `metrics.token`; readable by its owner alone',
+    otherwise: 'none',
+    example: '/run/secrets/audit-metrics-token',
+    missing: noServer,
+  }),
+})
+
+const noRetention = 'nothing prunes the database yet: every record is kept'
+const retention = z.strictObject({
+  days: noted(count.default(90), {
+    about: 'how long the database keeps records',
+    unit: 'days',
+    example: '90',
+    missing: noRetention,
+  }),
+  enabled: noted(z.boolean().default(true), {
+    about: 'whether older records are removed from the database',
+    example: 'true',
+    missing: noRetention,
+  }),
+  batchRows: noted(count.max(1_000_000).default(10_000), {
+    about: 'how many rows one step of the removal takes, so that its locks stay short',
+    unit: 'rows',
+    example: '10000',
+    missing: noRetention,
+  }),
+})
+
+/** The options of `createAudit`. Parsed, every default that depends on nothing else is in place. */
+export const optionsSchema = z.strictObject({
+  service: noted(text.optional(), {
+    about: 'name of the service, in every record',
+    otherwise: '`OTEL_SERVICE_NAME`, else `unknown_service`',
+    example: 'billing',
+  }),
+  deployment: noted(name.optional(), {
+    about:
+      'names the trail: origin of its checkpoints and name of its key. No white space, no `+`. Renaming it starts a new stream',
+    otherwise: '`service`',
+    example: 'prod',
+  }),
+  profile: noted(z.union([profile, z.array(profile)], `one or more of ${profiles.join(', ')}`).default([]), {
+    about: 'profiles that set defaults and refuse settings ([compliance.md](compliance.md))',
+    example: 'strict,soc2',
+  }),
+  resource: noted(z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}), {
+    about:
+      'attributes of the OpenTelemetry resource to keep in every record. What names a process or a host’s addresses is left out',
+    example: '{"cloud.region":"eu-west-1"}',
+  }),
+  spool: spool.prefault({}),
+  policy: policy.prefault({}),
+  redact: redact.prefault({}),
+  keys: z
+    .strictObject({
+      signingKeyFile: noted(text.optional(), {
+        about: 'PKCS#8 PEM of an Ed25519 key, mode 0600; made on first use',
+        otherwise: '`audit.key` in the spool directory, with a warning',
+        example: '/etc/otel-audit/audit.key',
+      }),
+    })
+    .prefault({}),
+  destinations: noted(z.array(destinationSchema).default([]), {
+    about: 'where records go ([Destinations](#destinations)); without any, the spool keeps them',
+    example: '[{"type":"otlp"}]',
+    isSecret: true,
+  }),
+  delivery: noted(z.enum(['thread', 'external']).default('thread'), {
+    about:
+      '`thread`: a worker thread delivers. `external`: a sidecar does, `otel-audit forward --spool` ([operations.md](operations.md#a-sidecar-delivers))',
+    example: 'thread',
+  }),
+  async: noted(z.boolean().default(true), {
+    about:
+      '`false`: `emitRequired` waits until the first `postgres` destination has the record, unless the call names something else; needs such a destination',
+    example: 'true',
+  }),
+  metrics: metrics.prefault({}),
+  retention: retention.prefault({}),
+  closeTimeoutMs: noted(wholeNumber.default(5_000), {
+    about: 'how long `close` waits for destinations; what is left is sent at the next start',
+    unit: 'milliseconds',
+    example: '5000',
+  }),
+  handleSignals: noted(z.boolean().default(false), {
+    about:
+      '`true` closes the trail at SIGTERM and then lets the signal end the process, unless the application listens to it too; in the main thread only',
+    example: 'false',
+  }),
+  workerUrl: noted(z.union([text, z.instanceof(URL)], 'a URL or path').optional(), {
+    about: 'URL of the module `otel-audit/worker`, where a bundler has moved it',
+    otherwise: 'beside the package',
+    example: 'file:///app/dist/worker.js',
+  }),
+})
+
+export type ParsedOptions = z.output<typeof optionsSchema>
