@@ -120,8 +120,12 @@ export class Audit implements AsyncDisposable {
    * Resolves when the record survives power loss (`durable`), or when the destination of this name has durably
    * confirmed it, however long that takes; also when policy does not want the event. Rejects with an `AuditError` when
    * that cannot be: the event then went to standard error, or (`INVALID_OPTION`) no destination has this name.
+   * Default of `until`: `durable`, or with `async: false` the first `postgres` destination.
    */
-  async emitRequired(event: AuditEvent, { until }: { until: string }): Promise<WrittenReceipt | SuppressedReceipt> {
+  async emitRequired(
+    event: AuditEvent,
+    { until = this.#config.requiredUntil }: { until?: string | undefined } = {},
+  ): Promise<WrittenReceipt | SuppressedReceipt> {
     if (until !== 'durable') this.#destinations.check(until)
     this.#isRequired = true
     const receipt = this.#emit(event)

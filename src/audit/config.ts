@@ -57,6 +57,8 @@ export interface AuditConfig {
   readonly destinations: readonly DestinationOptions[]
   /** `emitRequired` waits for the disk, not for the database. */
   readonly isAsync: boolean
+  /** What `emitRequired` waits for unless it is told: `durable`, or the name of a destination. */
+  readonly requiredUntil: string
   readonly retention: { readonly enabled: boolean; readonly days: number; readonly batchRows: number }
   /** A sidecar delivers. */
   readonly isExternal: boolean
@@ -127,6 +129,7 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     isKeyDefault: parsed.keys.signingKeyFile === undefined,
     destinations: parsed.destinations,
     isAsync: parsed.async,
+    requiredUntil: parsed.async ? 'durable' : databaseOf(parsed.destinations),
     retention: parsed.retention,
     isExternal: parsed.delivery === 'external',
     closeTimeoutMs: parsed.closeTimeoutMs,
@@ -138,6 +141,12 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     values: new Map(settings.map(({ path }) => [path, derived.get(path) ?? valueAt(parsed, path)])),
     sources,
   }
+}
+
+/** The name of the first database; that there is one is checked elsewhere. */
+function databaseOf(destinations: readonly DestinationOptions[]): string {
+  const database = destinations.find(({ type }) => type === 'postgres')
+  return database?.name ?? 'postgres'
 }
 
 /** The settings that differ between two configurations, by path: those that a reload applies and those that it cannot. */
