@@ -1,8 +1,8 @@
 /**
  * Adoption: a slot that lost its process and still owes records to destinations of ours is recovered and drained from
- * here, one at a time. Always holds: a slot's `lock` is held from before its recovery until its last cursor is saved, so
- * that its adopter and a process that wants it never both deliver; the own lanes do not wait for it. A process that
- * comes back meanwhile takes another slot. Nothing is removed: the slot's next owner reclaims.
+ * here, one at a time. Always holds: a slot's `lock` and `forward.lock` are held from before its recovery until its
+ * last cursor is saved, so that its adopter, a sidecar and a process that wants it never both deliver; the own lanes do
+ * not wait for it. A process that comes back meanwhile takes another slot. Nothing is removed: its next owner reclaims.
  */
 
 import { basename, join } from 'node:path'
@@ -15,6 +15,7 @@ import { diskFiles } from '../spool/files.ts'
 import { listSlots } from '../spool/instances.ts'
 import { lockSpool, type SpoolLock } from '../spool/lock.ts'
 import { settleHeld } from '../spool/settle.ts'
+import { takeForwardLock } from './forward-lock.ts'
 import { drainLane, type Lane, nameOf, openLane } from './lane.ts'
 import { type Heir, lookAtSlot, type SlotLook } from './orphan.ts'
 import type { SealFact } from './quarantine.ts'
@@ -118,18 +119,29 @@ export class Adopter {
 
   async #adopt(slot: string, signal: AbortSignal): Promise<boolean> {
     const directory = join(this.#start.parent, slot)
-    const lock = lockIfFree(directory)
-    if (lock === undefined) return false
+    const forwarding = takeForwardLock(directory)
+    if ('holder' in forwarding) return false // a sidecar delivers it
     try {
-      settleHeld(diskFiles, directory)
-      const look = lookAtSlot(diskFiles, directory, this.#heir)
-      if (look !== undefined && look.owed.length > 0) await this.#drain(slot, look, signal)
-      const left = lookAtSlot(diskFiles, directory, this.#heir)
-      if (left !== undefined) this.#finished.set(slot, left.mark)
-      return true
+      const lock = lockIfFree(directory)
+      if (lock === undefined) return false
+      try {
+        await this.#adoptHeld(slot, signal)
+        return true
+      } finally {
+        lock.release()
+      }
     } finally {
-      lock.release()
+      forwarding.release()
     }
+  }
+
+  async #adoptHeld(slot: string, signal: AbortSignal): Promise<void> {
+    const directory = join(this.#start.parent, slot)
+    settleHeld(diskFiles, directory)
+    const look = lookAtSlot(diskFiles, directory, this.#heir)
+    if (look !== undefined && look.owed.length > 0) await this.#drain(slot, look, signal)
+    const left = lookAtSlot(diskFiles, directory, this.#heir)
+    if (left !== undefined) this.#finished.set(slot, left.mark)
   }
 
   async #drain(slot: string, { owed }: SlotLook, signal: AbortSignal): Promise<void> {

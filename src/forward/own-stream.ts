@@ -24,8 +24,8 @@ export class OwnStream {
 
   /** The last durable record; sequence 0 where the stream has none yet. `undefined` while nobody can tell. */
   end(): RecordNumber | undefined {
-    const { segment, nextSequence } = this.#spool.durable()
     return attempt(() => {
+      const { segment, nextSequence } = this.#spool.durable()
       const decoded = readSegmentHeader(this.#files, this.#spool.directory, segment)
       return decoded.ok ? { stream: decoded.header.stream, sequence: nextSequence - 1 } : undefined
     })

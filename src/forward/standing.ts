@@ -2,8 +2,11 @@
 
 import type { StoredRecord } from '../event/record.ts'
 
-/** `failing`: the last try failed. `refused`: a record is refused by itself, and everything behind it waits. */
-export type ForwarderCondition = 'ok' | 'failing' | 'refused'
+/**
+ * `failing`: the last try failed. `refused`: a record is refused by itself, and everything behind it waits. `elsewhere`:
+ * another process delivers, and what is known is how far it is.
+ */
+export type ForwarderCondition = 'ok' | 'failing' | 'refused' | 'elsewhere'
 
 export interface ForwarderState {
   readonly name: string

@@ -1,6 +1,6 @@
 /**
- * The durable set of destination names, for people: who must confirm a segment before it goes, and taking a name off
- * that set while no writer lives. What was taken off is a fact for the next opening to seal.
+ * The durable set of destination names while no writer lives: who must confirm a segment before it goes, adding names
+ * to it, and taking one off, which is a fact for the next opening to seal.
  */
 
 import type { ControlFact } from '../event/record.ts'
@@ -56,6 +56,20 @@ export function dropDestination(files: Files, directory: string, drop: Destinati
     return { kind: 'dropped', left, confirmed }
   } finally {
     lock.release()
+  }
+}
+
+/** Adds names to the set; durable on return. The caller holds the lock. Throws `INVALID_OPTION` where control has no room. */
+export function addDestinations(files: Files, directory: string, names: readonly string[]): void {
+  const change = (state: ControlState): ControlState => ({
+    ...state,
+    destinations: [...new Set([...(state.destinations ?? []), ...names])],
+  })
+  const own = openDirectory(files, directory)
+  try {
+    amendControl(files, own, { machine: machineId(), change })
+  } finally {
+    files.close(own.file)
   }
 }
 

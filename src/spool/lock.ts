@@ -20,15 +20,20 @@ export interface SpoolLock {
 
 /** Takes the lock or throws `SPOOL_LOCKED`; `waitSeconds` bridges a reader that looked just now. */
 export function lockSpool(directory: string, waitSeconds = 0.2): SpoolLock {
-  const path = join(directory, 'lock')
+  const taken = lockFile(join(directory, 'lock'), waitSeconds)
+  if (!('holder' in taken)) return taken
+  throw new AuditError('SPOOL_LOCKED', `spool ${directory} is written by process ${taken.holder}`, {
+    setting: 'spool.directory',
+    hint: "One process writes a spool: end the other, or give each its own (spool.directory, or instances: 'slots').",
+  })
+}
+
+/** Locks a file, which is made where it is missing and then holds our pid; or names the holder. */
+export function lockFile(path: string, waitSeconds: number): SpoolLock | { readonly holder: string } {
   const file = openLock(path)
-  if (!takeLock(file, ['-x', '-w', String(waitSeconds)])) {
-    const holder = fs.readFileSync(path, 'utf8').trim()
-    fs.closeSync(file)
-    throw new AuditError('SPOOL_LOCKED', `spool ${directory} is written by process ${holder || '(unknown)'}`, {
-      setting: 'spool.directory',
-      hint: "One process writes a spool: end the other, or give each its own (spool.directory, or instances: 'slots').",
-    })
+  if (file === undefined || !takeLock(file, ['-x', '-w', String(waitSeconds)])) {
+    if (file !== undefined) fs.closeSync(file)
+    return { holder: fs.readFileSync(path, 'utf8').trim() || '(unknown)' }
   }
   fs.ftruncateSync(file)
   fs.writeSync(file, `${process.pid}\n`, 0)
@@ -52,10 +57,16 @@ export function isLocked(directory: string): boolean {
   }
 }
 
-function openLock(path: string): number {
+/** `undefined` where opening takes the lock and somebody else has it. */
+function openLock(path: string): number | undefined {
   const flags = fs.constants.O_RDWR | fs.constants.O_CREAT
   if (process.platform !== 'darwin') return fs.openSync(path, flags, 0o600)
-  return fs.openSync(path, flags | exclusiveLockFlag | fs.constants.O_NONBLOCK, 0o600)
+  try {
+    return fs.openSync(path, flags | exclusiveLockFlag | fs.constants.O_NONBLOCK, 0o600)
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') return undefined
+    throw error
+  }
 }
 
 function takeLock(file: number, mode: readonly string[]): boolean {
