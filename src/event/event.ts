@@ -64,17 +64,21 @@ export interface Target {
   readonly [member: string]: unknown
 }
 
-export type ErrorClass =
-  | 'auth_failure'
-  | 'rate_limit'
-  | 'timeout'
-  | 'network_error'
-  | 'validation'
-  | 'not_found'
-  | 'conflict'
-  | 'server_error'
-  | 'cancelled'
-  | 'unknown'
+/** Every class of error. */
+export const errorClasses = [
+  'auth_failure',
+  'rate_limit',
+  'timeout',
+  'network_error',
+  'validation',
+  'not_found',
+  'conflict',
+  'server_error',
+  'cancelled',
+  'unknown',
+] as const
+
+export type ErrorClass = (typeof errorClasses)[number]
 
 export interface EventError {
   readonly class?: ErrorClass | undefined

@@ -6,7 +6,7 @@
 
 import { types } from 'node:util'
 import type { JsonObject, JsonValue } from './canonical.ts'
-import { type ActorType, actorTypes, type ErrorClass, type TraceReference } from './event.ts'
+import { type ActorType, actorTypes, type ErrorClass, errorClasses, type TraceReference } from './event.ts'
 import {
   type Enumeration,
   type EventWalk,
@@ -27,18 +27,7 @@ const actorType: Enumeration<ActorType> = {
 
 const errorClass: Enumeration<ErrorClass> = {
   name: 'error.class',
-  values: new Set<ErrorClass>([
-    'auth_failure',
-    'rate_limit',
-    'timeout',
-    'network_error',
-    'validation',
-    'not_found',
-    'conflict',
-    'server_error',
-    'cancelled',
-    'unknown',
-  ]),
+  values: new Set(errorClasses),
   fallback: 'unknown',
 }
 
