@@ -9,6 +9,7 @@ export { AuditLogRecordProcessor } from './audit/processor.ts'
 export type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './audit/receipt.ts'
 export type { AuditSpoolState, AuditState } from './audit/state.ts'
 export type { AllowedTrap, CollectorReport, CollectorTrap } from './cli/collector/traps.ts'
+export type { ConfigCheck, ConfigPrint, ProfileRequirement } from './cli/config.ts'
 export type { KeyReport } from './cli/key.ts'
 export type { MigrateReport } from './cli/migrate.ts'
 export type { SpoolCheck, SpoolFinding } from './cli/spool-check.ts'
@@ -23,6 +24,7 @@ export type {
   OtlpDestinationOptions,
   PostgresDestinationOptions,
   StdoutDestinationOptions,
+  SyslogDestinationOptions,
   TlsFiles,
 } from './destination/options.ts'
 export {

@@ -4,6 +4,8 @@
  */
 
 import { z } from 'zod'
+import { addressRule, parseAddress } from '../destination/syslog-address.ts'
+import { datagramBytesMax } from '../destination/syslog-datagram.ts'
 import { parseSecret, secretRule } from '../destination/webhook.ts'
 
 const text = z.string().min(1)
@@ -70,5 +72,36 @@ const http = z.strictObject({
   tls: tls.optional(),
 })
 
+const syslog = z
+  .strictObject({
+    ...common,
+    type: z.literal('syslog'),
+    address: z.string().refine((given) => parseAddress(given) !== undefined, { message: addressRule }),
+    confirm: z.enum(['written', 'read']).optional(),
+    facility: z.int().min(0).max(23).optional(),
+    appName: text.optional(),
+    hostname: text.optional(),
+    enterpriseId: count.optional(),
+    messageBytesMax: z.int().min(480).optional(),
+    timeoutMs: count.optional(),
+    tls: tls.optional(),
+  })
+  .refine(({ address, messageBytesMax = 0 }) => !isUdp(address) || messageBytesMax <= datagramBytesMax, {
+    path: ['messageBytesMax'],
+    message: `at most ${datagramBytesMax} over UDP, which is what a datagram holds`,
+  })
+  .refine(({ address, confirm }) => !isUdp(address) || confirm !== 'read', {
+    path: ['confirm'],
+    message: 'written over UDP, where nobody can know more; read needs tcp:// or tls://',
+  })
+  .refine(({ address, tls }) => tls === undefined || parseAddress(address)?.transport === 'tls', {
+    path: ['tls'],
+    message: 'absent unless the address begins with tls://',
+  })
+
+function isUdp(address: string): boolean {
+  return parseAddress(address)?.transport === 'udp'
+}
+
 /** One destination, by its `type`. */
-export const destinationSchema = z.discriminatedUnion('type', [otlp, postgres, file, stdout, http])
+export const destinationSchema = z.discriminatedUnion('type', [otlp, postgres, file, stdout, http, syslog])

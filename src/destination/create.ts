@@ -18,5 +18,7 @@ export async function createDestination(options: DestinationOptions): Promise<De
       return (await import('./stdout.ts')).createStdoutDestination(options)
     case 'http':
       return (await import('./http.ts')).createHttpDestination(options)
+    case 'syslog':
+      return (await import('./syslog.ts')).createSyslogDestination(options)
   }
 }

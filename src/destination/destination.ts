@@ -11,6 +11,7 @@ import type {
   OtlpDestinationOptions,
   PostgresDestinationOptions,
   StdoutDestinationOptions,
+  SyslogDestinationOptions,
 } from './options.ts'
 
 /** Records of one batch, in spool order; never empty. `bytes` is the sum of their sizes. */
@@ -81,3 +82,4 @@ export type DestinationOptions =
   | FileDestinationOptions
   | StdoutDestinationOptions
   | HttpDestinationOptions
+  | SyslogDestinationOptions

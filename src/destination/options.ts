@@ -75,3 +75,29 @@ export interface HttpDestinationOptions extends CommonOptions {
   readonly timeoutMs?: number | undefined
   readonly tls?: TlsFiles | undefined
 }
+
+/** A syslog server, RFC 5424. Syslog does not acknowledge: see `confirm`. */
+export interface SyslogDestinationOptions extends CommonOptions {
+  readonly type: 'syslog'
+  /** `udp://host:514`, `tcp://host:514`, `tls://host:6514`; `host:514` is UDP. */
+  readonly address: string
+  /**
+   * When a batch counts as delivered, over TCP and TLS: `written`, when the operating system has the bytes, or `read`,
+   * when the server has closed the connection after reading it to the end, which takes one connection a batch. Default
+   * `written`.
+   */
+  readonly confirm?: 'written' | 'read' | undefined
+  /** 0 to 23, default 13 (log audit). */
+  readonly facility?: number | undefined
+  /** Default: the record's service. */
+  readonly appName?: string | undefined
+  /** Default: the name of the machine. */
+  readonly hostname?: string | undefined
+  /** The private enterprise number in the name of the structured data. Default 32473, kept for documentation. */
+  readonly enterpriseId?: number | undefined
+  /** A longer message is refused, never cut. Default 8,192: what rsyslog takes unless it is told otherwise. */
+  readonly messageBytesMax?: number | undefined
+  /** Of one batch, default 10,000. */
+  readonly timeoutMs?: number | undefined
+  readonly tls?: TlsFiles | undefined
+}

@@ -8,6 +8,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
+import { attempt } from './attempt.ts'
 
 /** Longest answer that is read, in bytes; a peer that sends more is not the one we mean. */
 const answerBytesMax = 4 * 2 ** 20
@@ -33,23 +34,10 @@ export interface Answer {
 
 /** Sends `body` once. Rejects for whatever prevents a complete answer: connection, timeout, abort, excess. */
 export async function post(target: PostTarget, body: Uint8Array, signal: AbortSignal): Promise<Answer> {
-  signal.throwIfAborted()
-  const attempt = new AbortController()
-  const stop = () => attempt.abort(signal.reason)
-  signal.addEventListener('abort', stop, { once: true })
-  const timer = setTimeout(() => attempt.abort(), target.timeoutMs)
-  try {
-    const response = await open(target, target.compression === 'gzip' ? await gzip(body) : body, attempt.signal)
+  return attempt({ signal, timeoutMs: target.timeoutMs }, async (limited) => {
+    const response = await open(target, target.compression === 'gzip' ? await gzip(body) : body, limited)
     return { status: response.statusCode ?? 0, headers: response.headers, body: await readAnswer(response) }
-  } catch (thrown) {
-    // Node reports every abort alike, and a half-read answer as `aborted`: say which of the two it was.
-    if (attempt.signal.aborted && !signal.aborted)
-      throw new Error(`no answer within ${target.timeoutMs} ms`, { cause: thrown })
-    throw thrown
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', stop)
-  }
+  })
 }
 
 function open(target: PostTarget, body: Uint8Array, signal: AbortSignal): Promise<http.IncomingMessage> {

@@ -7,6 +7,7 @@
 import { MissingToolError } from './build.ts'
 import { cacheDirectory } from './cache.ts'
 import { buildCollector, collectorBinary } from './collector.ts'
+import { rsyslogBinary, unpackRsyslog } from './rsyslog.ts'
 
 interface Part {
   readonly name: string
@@ -15,7 +16,15 @@ interface Part {
   build(options: { onProgress: (line: string) => void }): Promise<string>
 }
 
-const parts: readonly Part[] = [{ name: 'collector', find: collectorBinary, build: buildCollector }]
+const parts: readonly Part[] = [
+  { name: 'collector', find: collectorBinary, build: buildCollector },
+  {
+    name: 'collector-kafka',
+    find: () => collectorBinary('kafka'),
+    build: (options) => buildCollector({ which: 'kafka', ...options }),
+  },
+  { name: 'rsyslog', find: rsyslogBinary, build: unpackRsyslog },
+]
 
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !parts.some((part) => part.name === name))
