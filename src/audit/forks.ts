@@ -55,17 +55,13 @@ export class Forks {
   }
 
   /** Seals that records were set aside; resolves to whether that is durable. */
-  async seal({ stream, details }: QuarantineFact): Promise<boolean> {
+  async seal(fact: QuarantineFact): Promise<boolean> {
     const { sealer, durable, isClosing } = this.#parts
-    await this.#leave(stream)
+    const { kind, stream, details } = fact
+    if (kind === 'forked') await this.#leave(stream)
     if (isClosing() || !sealer.sealFact({ type: 'audit.quarantined', details })) return false
-    const { destination, seq, to = seq } = details
-    const range = seq === to ? `record ${seq}` : `records ${seq} to ${to} and what follows`
-    const where = `quarantine/forked of the spool directory`
-    this.#sayOnce(
-      `${destination} ${stream}`,
-      `destination ${destination} holds others in the place of ${range} of stream ${stream}: nothing there was changed, ours lie in ${where}`,
-    )
+    if (kind === 'forked') this.#sayOnce(`${details.destination} ${stream}`, forkedText(fact))
+    else this.#say(poisonText(fact))
     const { head } = sealer
     return durable(head).then(
       () => true,
@@ -89,6 +85,17 @@ export class Forks {
     this.#said.add(about)
     this.#say(text)
   }
+}
+
+function forkedText({ stream, details: { destination, seq, to = seq } }: QuarantineFact): string {
+  const range = seq === to ? `record ${seq}` : `records ${seq} to ${to} and what follows`
+  const where = 'quarantine/forked of the spool directory'
+  return `destination ${destination} holds others in the place of ${range} of stream ${stream}: nothing there was changed, ours lie in ${where}`
+}
+
+function poisonText({ stream, details: { destination, seq, reason } }: QuarantineFact): string {
+  const where = 'quarantine/poison of the spool directory (otel-audit quarantine list)'
+  return `destination ${destination} refuses record ${seq} of stream ${stream} by itself (${reason}): it lies in ${where}`
 }
 
 function aheadText(name: string, { stream, sequence, own }: AheadRecord): string {

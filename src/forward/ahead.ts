@@ -33,6 +33,7 @@ export function watchAhead(
   return {
     name: destination.name,
     sendingsMax: destination.sendingsMax,
+    keepsChain: destination.keepsChain,
     async send(batch: Batch, signal: AbortSignal): Promise<Delivery> {
       if (!isMet) {
         const trouble = await watch.meet(destination, signal)

@@ -133,6 +133,10 @@ async function flush(lanes: readonly Lane[], only: FlushOnly | undefined): Promi
   const meant = lanes.filter((lane) => only === undefined || lane.destination.name === only.name)
   const settled = await Promise.allSettled(meant.map((lane) => lane.forwarder.flush()))
   if (settled.length === 0 || settled.some(({ status }) => status === 'rejected')) return 'stopped'
-  const isQuarantined = only !== undefined && meant.some((lane) => lane.folder.holds(only.record))
+  const isQuarantined = only !== undefined && meant.some((lane) => isSetAside(lane, only.record))
   return isQuarantined ? 'quarantined' : 'confirmed'
+}
+
+function isSetAside({ folders }: Lane, record: SealedRecord): boolean {
+  return folders.forked.holds(record) || folders.poison.holds(record)
 }

@@ -4,8 +4,8 @@
  * waiting long. Owns the batches in hand and the pace; the source owns the durable cursor, the destination a sending.
  *   gather (until full, due or flushed) ─► send ─► delivered: confirm, go on
  *                                               ├► retry: pause, the same records again
- *                                               └► rejected: half as many at once; a single one: pause, again;
- *                                                              a forked one: set aside, go on
+ *                                               └► rejected: half as many at once; a single or a forked one:
+ *                                                              set aside, go on; where that may not be: pause, again
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -16,18 +16,20 @@ import { batchBytesMax, batchRecordsMax } from '../limits.ts'
 import { Batcher } from './batcher.ts'
 import { Flushes } from './flushes.ts'
 import { type Pace, retryDelayMs, systemPace } from './pace.ts'
-import { type ForkedRun, findForks, type Quarantine } from './quarantine.ts'
+import { findForks, type Quarantine, type SetAsideRun } from './quarantine.ts'
 import type { RecordSource } from './source.ts'
 import { type ForwarderCondition, type ForwarderState, Standing } from './standing.ts'
 
 const flushIntervalMsDefault = 200
 /** A batch that failed so often in a row is halved too: a sidecar reports an oversize batch as 500. */
 const pausesBeforeHalving = 3
+/** So many records set aside without a delivery between them look like a peer that refuses everything, not like poison. */
+const poisonInRowMax = 8
 
 export interface ForwarderOptions {
   readonly destination: Destination
   readonly source: RecordSource
-  /** Where forked records go; without one they are held up like any refused record. */
+  /** Where records go that are refused for ever; without one they hold up what is behind them. */
   readonly quarantine?: Quarantine | undefined
   readonly options?: {
     readonly flushIntervalMs?: number | undefined
@@ -70,6 +72,7 @@ export class Forwarder {
   /** When the records in hand have waited long enough. */
   #dueMs = Number.POSITIVE_INFINITY
   #pausesInRow = 0
+  #poisonInRow = 0
   #wake: () => void = () => {}
 
   constructor({
@@ -222,6 +225,7 @@ export class Forwarder {
     this.#source.confirm(last)
     this.#inHand.confirm(batch)
     this.#pausesInRow = 0
+    if (fate === 'delivered') this.#poisonInRow = 0
     this.#isCautious = false
     this.#standing.pass(batch.records, fate)
     this.#settleFlushes(0)
@@ -238,14 +242,29 @@ export class Forwarder {
     const forks = this.#quarantine === undefined ? undefined : findForks(batch.records, delivery, this.#quarantine)
     if (forks !== undefined && forks.from > 0) return this.#inHand.limitNext(forks.from) // what goes before arrives
     if (forks !== undefined) return await this.#setAside(forks.run, signal)
-    if (batch.records.length > 1) return this.#inHand.halve(batch)
-    // A record refused by itself will be set aside here too, once that is built; until then it waits.
+    if (batch.records.length > 1) return this.#narrow(batch, delivery.indexes)
+    if (this.#maySetAside) {
+      this.#poisonInRow += 1
+      return await this.#setAside({ kind: 'poison', records: batch.records, reason: delivery.reason }, signal)
+    }
     const reason = describeRefusal(batch.records, delivery.reason)
     await this.#pause({ batch, reason, condition: 'refused' }, signal)
   }
 
-  /** The forked records at the front are confirmed when they are in quarantine and that is sealed. */
-  async #setAside(run: ForkedRun, signal: AbortSignal): Promise<void> {
+  /** Whether a record that is refused by itself may be left out there. */
+  get #maySetAside(): boolean {
+    return this.#quarantine !== undefined && !this.#destination.keepsChain && this.#poisonInRow < poisonInRowMax
+  }
+
+  /** Towards the record that is refused: what goes before it is sent first, then it alone. */
+  #narrow(batch: Batch, indexes: readonly number[] | undefined): void {
+    const first = indexes?.[0]
+    if (first === undefined || first >= batch.records.length) this.#inHand.halve(batch)
+    else this.#inHand.limitNext(Math.max(1, first))
+  }
+
+  /** The records at the front are confirmed when they are in quarantine and that is sealed. */
+  async #setAside(run: SetAsideRun, signal: AbortSignal): Promise<void> {
     const obstacle = await this.#quarantine?.setAside(run, signal)
     const batch = this.#inHand.take(run.records.length)
     if (obstacle === undefined) return this.#confirm(batch, 'quarantined')

@@ -7,6 +7,7 @@ import { createDestination } from '../destination/create.ts'
 import type { Destination, DestinationOptions } from '../destination/destination.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { SpoolEnd } from '../spool/positions.ts'
+import type { SetAsideKind } from '../spool/set-aside.ts'
 import { type AheadRecord, watchAhead } from './ahead.ts'
 import { Forwarder } from './forwarder.ts'
 import { OwnStream } from './own-stream.ts'
@@ -35,7 +36,7 @@ export interface Lane {
   readonly source: SpoolSource
   readonly quarantine: SealedQuarantine
   /** What this destination refused for ever. */
-  readonly folder: QuarantineFolder
+  readonly folders: Readonly<Record<SetAsideKind, QuarantineFolder>>
 }
 
 /** The durable name of a destination. */
@@ -53,11 +54,12 @@ export async function openLane(options: DestinationOptions, spool: LaneSpool, li
       ? created
       : watchAhead(created, new OwnStream(diskFiles, spool), (found) => ahead.call(listener, found))
   const source = new SpoolSource({ files: diskFiles, name, ...spool })
-  const folder = new QuarantineFolder(diskFiles, spool.directory, name)
-  const quarantine = new SealedQuarantine(folder, listener.seal)
+  const folderOf = (kind: SetAsideKind) => new QuarantineFolder(diskFiles, spool.directory, { kind, name })
+  const folders = { forked: folderOf('forked'), poison: folderOf('poison') }
+  const quarantine = new SealedQuarantine(folders, listener.seal)
   const onStateChange = (state: ForwarderState) => listener.changed?.(state)
   const forwarder = new Forwarder({ destination, source, quarantine, options, onStateChange })
-  return { forwarder, destination, source, quarantine, folder }
+  return { forwarder, destination, source, quarantine, folders }
 }
 
 /** Delivers until the signal aborts, then releases everything. Rejects when the spool itself cannot be read. */

@@ -1,5 +1,5 @@
 /**
- * Records that a destination refused for ever (`spool/forked.ts` says where): one NDJSON file a run, each line one
+ * Records that a destination refused for ever (`spool/set-aside.ts` says where): one NDJSON file a run, each line one
  * record verbatim with its number, its hash and the reason. Always holds: a file that has its name is whole and
  * durable; it is `.unsealed` until the trail says that it was set aside. Nothing is removed here.
  */
@@ -10,9 +10,16 @@ import { formatTimestamp, nowMs } from '../clock.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { ensureDirectory, exists, type Files } from '../spool/files.ts'
-import { type ForkedFile, forkedFileName, forkedFolder, forkedFolders, listForkedFiles } from '../spool/forked.ts'
+import {
+  listSetAside,
+  type SetAsideFile,
+  type SetAsideKind,
+  setAsideFileName,
+  setAsideFolder,
+  setAsideFolders,
+} from '../spool/set-aside.ts'
 import { readWhole, writeWhole } from '../spool/whole-file.ts'
-import { type ForkedRun, heldMembers, type OwedFact } from './quarantine.ts'
+import { heldMembers, type OwedFact, type SetAsideRun } from './quarantine.ts'
 
 /** A sealed record by its number and its leaf hash. */
 export interface SealedRecord {
@@ -21,18 +28,24 @@ export interface SealedRecord {
   readonly hash: string
 }
 
+/** The destination, by its durable name, and why its records are here. */
+export interface FolderOwner {
+  readonly kind: SetAsideKind
+  readonly name: string
+}
+
 export class QuarantineFolder {
   readonly #files: Files
-  readonly #name: string
+  readonly #owner: FolderOwner
   readonly #path: string
-  #kept: ForkedFile[]
+  #kept: SetAsideFile[]
 
-  /** The folder of the destination with this name; made when something is put into it. */
-  constructor(files: Files, spool: string, name: string) {
+  /** The folder of a destination; made when something is put into it. */
+  constructor(files: Files, spool: string, owner: FolderOwner) {
     this.#files = files
-    this.#name = name
-    this.#path = forkedFolder(spool, name)
-    this.#kept = exists(this.#path) ? listForkedFiles(files, this.#path) : []
+    this.#owner = owner
+    this.#path = setAsideFolder(spool, owner.kind, owner.name)
+    this.#kept = exists(this.#path) ? listSetAside(files, this.#path) : []
   }
 
   /** Whether the record names one that lies here as the one before it. */
@@ -50,7 +63,7 @@ export class QuarantineFolder {
   }
 
   /** Puts the records here, those that lie here already left out; durable on return. Throws what the disk throws. */
-  keep({ records, held, reason }: ForkedRun): void {
+  keep({ records, held, reason }: SetAsideRun): void {
     const hashes = records.map(({ bytes }) => leafHash(bytes))
     const isNew = ({ stream, sequence }: StoredRecord, index: number) =>
       !this.holds({ stream, sequence, hash: hashes[index] ?? '' })
@@ -60,7 +73,7 @@ export class QuarantineFolder {
     const quarantined = formatTimestamp(nowMs())
     const lines = records.slice(fresh).map(({ stream, sequence, bytes }, at) => {
       const found = fresh + at === 0 ? heldMembers(held) : {}
-      const place = { destination: this.#name, stream, seq: sequence, hash: hashes[fresh + at], ...found }
+      const place = { destination: this.#owner.name, stream, seq: sequence, hash: hashes[fresh + at], ...found }
       return `${JSON.stringify({ ...place, reason, quarantined, record: bytes.toString('utf8') })}\n`
     })
     const hash = hashes.at(-1) ?? ''
@@ -76,15 +89,17 @@ export class QuarantineFolder {
     return inOrder.map((run) => ({ fact: this.#factOf(run), settle: () => this.#settle(run) }))
   }
 
-  #factOf(run: ForkedFile): OwedFact['fact'] {
+  #factOf(run: SetAsideFile): OwedFact['fact'] {
     const { stream, from: seq, to, hash } = run
     const { hash: first, held_seq, held_hash, reason = 'unknown' } = firstLine(this.#read(run))
     const rest = seq === to ? { hash } : { ...(first !== undefined && { hash: first }), to, to_hash: hash }
     const held = { ...(held_seq !== undefined && { held_seq }), ...(held_hash !== undefined && { held_hash }) }
-    return { stream, details: { destination: this.#name, stream, seq, ...rest, ...held, reason: `FORKED: ${reason}` } }
+    const { kind, name } = this.#owner
+    const members = { destination: name, stream, seq, ...rest, ...held, reason: `${kind.toUpperCase()}: ${reason}` }
+    return { kind, stream, details: members }
   }
 
-  #settle(run: ForkedFile): void {
+  #settle(run: SetAsideFile): void {
     const sealed = { ...run, isSealed: true }
     this.#inDirectory((directory) => {
       this.#files.rename(this.#pathOf(run), this.#pathOf(sealed))
@@ -93,7 +108,7 @@ export class QuarantineFolder {
     this.#kept = this.#kept.map((one) => (one === run ? sealed : one))
   }
 
-  #write(run: ForkedFile, bytes: Buffer): void {
+  #write(run: SetAsideFile, bytes: Buffer): void {
     ensureDirectory(this.#path)
     this.#inDirectory((directory) => writeWhole(this.#files, directory, { path: this.#pathOf(run), bytes }))
   }
@@ -108,24 +123,24 @@ export class QuarantineFolder {
     }
   }
 
-  #pathOf(run: ForkedFile): string {
-    return join(this.#path, forkedFileName(run))
+  #pathOf(run: SetAsideFile): string {
+    return join(this.#path, setAsideFileName(run))
   }
 
-  #read(run: ForkedFile): Buffer {
+  #read(run: SetAsideFile): Buffer {
     return readWhole(this.#files, this.#pathOf(run))
   }
 }
 
 /** What the first destination that refused records of this stream holds in their place, for the stream that follows. */
 export function readHeld(files: Files, spool: string, stream: string): JsonObject | undefined {
-  const found = forkedFolders(files, spool).flatMap((folder) =>
-    listForkedFiles(files, folder).map((file) => ({ folder, file })),
+  const found = setAsideFolders(files, spool, 'forked').flatMap(({ path }) =>
+    listSetAside(files, path).map((file) => ({ path, file })),
   )
   const ofStream = found.filter(({ file }) => file.stream === stream)
   const [first] = ofStream.sort((one, other) => one.file.from - other.file.from)
   if (first === undefined) return undefined
-  const line = firstLine(readWhole(files, join(first.folder, forkedFileName(first.file))))
+  const line = firstLine(readWhole(files, join(first.path, setAsideFileName(first.file))))
   const { destination, held_seq: seq, held_hash: hash } = line
   return destination === undefined || seq === undefined || hash === undefined ? undefined : { destination, seq, hash }
 }

@@ -1,8 +1,8 @@
 /**
  * What the forwarder does with records that a destination refuses for ever: finds which they are, and has them set
- * aside. Forked so far: they contradict what the destination holds, and sending them again can never help. Always
- * holds: they are durable in quarantine before the cursor moves past them. That the trail says so is tried first, and
- * where it cannot be sealed at once (the spool is full, the program is closing) it is owed, across restarts.
+ * aside. Forked ones contradict what the destination holds; poison is refused by itself. Always holds: they are durable
+ * in quarantine before the cursor moves past them. That the trail says so is tried first, and where it cannot be sealed
+ * at once (the spool is full, the program is closing) it is owed, across restarts.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,12 +10,14 @@ import type { Delivery, StreamHead } from '../destination/destination.ts'
 import { errorCode, errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
+import type { SetAsideKind } from '../spool/set-aside.ts'
 
 /** How long a fact that could not be sealed waits for the next try, in milliseconds. */
 const retryMs = 1_000
 
-/** Records of one stream, in order, that a destination can never take. */
-export interface ForkedRun {
+/** Records of one stream, in order, that a destination does not take. */
+export interface SetAsideRun {
+  readonly kind: SetAsideKind
   readonly records: readonly StoredRecord[]
   /** What the destination holds in the place of the first, or as its head, as far as it said. */
   readonly held?: StreamHead | undefined
@@ -27,14 +29,14 @@ export interface Quarantine {
   /** Whether the record follows, in its stream, one that was set aside. */
   follows(record: StoredRecord): boolean
   /** Puts the records away, durably. Resolves to `undefined`, or to why it cannot be done now. */
-  setAside(run: ForkedRun, signal: AbortSignal): Promise<string | undefined>
+  setAside(run: SetAsideRun, signal: AbortSignal): Promise<string | undefined>
 }
 
 /** Where set-aside records are kept. */
 export interface QuarantineKeeper {
   follows(record: StoredRecord): boolean
   /** Durable on return. Throws what the disk throws. */
-  keep(run: ForkedRun): void
+  keep(run: SetAsideRun): void
   /** What is kept and not sealed yet, in order. */
   owed(): readonly OwedFact[]
 }
@@ -47,6 +49,7 @@ export interface OwedFact {
 
 /** What is sealed as `audit.quarantined`: one fact a run, because an outage may leave very many forked records. */
 export interface QuarantineFact {
+  readonly kind: SetAsideKind
   readonly stream: string
   readonly details: JsonObject
 }
@@ -54,24 +57,26 @@ export interface QuarantineFact {
 /** Has a fact sealed; resolves to whether it is durable in the trail. False on abort. */
 export type SealFact = (fact: QuarantineFact, signal: AbortSignal) => Promise<boolean>
 
-/** The quarantine of one destination, on its keeper. */
+export type QuarantineKeepers = Readonly<Record<SetAsideKind, QuarantineKeeper>>
+
+/** The quarantine of one destination, on its keepers. */
 export class SealedQuarantine implements Quarantine {
-  readonly #keeper: QuarantineKeeper
+  readonly #keepers: QuarantineKeepers
   readonly #seal: SealFact
   #sealing: Promise<boolean> = Promise.resolve(true)
 
-  constructor(keeper: QuarantineKeeper, seal: SealFact) {
-    this.#keeper = keeper
+  constructor(keepers: QuarantineKeepers, seal: SealFact) {
+    this.#keepers = keepers
     this.#seal = seal
   }
 
   follows(record: StoredRecord): boolean {
-    return this.#keeper.follows(record)
+    return this.#keepers.forked.follows(record)
   }
 
-  async setAside(run: ForkedRun, signal: AbortSignal): Promise<string | undefined> {
+  async setAside(run: SetAsideRun, signal: AbortSignal): Promise<string | undefined> {
     try {
-      this.#keeper.keep(run)
+      this.#keepers[run.kind].keep(run)
     } catch (error) {
       if (errorCode(error) === undefined) throw error
       return `they cannot be set aside: ${errorText(error)}`
@@ -95,7 +100,7 @@ export class SealedQuarantine implements Quarantine {
   }
 
   async #sealAll(signal: AbortSignal): Promise<boolean> {
-    for (const { fact, settle } of this.#keeper.owed()) {
+    for (const { fact, settle } of [...this.#keepers.forked.owed(), ...this.#keepers.poison.owed()]) {
       // In their order, each when the one before is durable.
       if (!(await this.#seal(fact, signal))) return false
       try {
@@ -117,7 +122,7 @@ export function findForks(
   records: readonly StoredRecord[],
   { reason, forked }: Extract<Delivery, { status: 'rejected' }>,
   quarantine: Quarantine,
-): { readonly from: number; readonly run: ForkedRun } | undefined {
+): { readonly from: number; readonly run: SetAsideRun } | undefined {
   const [first] = records
   const from = first !== undefined && quarantine.follows(first) ? 0 : forked?.index
   const fork = from === undefined ? undefined : records[from]
@@ -125,7 +130,7 @@ export function findForks(
   const behind = records.slice(from)
   const end = behind.findIndex((record, at) => record.stream !== fork.stream || record.sequence !== fork.sequence + at)
   const held = forked?.index === from ? forked.held : undefined
-  return { from, run: { records: end < 0 ? behind : behind.slice(0, end), held, reason } }
+  return { from, run: { kind: 'forked', records: end < 0 ? behind : behind.slice(0, end), held, reason } }
 }
 
 /** What a destination holds, as members of a fact or of a line. */

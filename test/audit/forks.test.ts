@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ForkSealer, Forks } from '../../src/audit/forks.ts'
 import type { ControlFact } from '../../src/event/record.ts'
+import type { QuarantineFact } from '../../src/forward/quarantine.ts'
 
 /** A trail whose next stream is ready after so many looks; never, without. */
 function trail({ readyAfter = Number.POSITIVE_INFINITY, takes = true, isClosing = false } = {}) {
@@ -36,7 +37,11 @@ function trail({ readyAfter = Number.POSITIVE_INFINITY, takes = true, isClosing 
   return { forks, sealed, wanted, said, durable }
 }
 
-const fact = (stream: string) => ({ stream, details: { destination: 'db', stream, seq: 5, to: 9 } })
+const fact = (stream: string): QuarantineFact => ({
+  kind: 'forked',
+  stream,
+  details: { destination: 'db', stream, seq: 5, to: 9 },
+})
 const found = { stream: 'old', sequence: 12, hash: 'ab', own: 7 }
 
 test('a destination that is ahead begins a new stream and is spoken of once', () => {

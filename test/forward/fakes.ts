@@ -94,6 +94,7 @@ export const rejected: Delivery = { status: 'rejected', reason: 'HTTP 400' }
 export class ScriptedDestination implements Destination {
   readonly name = 'scripted'
   sendingsMax = 1
+  keepsChain = false
   readonly #answers: Answer[]
   /** Sequence numbers of each batch. */
   readonly sent: number[][] = []

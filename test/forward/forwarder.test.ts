@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import type { Batch, Delivery } from '../../src/destination/destination.ts'
 import type { StoredRecord } from '../../src/event/record.ts'
 import { Forwarder, type ForwarderOptions } from '../../src/forward/forwarder.ts'
-import type { ForkedRun, Quarantine } from '../../src/forward/quarantine.ts'
+import type { Quarantine, SetAsideRun } from '../../src/forward/quarantine.ts'
 import type { ForwarderState } from '../../src/forward/standing.ts'
 import { FakePace } from '../support/pace.ts'
 import { ArraySource, delivered, makeRecords, rejected, retry, ScriptedDestination, stream } from './fakes.ts'
@@ -438,7 +438,7 @@ for (const [first, second] of [
 
 /** Takes everything aside, or says why not as often as it is told; remembers what it was given. */
 class ScriptedQuarantine implements Quarantine {
-  readonly runs: ForkedRun[] = []
+  readonly runs: SetAsideRun[] = []
   readonly #obstacles: string[]
   readonly #last = new Set<number>()
 
@@ -450,11 +450,11 @@ class ScriptedQuarantine implements Quarantine {
     return this.#last.has(sequence - 1)
   }
 
-  async setAside(run: ForkedRun): Promise<string | undefined> {
+  async setAside(run: SetAsideRun): Promise<string | undefined> {
     const obstacle = this.#obstacles.shift()
     if (obstacle !== undefined) return obstacle
     this.runs.push(run)
-    this.#last.add(run.records.at(-1)?.sequence ?? 0)
+    if (run.kind === 'forked') this.#last.add(run.records.at(-1)?.sequence ?? 0)
     return undefined
   }
 }
@@ -530,19 +530,62 @@ test('a forked record that cannot be set aside is held up and tried again, and n
   assert.equal(forwarder.state().quarantined, 3)
 })
 
-test('a refusal that is no fork is not set aside: a gap may close', async (t) => {
+test('a destination that keeps the chain has nothing left out: a gap may close', async (t) => {
   const gap = ({ records }: Batch): Delivery =>
     records.some(({ sequence }) => sequence === 4) ? { status: 'rejected', reason: 'gap', indexes: [3] } : delivered
   const source = new ArraySource(makeRecords(1, 6))
   const quarantine = new ScriptedQuarantine()
+  const destination = new ScriptedDestination(gap)
+  destination.keepsChain = true
   const { pace, forwarder } = start(t, {
     source,
-    destination: new ScriptedDestination(gap),
+    destination,
     quarantine,
     options: { batchRecordsMax: 6 },
   })
   for (let tries = 0; tries < 10; tries++) pace.advance(await pace.untilAsleep())
   assert.deepEqual([source.confirmed.at(-1), quarantine.runs, forwarder.state().condition], [3, [], 'refused'])
+})
+
+/** Refuses these records, whatever is with them, and says which. */
+function refuses(isPoison: (sequence: number) => boolean, { isNamed }: { isNamed: boolean }) {
+  return ({ records }: Batch): Delivery => {
+    const indexes = records.flatMap(({ sequence }, index) => (isPoison(sequence) ? [index] : []))
+    if (indexes.length === 0) return delivered
+    return { status: 'rejected', reason: 'HTTP 400', ...(isNamed && { indexes }) }
+  }
+}
+
+for (const isNamed of [false, true]) {
+  test(`of a thousand records exactly the poison is set aside, ${isNamed ? 'when it is named' : 'whoever it is'}`, async (t) => {
+    const source = new ArraySource(makeRecords(1, 1_000))
+    const quarantine = new ScriptedQuarantine()
+    const poison = new Set([1, 400, 401, 777, 1_000])
+    const destination = new ScriptedDestination(refuses((sequence) => poison.has(sequence), { isNamed }))
+    const { forwarder } = start(t, { source, destination, quarantine, options: { batchRecordsMax: 100 } })
+    await forwarder.flush()
+    assert.deepEqual(
+      quarantine.runs.map(({ kind, records }) => [kind, records.map(({ sequence }) => sequence)]),
+      [...poison].map((sequence) => ['poison', [sequence]]),
+    )
+    const state = forwarder.state()
+    assert.deepEqual([state.delivered, state.quarantined, state.condition], [995, 5, 'ok'])
+    if (isNamed) assert.ok(destination.sent.length <= 30, `${destination.sent.length} sendings`)
+  })
+}
+
+test('a peer that refuses everything is not believed for ever: what is left waits, and goes when it takes some again', async (t) => {
+  let isSick = true
+  const source = new ArraySource(makeRecords(1, 20))
+  const quarantine = new ScriptedQuarantine()
+  const destination = new ScriptedDestination((batch) => refuses(() => isSick, { isNamed: false })(batch))
+  const { pace, forwarder } = start(t, { source, destination, quarantine, options: { batchRecordsMax: 20 } })
+  for (let tries = 0; tries < 5; tries++) pace.advance(await pace.untilAsleep())
+  const sequences = quarantine.runs.flatMap(({ records }) => records.map(({ sequence }) => sequence))
+  assert.deepEqual([sequences, forwarder.state().condition], [range(1, 8), 'refused'])
+  isSick = false // before the next try, which the last step of the clock has allowed
+  await forwarder.flush()
+  assert.deepEqual([forwarder.state().delivered, forwarder.state().condition], [12, 'ok'])
 })
 
 test('stopping while records are set aside confirms nothing of them', async (t) => {

@@ -5,15 +5,26 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { leafHash } from '../../src/chain/hash.ts'
 import type { StoredRecord } from '../../src/event/record.ts'
-import { findForks, type Quarantine, type QuarantineFact, SealedQuarantine } from '../../src/forward/quarantine.ts'
-import { QuarantineFolder, readHeld } from '../../src/forward/quarantine-folder.ts'
+import {
+  findForks,
+  type Quarantine,
+  type QuarantineFact,
+  type QuarantineKeepers,
+  SealedQuarantine,
+} from '../../src/forward/quarantine.ts'
+import { type FolderOwner, QuarantineFolder, readHeld } from '../../src/forward/quarantine-folder.ts'
 import { diskFiles, type Files } from '../../src/spool/files.ts'
-import { forkedFolder, isForked } from '../../src/spool/forked.ts'
+import { isForked, setAsideFolder } from '../../src/spool/set-aside.ts'
 import { chainOf } from '../support/record-chain.ts'
 
 const stream = '0190f5a0-0000-7000-8000-000000000001'
 const other = '0190f5a0-0000-7000-8000-000000000002'
 const never = new AbortController().signal
+const kind = 'forked'
+
+function forked(name: string): FolderOwner {
+  return { kind, name }
+}
 
 function freshSpool(t: TestContext): string {
   const spool = mkdtempSync(join(tmpdir(), 'otel-audit-quarantine-'))
@@ -26,11 +37,17 @@ function hashOf(record: StoredRecord | undefined): string {
 }
 
 function linesIn(spool: string, name = 'db'): Record<string, unknown>[] {
-  const folder = forkedFolder(spool, name)
+  const folder = setAsideFolder(spool, 'forked', name)
   const files = readdirSync(folder).sort()
   return files
     .flatMap((file) => readFileSync(join(folder, file), 'utf8').trimEnd().split('\n'))
     .map((line) => JSON.parse(line))
+}
+
+/** A quarantine that keeps forked records in this folder, and never gets poison. */
+function keepersOf(folder: QuarantineFolder): QuarantineKeepers {
+  const poison = { follows: () => false, keep: () => assert.fail('poison'), owed: () => [] }
+  return { forked: folder, poison }
 }
 
 const nothing: Quarantine = { follows: () => false, setAside: async () => undefined }
@@ -45,7 +62,7 @@ test('the first forked run of a batch is the forked record and what follows it i
   const refusal = { status: 'rejected', reason: 'fork', forked: { index: 2, held } } as const
   assert.deepEqual(findForks(records, refusal, nothing), {
     from: 2,
-    run: { records: records.slice(2, 5), held, reason: 'fork' },
+    run: { records: records.slice(2, 5), held, reason: 'fork', kind },
   })
   assert.equal(findForks(records, { status: 'rejected', reason: 'HTTP 400' }, nothing), undefined)
 })
@@ -54,15 +71,17 @@ test('a refused batch that begins with a record behind one in quarantine is fork
   const records = [...chainOf(3, { stream, from: 5 }), ...chainOf(1, { stream: other })]
   const behind: Quarantine = { ...nothing, follows: (record) => record === records[0] }
   const found = findForks(records, { status: 'rejected', reason: 'gap' }, behind)
-  assert.deepEqual(found, { from: 0, run: { records: records.slice(0, 3), held: undefined, reason: 'gap' } })
+  assert.deepEqual(found, { from: 0, run: { records: records.slice(0, 3), held: undefined, reason: 'gap', kind } })
 })
 
 test('records are kept verbatim with their numbers and hashes, in a file that its name describes', (t) => {
   const spool = freshSpool(t)
   const records = chainOf(3, { stream, from: 5, members: () => ({ note: 'ü "quoted" \\ \u2028' }) })
-  const folder = new QuarantineFolder(diskFiles, spool, 'db')
-  folder.keep({ records, held: { sequence: 5, hash: 'cd'.repeat(32) }, reason: 'fork, it is held' })
-  assert.deepEqual(readdirSync(forkedFolder(spool, 'db')), [`${stream}-5-7-${hashOf(records[2])}.unsealed.ndjson`])
+  const folder = new QuarantineFolder(diskFiles, spool, forked('db'))
+  folder.keep({ records, held: { sequence: 5, hash: 'cd'.repeat(32) }, reason: 'fork, it is held', kind })
+  assert.deepEqual(readdirSync(setAsideFolder(spool, 'forked', 'db')), [
+    `${stream}-5-7-${hashOf(records[2])}.unsealed.ndjson`,
+  ])
   const lines = linesIn(spool)
   assert.deepEqual(
     lines.map(({ record }) => Buffer.from(String(record))),
@@ -94,8 +113,8 @@ test('what follows, what is held and what is owed is known again after a restart
   const records = chainOf(5, { stream })
   const [first, second, third, fourth, fifth] = records
   assert.ok(first && second && third && fourth && fifth)
-  new QuarantineFolder(diskFiles, spool, 'db').keep({ records: [second, third], reason: 'fork' })
-  const again = new QuarantineFolder(diskFiles, spool, 'db')
+  new QuarantineFolder(diskFiles, spool, forked('db')).keep({ records: [second, third], reason: 'fork', kind })
+  const again = new QuarantineFolder(diskFiles, spool, forked('db'))
   assert.deepEqual(
     records.map((record) => again.follows(record)),
     [false, false, false, true, false],
@@ -118,13 +137,13 @@ test('what follows, what is held and what is owed is known again after a restart
   }
   assert.deepEqual(
     again.owed().map(({ fact }) => fact),
-    [{ stream, details }],
+    [{ kind, stream, details }],
   )
   for (const owed of again.owed()) owed.settle()
   assert.deepEqual(again.owed(), [])
-  assert.deepEqual(new QuarantineFolder(diskFiles, spool, 'db').owed(), [])
-  assert.equal(new QuarantineFolder(diskFiles, spool, 'db').follows(fourth), true)
-  assert.equal(new QuarantineFolder(diskFiles, spool, 'another').follows(fourth), false)
+  assert.deepEqual(new QuarantineFolder(diskFiles, spool, forked('db')).owed(), [])
+  assert.equal(new QuarantineFolder(diskFiles, spool, forked('db')).follows(fourth), true)
+  assert.equal(new QuarantineFolder(diskFiles, spool, forked('another')).follows(fourth), false)
 })
 
 test('what lies there already is not put there twice, however it is cut into runs', (t) => {
@@ -136,7 +155,11 @@ test('what lies there already is not put there twice, however it is cut into run
     [1, 5],
     [0, 6],
   ] as const) {
-    new QuarantineFolder(diskFiles, spool, 'db').keep({ records: records.slice(from, to), reason: 'fork' })
+    new QuarantineFolder(diskFiles, spool, forked('db')).keep({
+      records: records.slice(from, to),
+      reason: 'fork',
+      kind,
+    })
   }
   assert.deepEqual(
     linesIn(spool).map(({ seq }) => seq),
@@ -146,31 +169,31 @@ test('what lies there already is not put there twice, however it is cut into run
 
 test('a second branch with the same numbers is kept beside the first', (t) => {
   const spool = freshSpool(t)
-  const folder = new QuarantineFolder(diskFiles, spool, 'db')
-  folder.keep({ records: chainOf(2, { stream }), reason: 'fork' })
-  folder.keep({ records: chainOf(2, { stream }), reason: 'fork' })
+  const folder = new QuarantineFolder(diskFiles, spool, forked('db'))
+  folder.keep({ records: chainOf(2, { stream }), reason: 'fork', kind })
+  folder.keep({ records: chainOf(2, { stream }), reason: 'fork', kind })
   assert.equal(linesIn(spool).length, 4)
 })
 
 test('what a crash left without its name is not read, and is written anew', (t) => {
   const spool = freshSpool(t)
   const records = chainOf(2, { stream })
-  const folder = forkedFolder(spool, 'db')
+  const folder = setAsideFolder(spool, 'forked', 'db')
   const torn = `${stream}-1-2-${hashOf(records[1])}.unsealed.ndjson.tmp`
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, torn), '{"destination":"d')
-  const quarantine = new QuarantineFolder(diskFiles, spool, 'db')
+  const quarantine = new QuarantineFolder(diskFiles, spool, forked('db'))
   assert.deepEqual(quarantine.owed(), [])
-  quarantine.keep({ records, reason: 'fork' })
+  quarantine.keep({ records, reason: 'fork', kind })
   assert.equal(linesIn(spool).length, 2)
 })
 
 test('names of destinations stay within the quarantine', (t) => {
   const spool = freshSpool(t)
   for (const name of ['..', '.', '../../x', 'a/b', 'ü*']) {
-    const folder = forkedFolder(spool, name)
+    const folder = setAsideFolder(spool, 'forked', name)
     assert.equal(join(folder, '..'), join(spool, 'quarantine', 'forked'), name)
-    new QuarantineFolder(diskFiles, spool, name).keep({ records: chainOf(1, { stream }), reason: 'fork' })
+    new QuarantineFolder(diskFiles, spool, forked(name)).keep({ records: chainOf(1, { stream }), reason: 'fork', kind })
   }
   assert.equal(readdirSync(join(spool, 'quarantine', 'forked')).length, 5)
 })
@@ -180,9 +203,9 @@ test('a stream is forked when a destination has refused records of it, and its s
   assert.equal(isForked(diskFiles, spool, stream), false)
   const [first, second] = chainOf(2, { stream, from: 8 })
   assert.ok(first && second)
-  const folder = new QuarantineFolder(diskFiles, spool, 'db')
-  folder.keep({ records: [first], held: { sequence: 8, hash: 'ef'.repeat(32) }, reason: 'fork' })
-  folder.keep({ records: [second], reason: 'it follows' })
+  const folder = new QuarantineFolder(diskFiles, spool, forked('db'))
+  folder.keep({ records: [first], held: { sequence: 8, hash: 'ef'.repeat(32) }, reason: 'fork', kind })
+  folder.keep({ records: [second], reason: 'it follows', kind })
   assert.deepEqual([isForked(diskFiles, spool, stream), isForked(diskFiles, spool, other)], [true, false])
   assert.deepEqual(readHeld(diskFiles, spool, stream), { destination: 'db', seq: 8, hash: 'ef'.repeat(32) })
   assert.equal(readHeld(diskFiles, spool, other), undefined)
@@ -191,10 +214,10 @@ test('a stream is forked when a destination has refused records of it, and its s
 test('a file that the disk has damaged is still owed, with what its name says', (t) => {
   const spool = freshSpool(t)
   const records = chainOf(2, { stream })
-  new QuarantineFolder(diskFiles, spool, 'db').keep({ records, reason: 'fork' })
-  const [name = ''] = readdirSync(forkedFolder(spool, 'db'))
-  writeFileSync(join(forkedFolder(spool, 'db'), name), 'rot')
-  const [owed] = new QuarantineFolder(diskFiles, spool, 'db').owed()
+  new QuarantineFolder(diskFiles, spool, forked('db')).keep({ records, reason: 'fork', kind })
+  const [name = ''] = readdirSync(setAsideFolder(spool, 'forked', 'db'))
+  writeFileSync(join(setAsideFolder(spool, 'forked', 'db'), name), 'rot')
+  const [owed] = new QuarantineFolder(diskFiles, spool, forked('db')).owed()
   const details = { destination: 'db', stream, seq: 1, to: 2, to_hash: hashOf(records[1]), reason: 'FORKED: unknown' }
   assert.deepEqual(owed?.fact.details, details)
   assert.equal(readHeld(diskFiles, spool, stream), undefined)
@@ -202,20 +225,20 @@ test('a file that the disk has damaged is still owed, with what its name says', 
 
 /** A quarantine on a real folder whose facts are sealed as `answers` say, then always. */
 function sealing(t: TestContext, answers: boolean[] = [], files: Files = diskFiles) {
-  const folder = new QuarantineFolder(files, freshSpool(t), 'db')
+  const folder = new QuarantineFolder(files, freshSpool(t), forked('db'))
   const facts: QuarantineFact[] = []
   const seal = async (fact: QuarantineFact) => {
     facts.push(fact)
     return answers.shift() ?? true
   }
-  return { folder, facts, quarantine: new SealedQuarantine(folder, seal) }
+  return { folder, facts, quarantine: new SealedQuarantine(keepersOf(folder), seal) }
 }
 
 test('that records were set aside is sealed once, each run in its order', async (t) => {
   const { folder, facts, quarantine } = sealing(t)
   const records = chainOf(4, { stream })
-  assert.equal(await quarantine.setAside({ records: records.slice(0, 2), reason: 'fork' }, never), undefined)
-  assert.equal(await quarantine.setAside({ records: records.slice(2), reason: 'fork' }, never), undefined)
+  assert.equal(await quarantine.setAside({ records: records.slice(0, 2), reason: 'fork', kind }, never), undefined)
+  assert.equal(await quarantine.setAside({ records: records.slice(2), reason: 'fork', kind }, never), undefined)
   assert.deepEqual(
     facts.map(({ details }) => [details.seq, details.to]),
     [
@@ -229,9 +252,9 @@ test('that records were set aside is sealed once, each run in its order', async 
 test('what cannot be sealed now is owed, holds nothing up, and is sealed before what comes later', async (t) => {
   const { folder, facts, quarantine } = sealing(t, [false])
   const records = chainOf(2, { stream })
-  assert.equal(await quarantine.setAside({ records: records.slice(0, 1), reason: 'fork' }, never), undefined)
+  assert.equal(await quarantine.setAside({ records: records.slice(0, 1), reason: 'fork', kind }, never), undefined)
   assert.equal(folder.owed().length, 1)
-  await quarantine.setAside({ records: records.slice(1), reason: 'fork' }, never)
+  await quarantine.setAside({ records: records.slice(1), reason: 'fork', kind }, never)
   assert.deepEqual(
     facts.map(({ details }) => details.seq),
     [1, 1, 2],
@@ -241,7 +264,7 @@ test('what cannot be sealed now is owed, holds nothing up, and is sealed before 
 
 test('what is owed from before is sealed when the lane runs', async (t) => {
   const { folder, facts, quarantine } = sealing(t)
-  folder.keep({ records: chainOf(1, { stream }), reason: 'fork' })
+  folder.keep({ records: chainOf(1, { stream }), reason: 'fork', kind })
   const stopping = new AbortController()
   const running = quarantine.run(stopping.signal)
   while (folder.owed().length > 0) await new Promise(setImmediate)
@@ -258,9 +281,12 @@ test('records that the disk does not take are not set aside, and it says why', a
       throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' })
     },
   }
-  const folder = new QuarantineFolder(files, freshSpool(t), 'db')
+  const folder = new QuarantineFolder(files, freshSpool(t), forked('db'))
   const records = chainOf(1, { stream })
-  const obstacle = await new SealedQuarantine(folder, full).setAside({ records, reason: 'fork' }, never)
+  const obstacle = await new SealedQuarantine(keepersOf(folder), full).setAside(
+    { records, reason: 'fork', kind },
+    never,
+  )
   assert.match(obstacle ?? '', /cannot be set aside: ENOSPC/)
   assert.deepEqual([folder.owed(), folder.holds({ stream, sequence: 1, hash: hashOf(records[0]) })], [[], false])
 })
