@@ -9,7 +9,6 @@ import type { AuditOptions } from './options.ts'
 import { type Problem, problemsOf } from './problem.ts'
 import { optionsSchema } from './schema.ts'
 import { nest, type Setting, settings, valueAt } from './settings.ts'
-import { canonicalName } from './variables.ts'
 
 /** Where a value came from. */
 export type Source =
@@ -78,19 +77,3 @@ function nameOf(path: string, setting: Setting, source: Source): string {
 export const secretPairs: readonly { readonly secret: string; readonly file: string }[] = settings
   .filter(({ path }) => settings.some((one) => one.path === `${path}File`))
   .map(({ path }) => ({ secret: path, file: `${path}File` }))
-
-/** How the source of a value is called in what people read. */
-export function describeSource(path: string, source: Source): string {
-  switch (source.kind) {
-    case 'option':
-      return 'option'
-    case 'environment':
-      return source.name
-    case 'file':
-      return source.file
-    case 'profile':
-      return `profile ${source.profile}`
-    case 'default':
-      return `default (${canonicalName(path)} is not set)`
-  }
-}

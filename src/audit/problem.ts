@@ -83,9 +83,13 @@ export function formatPath(keys: readonly PropertyKey[]): string {
   }, '')
 }
 
+/** A user in a URL, or a query. */
+const credentials = /:\/\/[^/]*@|:\/\/.*\?/
+
 function describeValue(value: unknown): string {
   if (value === undefined) return 'absent'
   if (value === '') return 'empty'
+  if (typeof value === 'string' && credentials.test(value)) return '(not shown)'
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
   return JSON.stringify(value)?.slice(0, 200) ?? String(value)
 }

@@ -60,7 +60,8 @@ export function readConfig(sources: ConfigSources): ConfigReading {
 function nameVariable(problem: Problem): Problem {
   const setting = settings.find(({ path }) => path === problem.setting)
   if (setting === undefined) return problem
-  return { ...problem, hint: `${problem.hint} In the environment: ${canonicalName(setting.path)}.` }
+  const name = setting.path === 'destinations' ? 'AUDIT_LOG_DESTINATION' : canonicalName(setting.path)
+  return { ...problem, hint: `${problem.hint} In the environment: ${name}.` }
 }
 
 function requireConfig({ config, problems }: ConfigReading): AuditConfig {

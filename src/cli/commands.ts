@@ -30,4 +30,9 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./doctor.ts'),
   },
   { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
+  {
+    name: 'config',
+    summary: 'check a configuration, or print what is in force and where it came from',
+    load: () => import('./config.ts'),
+  },
 ]
