@@ -27,7 +27,7 @@ export function checkPolicy(policy: PolicyOptions): PolicyFault[] {
 export function refuseFaults([fault]: readonly PolicyFault[]): void {
   if (fault === undefined) return
   const { setting, value, allowed } = fault
-  const given = value === undefined ? 'not set' : JSON.stringify(value).slice(0, 200)
+  const given = value === undefined ? 'not set' : (JSON.stringify(value) ?? String(value)).slice(0, 200)
   const hint = `Set ${setting} as docs/policy.md describes.`
   throw new AuditError('INVALID_OPTION', `${setting} is ${given}; allowed: ${allowed}`, { setting, hint })
 }
@@ -97,7 +97,8 @@ function checkRate(rate: number | undefined, setting: string): PolicyFault[] {
 }
 
 function checkSecret({ sampleRate = 1, sampleReads = 1, sampleSecret }: PolicyOptions): PolicyFault[] {
-  if ((sampleRate >= 1 && sampleReads >= 1) || (sampleSecret !== undefined && sampleSecret !== '')) return []
+  const isSampled = sampleRate < 1 || sampleReads < 1
+  if (!isSampled || (sampleSecret !== undefined && sampleSecret !== '')) return []
   const rate = sampleRate < 1 ? 'policy.sampleRate' : 'policy.sampleReads'
   const allowed = `a secret, because ${rate} is below 1: without one a caller who picks trace ids picks what is kept`
   return [{ setting: 'policy.sampleSecret', value: sampleSecret, allowed }]
