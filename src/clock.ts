@@ -1,5 +1,5 @@
 /**
- * The only place that asks for the time. Times are UTC; a timestamp in a record is RFC 3339 with exactly nine
+ * The only place that asks for the time, or to be called at one. Times are UTC; a timestamp in a record is RFC 3339 with exactly nine
  * fractional digits and `Z`. Inside the program a wall-clock time is `bigint` nanoseconds or `number`
  * milliseconds since the epoch; intervals are measured with `monotonicMs`.
  */
@@ -8,9 +8,18 @@
 export interface Clocks {
   readonly wallMs: () => number
   readonly monotonicMs: () => number
+  /** See `afterMs`. */
+  readonly after: (delayMs: number, call: () => void) => () => void
 }
 
-const machineClocks: Clocks = { wallMs: Date.now, monotonicMs: () => performance.now() }
+const machineClocks: Clocks = {
+  wallMs: Date.now,
+  monotonicMs: () => performance.now(),
+  after: (delayMs, call) => {
+    const timer = setTimeout(call, delayMs).unref()
+    return () => clearTimeout(timer)
+  },
+}
 let clocks = machineClocks
 
 /** Wall clock, milliseconds since the epoch. */
@@ -21,6 +30,11 @@ export function nowMs(): number {
 /** Monotonic milliseconds, for intervals only. */
 export function monotonicMs(): number {
   return clocks.monotonicMs()
+}
+
+/** Calls once after this time, in a process that lives so long by itself. The returned function takes that back. */
+export function afterMs(delayMs: number, call: () => void): () => void {
+  return clocks.after(delayMs, call)
 }
 
 /** For tests and simulations, which move the time themselves: takes these clocks until the returned function is called. */

@@ -8,15 +8,12 @@ import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import type { Signer } from '../chain/note.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { AuditEvent } from '../event/event.ts'
-import { readHeld } from '../forward/quarantine-folder.ts'
+import type { QuarantineFact } from '../forward/quarantine.ts'
 import { checkpointLagMax } from '../limits.ts'
 import type { SealOutcome, SealSource } from '../otel/processor.ts'
 import { createOwnProvider } from '../otel/provider.ts'
 import { keptMembers } from '../otel/resource.ts'
-import { compilePolicy } from '../policy/policy.ts'
-import { compileRedaction } from '../policy/redact.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
-import { diskFiles } from '../spool/files.ts'
 import type { Spool } from '../spool/spool.ts'
 import { SyncTimes } from '../spool/sync-times.ts'
 import type { AuditConfig } from './config.ts'
@@ -26,11 +23,12 @@ import { Destinations } from './destinations.ts'
 import { closeAtSignal, endTrail, syncAtExit } from './ending.ts'
 import { Forks } from './forks.ts'
 import { registerMetrics } from './metrics.ts'
-import { openingFacts } from './opening.ts'
+import { compileInForce, openSealer } from './open-sealer.ts'
 import type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './receipt.ts'
-import { Sealer } from './sealer.ts'
+import type { Sealer } from './sealer.ts'
 import type { Instance } from './slots.ts'
 import { type AuditState, reasonsAgainst, type SpoolReading, SpoolWatch } from './state.ts'
+import type { Suppressions } from './suppressions.ts'
 import { startSyncThread } from './threads.ts'
 
 export interface AuditParts {
@@ -50,9 +48,11 @@ export class Audit implements AsyncDisposable {
   readonly #spool: Spool
   readonly #slot: string | undefined
   readonly #sealer: Sealer
+  readonly #suppressions: Suppressions
   readonly #logger: Logger
   readonly #resource: JsonObject | undefined
   readonly #destinations: Destinations
+  readonly #forks: Forks
   readonly #spoolWatch = new SpoolWatch()
   readonly #removeMetrics: () => void
   readonly #releaseSync: () => void
@@ -71,13 +71,18 @@ export class Audit implements AsyncDisposable {
     this.#slot = slot
     this.verifierKey = signer.verifierKey
     this.#resource = keptMembers(config.resource)
-    this.#sealer = createSealer({ config, spool, counts, onRefusal: () => this.#look() })
+    const inForce = compileInForce(config)
     const syncTimes = new SyncTimes()
     this.#removeMetrics = registerMetrics(config.metrics.registry, {
       state: () => this.state,
       counts,
+      suppressed: () => this.#suppressions.totals(),
       syncs: () => syncTimes.read(),
     })
+    const onRefusal = () => this.#look()
+    const { sealer, suppressions } = openSealer({ config, inForce, spool, counts, onRefusal })
+    this.#sealer = sealer
+    this.#suppressions = suppressions
     const key = { file: config.signingKeyFile, name: signer.name }
     const role = { role: 'sync', start: spool.syncerStart(), key, syncTimes: syncTimes.memory } as const
     const thread = startSyncThread(worker, role, spool)
@@ -90,19 +95,22 @@ export class Audit implements AsyncDisposable {
     const { positions, directory } = spool
     const delivery = { directory, memory: positions.memory, destinations, adopt }
     const durable = (record: RecordNumber) => spool.durable(record)
-    const forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })
-    this.#destinations = new Destinations(worker, delivery, {
-      heard: () => this.#look(),
-      ahead: (name, found) => forks.hearAhead(name, found),
-      seal: (fact) => forks.seal(fact),
-    })
+    this.#forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })
+    this.#destinations = new Destinations(
+      { worker, start: delivery, isExternal: config.isExternal },
+      {
+        heard: () => this.#look(),
+        ahead: (name, found) => this.#forks.hearAhead(name, found),
+        seal: (fact) => this.#forks.seal(fact),
+      },
+    )
     const own = createOwnProvider((input, trace) => {
-      const ambient = { trace, resource: this.#resource, handBack: false, isRequired: this.#isRequired }
-      this.#lastReceipt = this.#sealer.seal(input, ambient).receipt
+      const ambient = { trace, resource: this.#resource, isRequired: this.#isRequired }
+      this.#lastReceipt = sealer.seal(input, ambient)
     })
     this.loggerProvider = own.provider
     this.#logger = own.logger
-    this.#endings.push(syncAtExit(spool, () => this.#sealer.accountEmergencies()))
+    this.#endings.push(syncAtExit(spool, () => this.#account()))
     if (config.handleSignals) this.#endings.push(closeAtSignal(() => this.close()))
   }
 
@@ -183,8 +191,13 @@ export class Audit implements AsyncDisposable {
   /** For our processor in a user's own provider: seals, and hands back the event as the trail has it. */
   seal(input: unknown, source: SealSource): SealOutcome {
     const resource = source.resource ?? this.#resource
-    const { receipt, event } = this.#sealer.seal(input, { ...source, resource, handBack: true })
+    const { receipt, event } = this.#sealer.sealShown(input, { ...source, resource })
     return { event, mark: receipt.status === 'written' ? receipt : undefined }
+  }
+
+  /** For an operations stream: seals what became of records of another one; resolves to whether that is durable. */
+  sealFact(fact: QuarantineFact): Promise<boolean> {
+    return this.#forks.seal(fact)
   }
 
   #emit(event: AuditEvent): Receipt {
@@ -194,9 +207,9 @@ export class Audit implements AsyncDisposable {
   }
 
   #afterShutdown(event: AuditEvent): Receipt {
-    const ambient = { trace: undefined, resource: this.#resource, handBack: false }
+    const ambient = { trace: undefined, resource: this.#resource }
     this.#sealer.close() // somebody shut our provider down: say so on the emergency path instead of losing the event
-    return this.#sealer.seal(event, ambient).receipt
+    return this.#sealer.seal(event, ambient)
   }
 
   /** A checkpoint that came too late covers too little: drop it, the sync thread makes another. */
@@ -225,12 +238,23 @@ export class Audit implements AsyncDisposable {
     if (this.#spool.state === 'ok' && this.#closing === undefined) this.#sealer.accountEmergencies()
   }
 
-  async #closeOnce(): Promise<void> {
+  /** Seals what accounts for events that are no records. */
+  #account(): void {
     this.#sealer.accountEmergencies()
+    this.#sealer.accountSuppressed()
+  }
+
+  async #closeOnce(): Promise<void> {
+    this.#account()
     this.#sealer.close()
     this.#sealer.sealFact({ type: 'audit.stream.closed', details: {} })
+    const spool = this.#spool
+    const stop = () => {
+      this.#suppressions.close() // control is ours as long as the lock is
+      return spool.stop()
+    }
     await endTrail({
-      spool: this.#spool,
+      spool: { directory: spool.directory, finish: () => spool.finish(), stop },
       delivery: this.#destinations,
       timeoutMs: this.#config.closeTimeoutMs,
       releaseSync: this.#releaseSync,
@@ -239,43 +263,4 @@ export class Audit implements AsyncDisposable {
     await this.loggerProvider.shutdown()
     this.#removeMetrics()
   }
-}
-
-/** What a destination held in the place of the end of the stream before this one, where it has refused that. */
-function refusedBefore({ directory, recovered }: Spool): JsonObject | undefined {
-  const { predecessor } = recovered
-  return predecessor === undefined ? undefined : readHeld(diskFiles, directory, predecessor.stream)
-}
-
-function createSealer({
-  config,
-  spool,
-  counts,
-  onRefusal,
-}: {
-  config: AuditConfig
-  spool: Spool
-  counts: EventCounts
-  onRefusal: () => void
-}): Sealer {
-  const { state } = spool.recovered
-  const redaction = compileRedaction(config.redact)
-  return new Sealer({
-    policy: compilePolicy({ ...config.policy, redaction }),
-    redaction,
-    spool,
-    service: config.service,
-    blockMsMax: config.spool.onFull === 'block' ? config.spool.blockMsMax : 0,
-    counts,
-    onRefusal,
-    opening: openingFacts(config.deployment, spool.recovered, refusedBefore(spool)),
-    deployment: config.deployment,
-    head: {
-      stream: state.stream,
-      epoch: state.epoch,
-      sequence: state.watermark.nextSequence - 1,
-      hash: state.watermark.hash,
-      recorded: state.watermark.recorded,
-    },
-  })
 }

@@ -1,7 +1,6 @@
 /**
- * What was recorded and what was not, counted for metrics: events by action and outcome, suppressed events by rule.
- * Bounded: an action is a label only when it was named beforehand, because actions come from the application and may
- * hold anything; there are as many rules as the policy has.
+ * What was recorded, counted for metrics by action and outcome. Bounded: an action is a label only when it was named
+ * beforehand, because actions come from the application and may hold anything.
  */
 
 import type { Outcome } from '../event/event.ts'
@@ -21,7 +20,6 @@ type ByOutcome = Record<Outcome, number>
 export class EventCounts {
   readonly #recorded: ReadonlyMap<string, ByOutcome>
   readonly #other: ByOutcome = noneYet()
-  readonly #suppressed = new Map<string, number>()
 
   constructor(actions: readonly string[]) {
     this.#recorded = new Map(actions.map((action) => [action, noneYet()]))
@@ -33,19 +31,11 @@ export class EventCounts {
     counts[outcome ?? 'unknown'] += 1
   }
 
-  countSuppressed(rule: string): void {
-    this.#suppressed.set(rule, (this.#suppressed.get(rule) ?? 0) + 1)
-  }
-
   /** Every pair that has occurred. */
   recorded(): RecordedCount[] {
     return [...this.#recorded, [otherActions, this.#other] as const].flatMap(([action, counts]) =>
       outcomes.map((outcome) => ({ action, outcome, count: counts[outcome] })).filter(({ count }) => count > 0),
     )
-  }
-
-  suppressed(): { readonly rule: string; readonly count: number }[] {
-    return [...this.#suppressed].map(([rule, count]) => ({ rule, count }))
   }
 }
 

@@ -15,8 +15,6 @@ export interface EndingSpool {
   readonly directory: string
   finish(): Promise<void>
   stop(): Promise<void>
-  /** Waits, blocking, until everything written is durable, at most so long; whether it is. */
-  syncNow(timeoutMs: number): boolean
 }
 
 /** What the end asks of the delivery thread. */
@@ -51,7 +49,11 @@ export async function endTrail({ spool, delivery, timeoutMs, releaseSync }: Endi
 }
 
 /** What the end of the process asks of a spool. */
-export type ExitingSpool = Pick<EndingSpool, 'directory' | 'syncNow'>
+export interface ExitingSpool {
+  readonly directory: string
+  /** Waits, blocking, until everything written is durable, at most so long; whether it is. */
+  syncNow(timeoutMs: number): boolean
+}
 
 const open = new Map<ExitingSpool, () => void>()
 

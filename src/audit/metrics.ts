@@ -34,6 +34,8 @@ export function isMetricsRegistry(value: unknown): value is MetricsRegistry {
 export interface MetricSources {
   readonly state: () => AuditState
   readonly counts: EventCounts
+  /** Since the start. */
+  readonly suppressed: () => readonly { readonly rule: string; readonly count: number }[]
   readonly syncs: () => SyncHistogram
 }
 
@@ -65,7 +67,7 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     name: 'audit_events_suppressed_total',
     type: 'counter',
     help: 'Events that the policy did not want, by rule.',
-    read: ({ counts }) => counts.suppressed().map(({ rule, count }) => ({ value: count, labels: { rule } })),
+    read: ({ suppressed }) => suppressed().map(({ rule, count }) => ({ value: count, labels: { rule } })),
   },
   {
     name: 'audit_emergency_records_total',

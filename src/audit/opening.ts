@@ -4,18 +4,22 @@ import type { JsonObject } from '../event/canonical.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { Predecessor } from '../spool/control.ts'
 import type { Recovered } from '../spool/recover.ts'
+import { detailsOf } from './suppressions.ts'
 
 /**
- * The facts to seal, in order, when a spool was opened: `audit.stream.opened`, then what recovery left to be said.
- * `ahead`: see `successionFact`.
+ * The facts to seal, in order, when a spool was opened: `audit.stream.opened`, with what was suppressed before and
+ * not sealed, then what recovery left to be said; counts of a second window follow. `ahead`: see `successionFact`.
  */
 export function openingFacts(deployment: string, recovered: Recovered, ahead?: JsonObject): ControlFact[] {
   const { previousEnd, tornBytes, predecessor, facts } = recovered
+  const [found, ...more] = recovered.suppressed.map(detailsOf)
   const reason = predecessor?.reason ?? (previousEnd === 'none' ? 'first' : 'reopened')
   const counts = { recovered: recovered.recovered, torn_bytes: tornBytes, quarantined: quarantinedBy(facts) }
   const ending = { previous_end: previousEnd, ...counts }
   const before = { ...predecessorMembers(predecessor), ...(ahead === undefined ? {} : { ahead }) }
-  return [opened({ deployment, reason, ...ending, ...before }), ...facts]
+  const suppressed = found === undefined ? {} : { suppressed: found }
+  const counted = more.map((details): ControlFact => ({ type: 'audit.suppressed', details }))
+  return [opened({ deployment, reason, ...ending, ...before, ...suppressed }), ...facts, ...counted]
 }
 
 /**

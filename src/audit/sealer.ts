@@ -1,36 +1,32 @@
 /**
- * The way of an event, in the one place that knows the order: convert, decide, redact, seal, append. Runs on the
- * application thread, synchronously, and never throws: what the spool cannot take goes to standard error instead, and
- * a sealed `audit.gap` accounts for it before the next event. The chain's head moves only after the append.
+ * The way of an event, in the one place that knows the order: admission (look, convert, decide, redact), seal, append.
+ * Runs on the application thread, synchronously, and never throws: what the spool cannot take goes to standard error,
+ * and a sealed `audit.gap` accounts for it before the next event. The chain's head moves only after the append.
  */
 
-import { randomUUID } from 'node:crypto'
 import { Chain, type ChainHead, isFarBack } from '../chain/chain.ts'
 import { errorText } from '../errors.ts'
-import { isIntegerLikeKey, type JsonObject } from '../event/canonical.ts'
-import { convertEvent } from '../event/convert.ts'
+import type { JsonObject } from '../event/canonical.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
-import type { TraceReference } from '../event/event.ts'
-import { factsOf } from '../event/facts.ts'
 import { type ControlFact, encodeControl, encodeRecord, type Position } from '../event/record.ts'
-import type { Policy } from '../policy/policy.ts'
-import type { Redaction } from '../policy/redact.ts'
 import type { RunningReason } from '../spool/handover.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { AppendMode } from '../spool/spool-options.ts'
 import { SpoolRefusal } from '../spool/state.ts'
-import { ambientContext } from './context.ts'
+import { Admission, type Ambient, type PolicyInForce } from './admission.ts'
 import type { EventCounts } from './counts.ts'
 import { Emergencies } from './emergency.ts'
 import { successionFact } from './opening.ts'
 import { Emergency, type EmergencyCause, type Receipt, suppressed, Written, type WrittenRecord } from './receipt.ts'
+import type { Suppressions } from './suppressions.ts'
 
 /** What sealing asks of the spool. */
 export type SealingSpool = Pick<Spool, 'append' | 'durable' | 'enterStream' | 'refusal' | 'startStream' | 'waitForRoom'>
 
 export interface SealerParts {
-  readonly policy: Policy
-  readonly redaction: Redaction
+  /** What judges events until another does. */
+  readonly inForce: PolicyInForce
+  readonly suppressions: Suppressions
   readonly spool: SealingSpool
   readonly head: ChainHead
   /** What the first records of this opening say. */
@@ -44,25 +40,15 @@ export interface SealerParts {
   readonly onRefusal: () => void
 }
 
-/** What comes with an event from OpenTelemetry. */
-export interface Ambient {
-  readonly trace: TraceReference | undefined
-  readonly service?: string | undefined
-  readonly resource: JsonObject | undefined
-  /** Later processors will see the event: hand it back redacted, whatever the decision. */
-  readonly handBack: boolean
-  /** The event may go into the spool's reserve. */
-  readonly isRequired?: boolean | undefined
-}
-
-/** The receipt, and the event as the trail has it, when it was asked for. */
-export interface Sealed {
+/** The receipt, and the event as the trail has it. */
+export interface Shown {
   readonly receipt: Receipt
   readonly event: ConvertedEvent
 }
 
 export class Sealer {
   readonly #parts: SealerParts
+  readonly #admission: Admission
   readonly #wait: (place: WrittenRecord) => Promise<void>
   readonly #emergencies = new Emergencies()
   /** Facts that must be sealed before anything else. */
@@ -78,6 +64,8 @@ export class Sealer {
 
   constructor(parts: SealerParts) {
     this.#parts = parts
+    this.#admission = new Admission(parts)
+    parts.suppressions.attach(() => this.accountSuppressed())
     this.#chain = new Chain(parts.head)
     this.#wait = (place) => parts.spool.durable(place)
     this.#owed = [...parts.opening]
@@ -98,30 +86,32 @@ export class Sealer {
     this.#closed = true
   }
 
-  seal(input: unknown, ambient: Ambient): Sealed {
-    const { policy, redaction, service, counts } = this.#parts
-    const event = convertEvent(input)
-    if (event.trace === undefined && ambient.trace !== undefined) event.trace = ambient.trace
-    event.correlation_id ??= ambientContext()?.correlation_id ?? event.trace?.id ?? randomUUID()
-    const correlation = event.correlation_id
-    const decision = policy.decide(factsOf(event), () => correlation)
-    if (!decision.kept) {
-      if (ambient.handBack) redaction.redact(event)
-      counts.countSuppressed(decision.rule)
-      return { receipt: suppressed(decision.rule), event }
-    }
-    if (ambient.resource !== undefined) setResource(event, ambient.resource)
-    if (decision.isMetadata) {
-      event.details = undefined
-      event.changes = undefined
-    }
-    event.sampling = decision.sampling
-    const redactions = redaction.redact(event)
-    if (redactions.length > 0) event.redactions = redactions
-    event.level = policy.level
-    event.policy = policy.hash
-    event.service = ambient.service ?? service
-    return { receipt: this.#place(event, ambient.isRequired === true), event }
+  /** The policy by which events are judged. */
+  get inForce(): PolicyInForce {
+    return this.#admission.inForce
+  }
+
+  /** Seals an event that policy wants. */
+  seal(input: unknown, ambient: Ambient): Receipt {
+    const admitted = this.#admission.admit(input, ambient)
+    return typeof admitted === 'string' ? suppressed(admitted) : this.#place(admitted, ambient.isRequired === true)
+  }
+
+  /** The same for whoever sees the event afterwards. */
+  sealShown(input: unknown, ambient: Ambient): Shown {
+    const { event, rule } = this.#admission.admitShown(input, ambient)
+    const receipt = rule === undefined ? this.#place(event, ambient.isRequired === true) : suppressed(rule)
+    return { receipt, event }
+  }
+
+  /**
+   * Judges by another policy from the next event on, once what the one before has suppressed and then `change` are
+   * sealed. False when the spool cannot take that: then nothing has changed.
+   */
+  enforce(inForce: PolicyInForce, change: ControlFact): boolean {
+    if (this.#closed || !this.accountSuppressed() || !this.sealFact(change)) return false
+    this.#admission.enforce(inForce)
+    return true
   }
 
   /** Seals a fact about the trail, in the reserve if need be; false when the spool cannot take it. */
@@ -137,6 +127,17 @@ export class Sealer {
     this.#attempt(() => {
       this.#prepare()
       this.#appendGap(true)
+    })
+  }
+
+  /** Seals the counts of what policy did not want. False when the spool does not take them: they are kept. */
+  accountSuppressed(): boolean {
+    const { suppressions } = this.#parts
+    if (suppressions.isEmpty) return true
+    if (this.#closed) return false
+    return this.#attempt(() => {
+      this.#prepare()
+      this.#appendFact(suppressions.fact(), true)
     })
   }
 
@@ -228,7 +229,11 @@ export class Sealer {
   #appendFact(fact: ControlFact, mayUseReserve: boolean): void {
     const position = this.#nextPosition()
     const record = encodeControl({ service: this.#parts.service, ...fact }, position)
-    this.#write(record, position, { isCheckpoint: fact.type === 'audit.checkpoint', mayUseReserve })
+    const append = () => {
+      this.#write(record, position, { isCheckpoint: fact.type === 'audit.checkpoint', mayUseReserve })
+    }
+    if (sealsSuppressed(fact)) this.#parts.suppressions.sealAs(position, append)
+    else append()
   }
 
   /** A clock that went far back asks for a new stream; until it is there, `recorded` stands still. */
@@ -267,8 +272,7 @@ function describe(refusal: unknown): EmergencyCause {
   return { reason: errorText(refusal), code: isRoom ? 'SPOOL_FULL' : 'SPOOL_FAILED' }
 }
 
-/** A copy, because redaction works in place and the resource is shared by all events. */
-function setResource(event: ConvertedEvent, resource: JsonObject): void {
-  event.resource = { ...resource }
-  if (Object.keys(resource).some(isIntegerLikeKey)) event.hasIntegerLikeKey = true
+/** Whether the record of a fact accounts for suppressed events: this writer's, or those that it found. */
+function sealsSuppressed({ type, details }: ControlFact): boolean {
+  return type === 'audit.suppressed' || (type === 'audit.stream.opened' && details.suppressed !== undefined)
 }

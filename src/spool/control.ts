@@ -1,7 +1,7 @@
 /**
  * The control file: what recovery starts from. Slots 0 and 1 alternate and are synced; slot 2 publishes the durable
- * position to other processes and is not; slot 3 is kept for suppression counts. The sync thread alone rewrites them
- * while the spool is open; recovery replaces the whole file by rename, because its newest slot may exist only in
+ * position to other processes and is not; slot 3 holds the running counts of suppressed events (`running-counts.ts`).
+ * While the spool is open the sync thread alone rewrites slots 0 to 2, and the application thread slot 3. Recovery replaces the whole file by rename, because its newest slot may exist only in
  * cache and overwriting the other one before a power cut would leave both bad.
  */
 
@@ -11,12 +11,12 @@ import type { Files } from './files.ts'
 import { isBefore, type SpoolPosition } from './format.ts'
 import { hasMoved, placeOf, type SpoolPlace } from './guard.ts'
 import { controlDamaged, controlPath, noSpool } from './refusals.ts'
+import { countsSlot, encodeWindows, readWindows, type SavedWindow } from './running-counts.ts'
 import type { OpenDirectory } from './segment.ts'
 import { encodeSlot, newest, readSlot, slotBytes } from './slots.ts'
 import type { SpoolState } from './state.ts'
 
 const publishedSlot = 2
-const countsSlot = 3
 const slotCount = 4
 /** Longest state, without its place, in bytes of JSON; a slot holds 4,068. */
 const controlBytesMax = 3_600
@@ -146,16 +146,18 @@ export interface ControlContents {
   readonly machine: string
   /** The spool was found elsewhere than it was written, and nothing has come of it yet: leaves the old place. */
   readonly keepsPlace?: boolean | undefined
+  /** Counts of suppressed events that are still to be sealed; those of the old file, unless given. */
+  readonly windows?: readonly SavedWindow[] | undefined
 }
 
 /**
- * Replaces the control file by one that holds this alone, and the suppression counts of the old one; durable on
- * return. The state as it was written: its place names the new file. Throws `INVALID_OPTION` where it has no room.
+ * Replaces the control file by one that holds this alone; durable on return. The state as it was written: its place
+ * names the new file. Throws `INVALID_OPTION` where it has no room.
  */
 export function replaceControl(files: Files, directory: OpenDirectory, contents: ControlContents): ControlState {
   checkRoom(contents.state)
   const temporary = `${controlPath(directory.path)}.tmp`
-  const counts = readCounts(files, directory.path)
+  const windows = contents.windows ?? readWindows(files, directory.path)
   const file = files.open(temporary, 'create')
   let { state } = contents
   try {
@@ -166,7 +168,7 @@ export function replaceControl(files: Files, directory: OpenDirectory, contents:
     files.write(file, Buffer.alloc(slotCount * slotBytes), 0) // every slot has its room: a save needs none on a full disk
     files.write(file, encodeSlot({ generation: 1, members: { ...state } }), 0)
     files.write(file, encodeSlot({ generation: 1, members: { ...published } }), publishedSlot * slotBytes)
-    if (counts.length > 0) files.write(file, counts, countsSlot * slotBytes)
+    if (windows.length > 0) files.write(file, encodeWindows(windows).bytes, countsSlot * slotBytes)
     files.sync(file)
   } finally {
     files.close(file)
@@ -207,18 +209,6 @@ export function amendControl(
   const found = placeOf(files, { directory: directory.path, control: controlPath(directory.path), machine })
   const keepsPlace = hasMoved(state.place, found)
   return replaceControl(files, directory, { state: change(state), published, machine, keepsPlace })
-}
-
-/** The slot of the suppression counts, as it stands. */
-function readCounts(files: Files, directory: string): Buffer {
-  const bytes = Buffer.alloc(slotBytes)
-  if (!files.list(directory).includes('control')) return bytes.subarray(0, 0)
-  const file = files.open(controlPath(directory), 'read')
-  try {
-    return bytes.subarray(0, files.read(file, bytes, countsSlot * slotBytes))
-  } finally {
-    files.close(file)
-  }
 }
 
 /** The open control file of the sync thread. */

@@ -23,7 +23,8 @@
  * 7. Publish one explicit segment with what stands above W: one, so that a recovery that is killed leaves all or
  *    nothing of it. Of several streams only the last one's records: a stream begins when everything before is durable.
  *    A new stream gets a further, empty segment. Numbers go on above every number in use.
- * 8. Replace control by rename: place, boot id, epoch, new watermark, unclean, names of destinations, facts to seal.
+ * 8. Replace control by rename: place, boot id, epoch, new watermark, unclean, names of destinations, facts to seal,
+ *    and the counts of suppressed events that no record seals.
  * 9. The caller starts readers and emits, and unlinks the superseded segments.
  */
 
@@ -47,6 +48,7 @@ import { isFirstOpening, removeTemporaries, takeBack } from './leftovers.ts'
 import { readLivePath } from './live-path.ts'
 import { confirmedAhead, lastRecorded, lastStream, missingHere, reasonForNewStream } from './new-stream.ts'
 import { controlDamaged, damaged, repairUnfinished, segmentPath } from './refusals.ts'
+import type { SavedWindow } from './running-counts.ts'
 import {
   listSegments,
   type OpenDirectory,
@@ -57,6 +59,7 @@ import {
 } from './segment.ts'
 import { isNoSpace } from './state.ts'
 import { nextSequenceOf, type Proof, scanTail, type Tail, type TailStream } from './tail.ts'
+import { readUnsealed } from './unsealed-counts.ts'
 
 export interface Recovered {
   /** Control as it now stands on disk; its watermark is the durable end and the place to go on. */
@@ -70,6 +73,8 @@ export interface Recovered {
   readonly predecessor: Predecessor | undefined
   /** What to seal behind `opened`; control keeps it until a state without it is saved. */
   readonly facts: readonly ControlFact[]
+  /** What policy suppressed and no record seals, oldest first; control keeps it until a record does. */
+  readonly suppressed: readonly SavedWindow[]
   /** Segments that the new control no longer needs. */
   readonly superseded: readonly number[]
 }
@@ -156,7 +161,7 @@ function createSpool(files: Files, context: Recovering): Recovered {
   const { bootId, destinations } = context
   const first: ControlState = { ...spool, bootId, firstSegment: 1, watermark, clean: false, destinations }
   const state = replaceControl(files, context.own, { state: first, machine: context.machineId ?? machineId() })
-  const nothing = { recovered: 0, tornBytes: 0, predecessor: undefined, facts: [], superseded: [] }
+  const nothing = { recovered: 0, tornBytes: 0, predecessor: undefined, facts: [], suppressed: [], superseded: [] }
   return { state, segment, previousEnd: 'none', ...nothing }
 }
 
@@ -217,7 +222,8 @@ function publish(files: Files, context: Recovering, found: Inspection): Recovere
     destinations: names.size === 0 ? undefined : [...names],
     facts: facts.length === 0 ? undefined : facts,
   }
-  const written = replaceControl(files, own, { state: next, machine: context.machineId ?? machineId() })
+  const windows = readUnsealed(files, directory, { state, tail, bootId })
+  const written = replaceControl(files, own, { state: next, machine: context.machineId ?? machineId(), windows })
   const kept = streams[0]?.after.segment ?? watermark.segment
   const live = new Set(path.map((one) => one.header.segment).filter((number) => number <= kept))
   return {
@@ -228,6 +234,7 @@ function publish(files: Files, context: Recovering, found: Inspection): Recovere
     tornBytes: tail.tornBytes,
     predecessor: next.predecessor,
     facts,
+    suppressed: windows,
     superseded: before.filter((number) => !live.has(number)),
   }
 }

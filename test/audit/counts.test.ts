@@ -22,12 +22,3 @@ test('however many actions an application makes up, there are no more labels tha
   for (let at = 0; at < 10_000; at += 1) counts.countRecorded(`action-${at}`, 'success')
   assert.deepEqual(counts.recorded(), [{ action: '_other', outcome: 'success', count: 10_000 }])
 })
-
-test('suppressed events are counted by rule', () => {
-  const counts = new EventCounts([])
-  for (const rule of ['disabled', 'level:writes_only', 'disabled']) counts.countSuppressed(rule)
-  assert.deepEqual(counts.suppressed(), [
-    { rule: 'disabled', count: 2 },
-    { rule: 'level:writes_only', count: 1 },
-  ])
-})

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { EventCounts } from '../../src/audit/counts.ts'
 import { Sealer, type SealerParts, type SealingSpool } from '../../src/audit/sealer.ts'
+import { Suppressions } from '../../src/audit/suppressions.ts'
 import { leafHash } from '../../src/chain/hash.ts'
 import { useClocks } from '../../src/clock.ts'
 import type { ControlFact } from '../../src/event/record.ts'
@@ -59,10 +60,13 @@ class FakeSpool implements SealingSpool {
 const redaction = compileRedaction({ preset: 'default', keys: [] })
 const opening: ControlFact[] = [{ type: 'audit.stream.opened', details: { reason: 'first' } }]
 
+const noSlot = { save: () => true, close: () => {} }
+
 function createSealer(spool: FakeSpool, parts: Partial<SealerParts> = {}): Sealer {
+  const policy = compilePolicy({ enabled: true, level: 'all', redaction })
   return new Sealer({
-    policy: compilePolicy({ enabled: true, level: 'all', redaction }),
-    redaction,
+    inForce: { policy, redaction },
+    suppressions: new Suppressions({ slot: noSlot, found: [], epoch: 1, policy: policy.hash }),
     spool,
     service: 'billing',
     deployment: 'test',
@@ -76,7 +80,7 @@ function createSealer(spool: FakeSpool, parts: Partial<SealerParts> = {}): Seale
 }
 
 const emit = (sealer: Sealer, action: string, isRequired = false) =>
-  sealer.seal({ action }, { trace: undefined, resource: undefined, handBack: false, isRequired }).receipt.status
+  sealer.seal({ action }, { trace: undefined, resource: undefined, isRequired }).status
 
 /** A wall clock that the test moves. */
 function stoppedClock(t: TestContext, ms = Date.parse('2026-11-22T12:00:00Z')): { ms: number } {

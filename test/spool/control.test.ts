@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { AuditError } from '../../src/errors.ts'
 import { amendControl, damagedSlots, readPresentControl, replaceControl } from '../../src/spool/control.ts'
 import { diskFiles, machineId } from '../../src/spool/files.ts'
+import { CountsSlot, readWindows } from '../../src/spool/running-counts.ts'
 import { openDirectory } from '../../src/spool/segment.ts'
 import { slotBytes } from '../../src/spool/slots.ts'
 import { contentsOf, flip, overwrite, stateOf } from './damage.ts'
@@ -27,14 +27,20 @@ test('an amendment keeps the durable position that was published, which proves m
   assert.throws(() => openDriven(directory), /synced frames are damaged or missing/)
 })
 
-test('the slot of the suppression counts survives recovery and amendments', (t) => {
+test('counts of suppressed events survive recovery and amendments until a record seals them; damaged ones are none', (t) => {
   const directory = freshDirectory(t)
   closed(directory, ['a'])
-  const counts = Buffer.alloc(slotBytes, 0x5a)
-  overwrite(control(directory), 3 * slotBytes, counts)
-  openDriven(directory)
+  const rules = [{ id: 'level:writes_only', operation: 'read', outcome: 'success', count: 3 } as const]
+  const window = { epoch: 1, from: '2026-11-22T00:00:00Z', to: '2026-11-22T00:01:00Z', policy: 'p', rules }
+  const slot = new CountsSlot(diskFiles, directory)
+  slot.save([window])
+  slot.close()
+  assert.deepEqual(openDriven(directory).recovered.suppressed, [window])
   amendControl(diskFiles, openDirectory(diskFiles, directory), { machine, change: (state) => state })
-  assert.deepEqual(readFileSync(control(directory)).subarray(3 * slotBytes), counts)
+  assert.deepEqual(readWindows(diskFiles, directory), [window])
+  assert.deepEqual(openDriven(directory).recovered.suppressed, [window])
+  flip(control(directory), 3 * slotBytes + 40)
+  assert.deepEqual(openDriven(directory).recovered.suppressed, [])
 })
 
 test('a state that control has no room for is refused before anything is written', (t) => {
