@@ -6,6 +6,8 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { DestinationOptions } from '../destination/destination.ts'
+import type { Catalogue } from '../event/catalogue.ts'
+import type { OnInvalid } from '../event/catalogue-check.ts'
 import type { Level } from '../policy/level.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import type { PolicyRule } from '../policy/rules.ts'
@@ -48,6 +50,8 @@ export interface AuditConfig {
   readonly deployment: string
   readonly profiles: readonly Profile[]
   readonly resource: Readonly<Record<string, string | number | boolean>>
+  readonly catalogue: Catalogue | undefined
+  readonly onInvalid: OnInvalid
   readonly spool: SpoolConfig
   readonly policy: PolicyConfig
   readonly redact: RedactionOptions
@@ -118,6 +122,8 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     deployment,
     profiles: [parsed.profile].flat(),
     resource: parsed.resource,
+    catalogue: parsed.actions,
+    onInvalid: parsed.onInvalid,
     spool: { ...parsed.spool, reserveBytes },
     policy: {
       ...policy,
@@ -135,12 +141,17 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     closeTimeoutMs: parsed.closeTimeoutMs,
     handleSignals: parsed.handleSignals,
     workerUrl: parsed.workerUrl,
-    metrics: { registry: parsed.metrics.registry, actions: parsed.metrics.actions },
+    metrics: { registry: parsed.metrics.registry, actions: labelsOf(parsed) },
     remarks,
     watchedFile,
     values: new Map(settings.map(({ path }) => [path, derived.get(path) ?? valueAt(parsed, path)])),
     sources,
   }
+}
+
+/** The actions that are a label by their name: few, because somebody wrote each of them down. */
+function labelsOf({ metrics, actions }: ParsedOptions): readonly string[] {
+  return [...new Set([...metrics.actions, ...Object.keys(actions?.actions ?? {})])]
 }
 
 /** The name of the first database; that there is one is checked elsewhere. */

@@ -4,6 +4,8 @@
  */
 
 import type { DestinationOptions } from '../destination/destination.ts'
+import type { Catalogue } from '../event/catalogue.ts'
+import type { OnInvalid } from '../event/catalogue-check.ts'
 import type { Level } from '../policy/level.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import type { PolicyRule } from '../policy/rules.ts'
@@ -17,6 +19,10 @@ export interface AuditOptions {
   readonly deployment?: string | undefined
   /** Profiles that set defaults and refuse settings (docs/compliance.md). Default: none. */
   readonly profile?: Profile | readonly Profile[] | undefined
+  /** What the application says about its actions, made by `defineActions` (docs/catalogue.md). Default: none. */
+  readonly actions?: Catalogue | undefined
+  /** An event that is not as its action's definition says: recorded with findings, or not at all. Default: `record`. */
+  readonly onInvalid?: OnInvalid | undefined
   /** Attributes of the OpenTelemetry resource to keep in every record. Default: none. */
   readonly resource?: Readonly<Record<string, string | number | boolean>> | undefined
   readonly spool?: SpoolOptions | undefined
@@ -107,7 +113,7 @@ export interface RedactSettings extends RedactionOptions {
 export interface MetricsSettings {
   /** Where they are registered until `close`; never prom-client's default registry by itself. */
   readonly registry?: MetricsRegistry | undefined
-  /** Actions that are a label by their name; every other is `_other`. Default: none. */
+  /** Actions that are a label by their name, beside those of the catalogue; every other is `_other`. Default: none. */
   readonly actions?: readonly string[] | undefined
   /** Bearer token of the server for metrics and health, which is not there yet: setting it is said at start. */
   readonly token?: string | undefined

@@ -86,6 +86,13 @@ const noDrops: Demand = {
   refuses: ({ policy }) => policy.rules.some(({ effect }) => effect === 'drop'),
 }
 
+const recordsInvalid: Demand = {
+  setting: 'onInvalid',
+  allowed: '"record"',
+  remedy: 'Leave it to its default: what is wrong with an event is then said in its record.',
+  refuses: ({ onInvalid }) => onInvalid !== 'record',
+}
+
 const hidesSecrets: Demand = {
   setting: 'redact.preset',
   allowed: '"default", "daemon", "strict"',
@@ -160,14 +167,11 @@ const rows: Readonly<Record<Profile, readonly Row[]>> = {
     [unsampled, 'our own', 'what is sampled away is not recorded'],
     [unsampledReads, 'our own', 'what is sampled away is not recorded'],
     [noDrops, 'our own', 'a dropped event is not recorded'],
+    [recordsInvalid, 'our own', 'whoever can make an event wrong could keep it out of the trail'],
     [hidesSecrets, 'our own', 'a secret in a record cannot be taken out again without breaking the chain'],
     [keyApart, 'our own', 'whoever can change the spool could sign what he changed'],
     [waitsForRoom, 'our own', 'an event that does not wait for room leaves the chain for standard error'],
-    [
-      confirmed,
-      'our own',
-      'the spool gives back what was merely printed or sent, though nobody confirmed that it arrived',
-    ],
+    [confirmed, 'our own', 'the spool gives back what was only printed or sent, and nobody confirmed it'],
     [keepsBackups, 'our own', 'a deleted file is lost'],
   ],
   soc2: [

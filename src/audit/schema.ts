@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod'
+import { type Catalogue, isCatalogue } from '../event/catalogue.ts'
 import { levels } from '../policy/level.ts'
 import { redactionPresets } from '../policy/redaction/options.ts'
 import { destinationSchema } from './destination-schema.ts'
@@ -12,6 +13,7 @@ import { isMetricsRegistry, type MetricsRegistry } from './metrics.ts'
 import { profiles } from './options.ts'
 import { policyRuleSchema, redactModeSchema, redactPointerSchema, redactRuleSchema } from './rule-schema.ts'
 import { noted } from './setting-note.ts'
+import { spoolSchema } from './spool-schema.ts'
 
 const text = z.string().min(1, 'a string that is not empty')
 const texts = z.array(text)
@@ -20,67 +22,13 @@ const count = z.int().min(1)
 const share = z.number().min(0).max(1)
 const name = z.string().regex(/^[^\s+]+$/, 'a name without white space and without +')
 
-/** Smallest budget: some segments, each with room for the longest record. */
-const bytesLeast = 256 * 1024
-/** Longest wait of one `emit` that may be asked for: an event loop that stands longer is taken for dead. */
-const blockMsLimit = 10_000
 /** A shorter secret can be found by trying. */
 const secretLengthMin = 16
 const secret = z.string().min(secretLengthMin, `a string of at least ${secretLengthMin} characters`)
 
 const profile = z.enum(profiles)
+const catalogue = z.custom<Catalogue>(isCatalogue, 'a catalogue made by defineActions')
 const registry = z.custom<MetricsRegistry>(isMetricsRegistry, 'a Registry of prom-client')
-
-const spool = z.strictObject({
-  directory: noted(text.default('./audit-spool'), {
-    about:
-      'where records live, on a local disk that survives a restart; one process writes it, or with `slots` several',
-    example: './audit-spool',
-  }),
-  instances: noted(z.enum(['single', 'slots']).default('single'), {
-    about:
-      '`slots`: each process takes a numbered directory of its own below `spool.directory` (cluster, PM2, replicas on one host), and sends on what a slot holds whose process is gone ([operations.md](operations.md#several-processes))',
-    example: 'single',
-  }),
-  bytesMax: noted(
-    z
-      .int()
-      .min(bytesLeast)
-      .default(10 * 2 ** 30),
-    {
-      about: 'what all segment files together may take ([operations.md](operations.md))',
-      unit: 'bytes',
-      example: '10737418240',
-    },
-  ),
-  reserveBytes: noted(wholeNumber.optional(), {
-    about:
-      'what control records and `emitRequired` may take beyond `bytesMax`, and what events leave free on the disk; less than `bytesMax`',
-    unit: 'bytes',
-    otherwise: '16777216, an eighth of `bytesMax` where that is less',
-    example: '16777216',
-  }),
-  onFull: noted(z.enum(['block', 'refuse']).default('block'), {
-    about:
-      'when there is no room: `block` waits once for `blockMsMax`, `refuse` not at all; then events go to standard error until there is room',
-    example: 'block',
-  }),
-  blockMsMax: noted(wholeNumber.max(blockMsLimit).default(100), {
-    about: 'how long one `emit` may wait for room, at most 10,000',
-    unit: 'milliseconds',
-    example: '100',
-  }),
-  keepMinutes: noted(wholeNumber.default(60), {
-    about: 'how long records are kept at least that every destination has confirmed; a full spool does not wait for it',
-    unit: 'minutes',
-    example: '60',
-  }),
-  unsyncedBytesMax: noted(count.default(64 * 2 ** 20), {
-    about: 'records in memory that are written and not yet durable; more counts as no room',
-    unit: 'bytes',
-    example: '67108864',
-  }),
-})
 
 const policy = z.strictObject({
   enabled: noted(z.boolean().default(true), {
@@ -190,7 +138,8 @@ const metrics = z.strictObject({
     isCodeOnly: true,
   }),
   actions: noted(texts.default([]), {
-    about: 'actions that are a label by their name; every other counts as `_other`, because labels must stay few',
+    about:
+      'actions that are a label by their name, beside those of the catalogue; every other counts as `_other`, because labels must stay few',
     example: 'invoice.delete,session.create',
   }),
   token: noted(text.optional(), {
@@ -246,12 +195,23 @@ export const optionsSchema = z.strictObject({
     about: 'profiles that set defaults and refuse settings ([compliance.md](compliance.md))',
     example: 'strict,soc2',
   }),
+  actions: noted(catalogue.optional(), {
+    about: 'the catalogue of the application’s actions, made by `defineActions` ([catalogue.md](catalogue.md))',
+    otherwise: 'none',
+    example: '',
+    isCodeOnly: true,
+  }),
+  onInvalid: noted(z.enum(['record', 'suppress']).default('record'), {
+    about:
+      'an event that is not as the catalogue says: `record` keeps it with findings, `suppress` counts it and keeps nothing of it ([catalogue.md](catalogue.md))',
+    example: 'record',
+  }),
   resource: noted(z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}), {
     about:
       'attributes of the OpenTelemetry resource to keep in every record. What names a process or a host’s addresses is left out',
     example: '{"cloud.region":"eu-west-1"}',
   }),
-  spool: spool.prefault({}),
+  spool: spoolSchema.prefault({}),
   policy: policy.prefault({}),
   redact: redact.prefault({}),
   keys: z
