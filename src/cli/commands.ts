@@ -31,6 +31,11 @@ export const commands: readonly CommandRow[] = [
   },
   { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
   {
+    name: 'schema',
+    summary: 'print what stands in every record, for those who review the trail',
+    load: () => import('./schema.ts'),
+  },
+  {
     name: 'config',
     summary: 'check a configuration, or print what is in force and where it came from',
     load: () => import('./config.ts'),

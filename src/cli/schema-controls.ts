@@ -1,0 +1,122 @@
+/**
+ * Every type of control record, for those who review a trail: what it says, and what its `details` hold. In short what
+ * docs/formats.md section 1c says. The compiler holds it to the types that there are; a test holds the members of
+ * `details` to records that were written.
+ */
+
+import type { ControlType } from '../event/record.ts'
+
+/** What a type of control record says. */
+export interface ControlDocument {
+  /** Markdown, one sentence. */
+  readonly meaning: string
+  /** Members of `details` and what each means, Markdown. */
+  readonly details: Readonly<Record<string, string>>
+  /** Nothing writes it yet; the name is kept free. */
+  readonly isReserved?: true
+}
+
+const reserved = (meaning: string): ControlDocument => ({ meaning, details: {}, isReserved: true })
+
+const suppressed = {
+  from: 'when the window began',
+  to: 'when it ended',
+  policy: 'hash of the policy that decided',
+  rules: 'array of `{id, operation, outcome, count}`: how many events each rule kept out',
+}
+
+const policyChange = {
+  before: 'hash of the policy that was in force',
+  after: 'hash of the policy that is in force now',
+  changed_fields: 'names of the settings that differ',
+  applied: 'those that take effect at once',
+  restart_required: 'those that take effect at the next start',
+  source: 'what asked for it',
+}
+
+export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = {
+  'audit.stream.opened': {
+    meaning: 'A writer opened the stream: the first record after every start.',
+    details: {
+      deployment: 'the trail it belongs to',
+      reason: '`first`, `reopened`, or why a new stream began',
+      previous_end: '`none`, `clean`, or `crash`',
+      recovered: 'records that were found and carried over',
+      torn_bytes: 'bytes of an append that a crash cut off',
+      quarantined: 'records that were found damaged and set aside',
+      predecessor: '`{stream, seq, hash, reason}`: the end of the stream that this one follows',
+      ahead: '`{destination, seq, hash}`: another record that a destination held in that place',
+      suppressed: 'counts that the writer before had not sealed, as `details` of `audit.suppressed`',
+    },
+  },
+  'audit.stream.closed': { meaning: 'The writer ended the stream in good order.', details: {} },
+  'audit.checkpoint': {
+    meaning: 'A signature over everything up to a record of the stream.',
+    details: {
+      note: 'the signed note: origin, size, root and signatures',
+      frontier: 'array of hashes that fold to the signed root',
+    },
+  },
+  'audit.suppressed': {
+    meaning: 'How many events policy kept out since the last such record, and by which rules.',
+    details: suppressed,
+  },
+  'audit.gap': {
+    meaning: 'What is known to be missing from the stream.',
+    details: {
+      reason: '`emergency` (events went to standard error), `accepted_loss` (an operator accepted it), or `ahead`',
+      count: 'how many records',
+      bytes: 'how many bytes',
+      from: 'where it begins: a time, or a sequence',
+      to: 'where it ends',
+      lost: 'events that not even standard error took',
+      stream: 'the stream that they were of',
+      others: 'further streams that are concerned',
+      quarantined: 'how many of them lie whole in the quarantine',
+      operator: 'who accepted it',
+      why: 'the reason that was given',
+      repair: 'name of the folder in the quarantine',
+    },
+  },
+  'audit.policy.changed': { meaning: 'Another policy decides from here on.', details: policyChange },
+  'audit.policy.rejected': {
+    meaning: 'A change of policy was asked for and refused: the policy in force stays.',
+    details: { ...policyChange, problem: 'why it was refused' },
+  },
+  'audit.key.rotated': reserved('Another key signs from here on.'),
+  'audit.quarantined': {
+    meaning: 'Records that a destination refuses for ever were set aside; they stay in the quarantine.',
+    details: {
+      destination: 'name of the destination',
+      stream: 'the stream they are of',
+      seq: 'sequence of the first',
+      hash: 'its hash',
+      to: 'sequence of the last, where there are more',
+      to_hash: 'its hash',
+      held_seq: 'sequence of the record that the destination holds instead',
+      held_hash: 'its hash',
+      reason: 'what the destination said',
+    },
+  },
+  'audit.erased': reserved('Personal fields of a subject were erased.'),
+  'audit.pruned': reserved('Records past their retention were removed from a copy.'),
+  'audit.verified': reserved('A copy was verified, with this verdict.'),
+  'audit.anchored': reserved('A checkpoint was anchored outside.'),
+  'audit.query': reserved('Somebody queried the trail.'),
+  'audit.exported': reserved('Somebody exported records.'),
+  'audit.destination.dropped': {
+    meaning: 'Records are no longer kept for a destination.',
+    details: {
+      name: 'name of the destination',
+      why: 'the reason that was given',
+      operator: 'who said so',
+      stream: 'stream of the last record that it had confirmed',
+      seq: 'its sequence',
+    },
+  },
+  'audit.hold.added': reserved('A legal hold was placed.'),
+  'audit.hold.released': reserved('A legal hold was released.'),
+  'audit.quarantine.resolved': reserved('Records in quarantine were delivered or given up.'),
+  'audit.file.deleted': reserved('A rotated file was deleted.'),
+  'audit.heartbeat': reserved('The writer lives, though nothing happened.'),
+}
