@@ -14,11 +14,13 @@ import { type IndexedRule, indexRules } from './rule-index.ts'
 import { listRulings, type Ruling } from './rulings.ts'
 import { compileDraw, identifySecret, thresholdOf } from './sample.ts'
 
-/** Kept: whether without `details` and `changes`, and the record's `sampling`. Not kept: the rule it counts under. */
+/** Kept: whether without `details` and `changes`, and the record's `sampling`. Not kept: what it is counted under. */
 export type Decision = Kept | Suppressed
 
 export interface Kept {
   readonly kept: true
+  /** The rule that matched; absent when none did. */
+  readonly rule: string | undefined
   readonly isMetadata: boolean
   /** `{rate, threshold}` of `sample.ts`; absent where no rate below 1 applied. */
   readonly sampling: JsonObject | undefined
@@ -66,61 +68,60 @@ export function describePolicy(options: PolicyOptions, rulings: readonly Ruling[
   }
 }
 
-const kept: Kept = { kept: true, isMetadata: false, sampling: undefined }
-const keptAsMetadata: Kept = { ...kept, isMetadata: true }
 const disabled: Suppressed = { kept: false, rule: 'disabled' }
 
 function compileStages(options: PolicyOptions, rulings: readonly Ruling[]): Policy['decide'] {
-  const { level = 'writes_only' } = options
+  const { level = 'writes_only', sampleSecret = '' } = options
   const belowLevel: Suppressed = { kept: false, rule: `level:${level}` }
-  const findRule = indexRules(rulings.map(indexedRuling))
-  const sample = compileSampling(options)
+  const unruled = keepingOf(undefined, options)
+  const findRule = indexRules(rulings.map((ruling) => indexedRuling(ruling, options)))
+  const draw = compileDraw(sampleSecret)
   return (facts, correlate) => {
-    if (!levelKeeps(level, facts.operation, facts.outcome)) return belowLevel
-    const meaning = findRule(facts)
-    if (typeof meaning === 'object') return meaning
-    return meaning === 'keep' ? kept : sample(facts, meaning === 'metadata', correlate)
+    const { operation, outcome } = facts
+    if (!levelKeeps(level, operation, outcome)) return belowLevel
+    const meaning = findRule(facts) ?? unruled
+    if ('kept' in meaning) return meaning
+    const sampled = operation === 'read' ? meaning.reads : meaning.others
+    if (sampled === undefined || outcome === 'failure' || outcome === 'denied') return meaning.whole
+    const { threshold } = sampled // 0 needs no draw
+    return threshold > 0 && draw(correlate()) < threshold ? sampled.kept : sampled.suppressed
   }
 }
 
+/** Every decision that an event can come to which a rule, or none, lets pass. Made beforehand. */
+interface Keeping {
+  readonly whole: Kept
+  /** Absent where sampling keeps everything. */
+  readonly reads: Sampled | undefined
+  readonly others: Sampled | undefined
+}
+
+interface Sampled {
+  readonly threshold: number
+  readonly kept: Kept
+  readonly suppressed: Suppressed
+}
+
 /** Of several targets one is enough to keep an event, but each must be named to thin it out. */
-function indexedRuling({
-  name,
-  effect,
-  patterns,
-  otherTargets,
-}: Ruling): IndexedRule<Suppressed | 'keep' | 'metadata'> {
+function indexedRuling(ruling: Ruling, options: PolicyOptions): IndexedRule<Suppressed | Keeping> {
+  const { name, effect, patterns, otherTargets } = ruling
   return {
     patterns,
     otherTargets,
     targets: effect === 'keep' ? 'some' : 'every',
-    meaning: effect === 'drop' ? { kept: false, rule: name } : effect,
+    meaning: effect === 'drop' ? { kept: false, rule: name } : keepingOf(ruling, options),
   }
 }
 
-type Sample = (facts: EventFacts, isMetadata: boolean, correlate: () => string) => Decision
-
-function compileSampling({ sampleRate = 1, sampleReads = 1, sampleSecret }: PolicyOptions): Sample {
-  const draw = compileDraw(sampleSecret ?? '')
-  const reads = compileRate(sampleReads, 'sample_reads')
-  const others = compileRate(sampleRate, 'sample_rate')
-  return ({ operation, outcome }, isMetadata, correlate) => {
-    const rate = operation === 'read' ? reads : others
-    if (rate === undefined || outcome === 'failure' || outcome === 'denied') return isMetadata ? keptAsMetadata : kept
-    // A rate of 0 needs no draw.
-    if (rate.threshold === 0 || draw(correlate()) >= rate.threshold) return rate.suppressed
-    return isMetadata ? rate.keptAsMetadata : rate.kept
+/** What a rule keeps is not sampled; what it thins out is, like what no rule matches. */
+function keepingOf(ruling: Ruling | undefined, { sampleRate = 1, sampleReads = 1 }: PolicyOptions): Keeping {
+  const isMetadata = ruling?.effect === 'metadata'
+  const whole: Kept = { kept: true, rule: ruling?.name, isMetadata, sampling: undefined }
+  if (ruling?.effect === 'keep') return { whole, reads: undefined, others: undefined }
+  const sampledAt = (rate: number, rule: string): Sampled | undefined => {
+    if (rate >= 1) return undefined
+    const threshold = thresholdOf(rate)
+    return { threshold, kept: { ...whole, sampling: { rate, threshold } }, suppressed: { kept: false, rule } }
   }
-}
-
-/** Every decision that sampling at this rate can come to; `undefined` when it keeps everything. */
-function compileRate(rate: number, rule: string) {
-  if (rate >= 1) return undefined
-  const sampling = { rate, threshold: thresholdOf(rate) }
-  return {
-    threshold: sampling.threshold,
-    kept: { ...kept, sampling },
-    keptAsMetadata: { ...keptAsMetadata, sampling },
-    suppressed: { kept: false, rule } satisfies Suppressed,
-  }
+  return { whole, reads: sampledAt(sampleReads, 'sample_reads'), others: sampledAt(sampleRate, 'sample_rate') }
 }

@@ -22,7 +22,7 @@ function ruleFor(policy: PolicyOptions, event: Partial<AuditEvent>): string {
 }
 
 const read = { operation: 'read', outcome: 'success' } as const
-const whole: Decision = { kept: true, isMetadata: false, sampling: undefined }
+const whole: Decision = { kept: true, rule: undefined, isMetadata: false, sampling: undefined }
 
 describe('policy', () => {
   it('keeps an event that nothing is against', () => {
@@ -136,7 +136,7 @@ describe('sampling in the record', () => {
     assert.deepEqual(decide(policy, { operation: 'create' }), whole)
     assert.deepEqual(decide(policy, { ...read, outcome: 'failure' }), whole)
     assert.deepEqual(decide(policy, { ...read, outcome: 'denied' }), whole)
-    assert.deepEqual(decide(policy, { ...read, tenant: 'vip' }), whole)
+    assert.deepEqual(decide(policy, { ...read, tenant: 'vip' }), { ...whole, rule: 'rule:vip' })
     assert.equal(ruleFor(policy, read), 'sample_reads')
   })
 
@@ -144,9 +144,14 @@ describe('sampling in the record', () => {
     const rules = [{ id: 'm', effect: 'metadata' }] as const
     const policy: PolicyOptions = { level: 'all', sampleRate: 0, sampleSecret, rules }
     assert.equal(ruleFor(policy, { operation: 'update' }), 'sample_rate')
-    assert.deepEqual(decide(policy, { operation: 'update', outcome: 'denied' }), { ...whole, isMetadata: true })
+    assert.deepEqual(decide(policy, { operation: 'update', outcome: 'denied' }), {
+      ...whole,
+      rule: 'rule:m',
+      isMetadata: true,
+    })
     assert.deepEqual(decide({ ...policy, sampleRate: 1 - 2 ** -48 }, { operation: 'update' }), {
       kept: true,
+      rule: 'rule:m',
       isMetadata: true,
       sampling: { rate: 1 - 2 ** -48, threshold: 2 ** 48 - 1 },
     })
