@@ -28,22 +28,23 @@ export interface Instance {
 
 /** Opens the spool of this process by `open`. Throws what `Spool.open` throws, and `FILE_NOT_WRITABLE`. */
 export function openInstance(config: AuditConfig, open: (directory: string) => Spool): Instance {
-  const { deployment, destinations } = config
+  const { deployment, destinations, isExternal } = config
   const { directory, instances } = config.spool
   if (instances === 'single') {
-    checkFiles(destinations)
+    if (!isExternal) checkFiles(destinations)
     return { spool: open(directory), slot: undefined, destinations, adopt: undefined }
   }
   const { slot, spool } = openSlot(directory, open)
   const own = destinations.map((one) => destinationOfSlot(one, slot))
   try {
     syncNames(diskFiles, directory) // whoever made the slot may have died before its name was durable
-    checkFiles(own)
+    if (!isExternal) checkFiles(own)
   } catch (error) {
     spool.abandon()
     throw error
   }
-  return { spool, slot, destinations: own, adopt: { parent: directory, own: slot, deployment, destinations } }
+  const adopt = isExternal ? undefined : { parent: directory, own: slot, deployment, destinations }
+  return { spool, slot, destinations: own, adopt }
 }
 
 /** Slots that one process cannot read must not keep all of them from starting; nothing of such a slot is lost. */

@@ -20,6 +20,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./spool.ts'),
   },
   {
+    name: 'forward',
+    summary: 'deliver the records of a spool from a process of its own: a sidecar',
+    load: () => import('./forward.ts'),
+  },
+  {
     name: 'migrate',
     summary: 'create or update the schema of a PostgreSQL database',
     load: () => import('./migrate.ts'),

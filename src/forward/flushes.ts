@@ -1,6 +1,19 @@
 /** Those who wait for records to be confirmed. Each waits for a count, or for the source to run dry. */
 
 import { AuditError } from '../errors.ts'
+import type { SealedRecord } from './quarantine-folder.ts'
+
+/** One destination, and the record that it shall have; without this, every destination is meant. */
+export interface FlushOnly {
+  readonly name: string
+  readonly record: SealedRecord
+}
+
+/**
+ * `confirmed`: every destination that was meant has what was durable at the order. `quarantined`: the record that was
+ * meant was refused for ever. `stopped`: a destination has stopped before.
+ */
+export type FlushOutcome = 'confirmed' | 'quarantined' | 'stopped'
 
 interface Flush {
   /** Count of records behind us that satisfies it; without one, the source must run dry. */
