@@ -2,7 +2,7 @@
 
 export { Audit } from './audit/audit.ts'
 export type { AuditContext } from './audit/context.ts'
-export { createAudit, createAuditFromEnv } from './audit/create.ts'
+export { type CataloguedAudit, createAudit, createAuditFromEnv } from './audit/create.ts'
 export type { MetricsRegistry } from './audit/metrics.ts'
 export type { AuditOptions, Profile } from './audit/options.ts'
 export { AuditLogRecordProcessor } from './audit/processor.ts'
@@ -12,6 +12,7 @@ export type { AllowedTrap, CollectorReport, CollectorTrap } from './cli/collecto
 export type { ConfigCheck, ConfigPrint, ProfileRequirement } from './cli/config.ts'
 export type { KeyReport } from './cli/key.ts'
 export type { MigrateReport } from './cli/migrate.ts'
+export type { RecordSchema } from './cli/schema-document.ts'
 export type { SpoolCheck, SpoolFinding } from './cli/spool-check.ts'
 export type { SpoolDestinations } from './cli/spool-destination.ts'
 export type { SpoolRepair } from './cli/spool-repair.ts'
@@ -34,6 +35,16 @@ export {
   type WebhookHeaders,
 } from './destination/webhook.ts'
 export { AuditError, type AuditErrorCode } from './errors.ts'
+export {
+  type ActionDefaults,
+  type ActionDefinition,
+  type ActionDefinitions,
+  type Catalogue,
+  defineActions,
+  type Upcast,
+} from './event/catalogue.ts'
+export type { OnInvalid } from './event/catalogue-check.ts'
+export type { EventOf } from './event/catalogued-event.ts'
 export type {
   Actor,
   ActorType,
@@ -46,6 +57,9 @@ export type {
   Target,
   TraceReference,
 } from './event/event.ts'
+export type { RecordMembers } from './event/record.ts'
+export type { StandardSchemaV1 } from './event/standard-schema.ts'
+export { type ReadingProblem, type RecordReading, readRecord, upcastRecord } from './event/upcast.ts'
 export type { AdoptedSlot } from './forward/adopt.ts'
 export type { ForwarderState } from './forward/standing.ts'
 export type { Level } from './policy/level.ts'

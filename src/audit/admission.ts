@@ -1,10 +1,11 @@
 /**
- * What policy makes of an event before it is sealed: a cheap look, then conversion, then what is left of it. An event
+ * What policy makes of an event before it is sealed: a cheap look, conversion, catalogue, then what is left of it. An event
  * that policy does not want is counted here and never becomes a record. Always holds: the policy in force is one object,
  * exchanged whole, so that no event is judged by half of one.
  */
 
 import { isIntegerLikeKey, type JsonObject } from '../event/canonical.ts'
+import type { CatalogueCheck } from '../event/catalogue-check.ts'
 import { convertEvent } from '../event/convert.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import type { TraceReference } from '../event/event.ts'
@@ -37,17 +38,20 @@ export interface Judged {
 
 export interface AdmissionParts {
   readonly inForce: PolicyInForce
+  readonly catalogue: CatalogueCheck
   readonly suppressions: Suppressions
   readonly service: string
 }
 
 export class Admission {
+  readonly #catalogue: CatalogueCheck
   readonly #suppressions: Suppressions
   readonly #service: string
   #inForce: PolicyInForce
 
-  constructor({ inForce, suppressions, service }: AdmissionParts) {
+  constructor({ inForce, catalogue, suppressions, service }: AdmissionParts) {
     this.#inForce = inForce
+    this.#catalogue = catalogue
     this.#suppressions = suppressions
     this.#service = service
   }
@@ -82,7 +86,8 @@ export class Admission {
   /** The rule that suppresses it, as far as a cheap look can tell. */
   #look(input: unknown, correlation: Correlation): string | undefined {
     const { policy } = this.#inForce
-    const facts = policy.suppresses ? readFacts(input) : undefined
+    const seen = policy.suppresses ? readFacts(input) : undefined
+    const facts = seen === undefined ? undefined : this.#catalogue.completeFacts(seen)
     if (facts === undefined) return undefined
     const decision = policy.decide(facts, () => correlation.ofInput(input as object))
     return decision.kept || correlation.isUnsure ? undefined : this.#suppress(decision.rule, facts)
@@ -91,9 +96,12 @@ export class Admission {
   #judge(event: ConvertedEvent, ambient: Ambient, correlation: Correlation): Judged {
     const { policy, redaction } = this.#inForce
     if (event.trace === undefined && ambient.trace !== undefined) event.trace = ambient.trace
+    this.#catalogue.fill(event)
     const facts = factsOf(event)
     const decision = policy.decide(facts, () => correlation.ofEvent(event))
     if (!decision.kept) return { event, rule: this.#suppress(decision.rule, facts) }
+    const flaw = this.#catalogue.check(event)
+    if (flaw !== undefined) return { event, rule: this.#suppress(flaw, facts) }
     if (decision.isMetadata) stripContents(event)
     if (ambient.resource !== undefined) setResource(event, ambient.resource)
     const id = correlation.ofEvent(event)

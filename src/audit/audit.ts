@@ -7,6 +7,7 @@ import type { AnyValue, Logger } from '@opentelemetry/api'
 import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import type { Signer } from '../chain/note.ts'
 import type { JsonObject } from '../event/canonical.ts'
+import type { ActionName, Emitted } from '../event/catalogued-event.ts'
 import type { AuditEvent } from '../event/event.ts'
 import type { QuarantineFact } from '../forward/quarantine.ts'
 import { checkpointLagMax } from '../limits.ts'
@@ -44,6 +45,8 @@ export class Audit implements AsyncDisposable {
   readonly verifierKey: string
   /** Our own OpenTelemetry provider: every record through its loggers is an audit event. */
   readonly loggerProvider: LoggerProvider
+  /** The catalogue that events are held against. `createAudit` gives its type, by which `emit` knows the actions. */
+  readonly catalogue: object | undefined
   readonly #config: AuditConfig
   readonly #spool: Spool
   readonly #slot: string | undefined
@@ -70,6 +73,7 @@ export class Audit implements AsyncDisposable {
     this.#spool = spool
     this.#slot = slot
     this.verifierKey = signer.verifierKey
+    this.catalogue = config.catalogue
     this.#resource = keptMembers(config.resource)
     const inForce = compileInForce(config)
     const syncTimes = new SyncTimes()
@@ -118,7 +122,7 @@ export class Audit implements AsyncDisposable {
    * Records an event: on return it is in the spool and survives SIGKILL (receipt `written`), was not wanted by policy
    * (`suppressed`), or went to standard error because the spool could not take it (`emergency`). Never throws.
    */
-  emit(event: AuditEvent): Receipt {
+  emit<const Action extends ActionName<this['catalogue']>>(event: Emitted<this['catalogue'], Action>): Receipt {
     this.#isRequired = false
     return this.#emit(event)
   }
@@ -130,8 +134,8 @@ export class Audit implements AsyncDisposable {
    * that cannot be: the event then went to standard error, or (`INVALID_OPTION`) no destination has this name.
    * Default of `until`: `durable`, or with `async: false` the first `postgres` destination.
    */
-  async emitRequired(
-    event: AuditEvent,
+  async emitRequired<const Action extends ActionName<this['catalogue']>>(
+    event: Emitted<this['catalogue'], Action>,
     { until = this.#config.requiredUntil }: { until?: string | undefined } = {},
   ): Promise<WrittenReceipt | SuppressedReceipt> {
     if (until !== 'durable') this.#destinations.check(until)

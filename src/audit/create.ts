@@ -4,6 +4,7 @@
  */
 
 import { loadOrCreateSigner } from '../chain/keys.ts'
+import type { Catalogue } from '../event/catalogue.ts'
 import { Spool } from '../spool/spool.ts'
 import { Audit } from './audit.ts'
 import type { AuditConfig } from './config.ts'
@@ -13,17 +14,27 @@ import { readOptions, readOptionsAndEnvironment } from './read-config.ts'
 import { openInstance } from './slots.ts'
 import { workerModule } from './threads.ts'
 
-/** Opens the trail. Throws `AuditError` for what is wrong here and now; remote trouble never throws. */
-export function createAudit(options: AuditOptions = {}): Audit {
-  return openAudit(readOptions(options))
+/** A trail whose `emit` knows the actions of a catalogue: `CataloguedAudit<typeof catalogue>`. It is an `Audit`. */
+export type CataloguedAudit<Known> = undefined extends Known ? Audit : Audit & { readonly catalogue: Known }
+
+/**
+ * Opens the trail. Throws `AuditError` for what is wrong here and now; remote trouble never throws. With `actions`, the
+ * compiler holds events to the catalogue.
+ */
+export function createAudit<Known extends Catalogue | undefined = undefined>(
+  options: AuditOptions & { readonly actions?: Known } = {},
+): CataloguedAudit<Known> {
+  return openAudit(readOptions(options)) as CataloguedAudit<Known>
 }
 
 /**
  * As `createAudit`, with what `options` leave open read from the environment and from the JSON file that
  * `AUDIT_CONFIG_FILE` names (docs/configuration.md). Without any destination records go to standard output.
  */
-export function createAuditFromEnv(options: AuditOptions = {}): Audit {
-  return openAudit(readOptionsAndEnvironment(options, process.env))
+export function createAuditFromEnv<Known extends Catalogue | undefined = undefined>(
+  options: AuditOptions & { readonly actions?: Known } = {},
+): CataloguedAudit<Known> {
+  return openAudit(readOptionsAndEnvironment(options, process.env)) as CataloguedAudit<Known>
 }
 
 function openAudit(config: AuditConfig): Audit {

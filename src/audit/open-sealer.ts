@@ -1,6 +1,7 @@
 /** Puts the sealer of an opened spool together: its policy, its place in the chain, and what it has to say first. */
 
 import type { JsonObject } from '../event/canonical.ts'
+import { compileCatalogue } from '../event/catalogue-check.ts'
 import { readHeld } from '../forward/quarantine-folder.ts'
 import { compilePolicy } from '../policy/policy.ts'
 import { compileRedaction } from '../policy/redact.ts'
@@ -33,6 +34,7 @@ export function openSealer({ config, inForce, spool, counts, onRefusal }: Sealer
   const suppressions = new Suppressions({ slot, found, epoch, policy: inForce.policy.hash })
   const sealer = new Sealer({
     inForce,
+    catalogue: compileCatalogue(config.catalogue, config.onInvalid),
     suppressions,
     spool,
     service: config.service,

@@ -7,6 +7,7 @@
 import { Chain, type ChainHead, isFarBack } from '../chain/chain.ts'
 import { errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
+import type { CatalogueCheck } from '../event/catalogue-check.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import { type ControlFact, encodeControl, encodeRecord, type Position } from '../event/record.ts'
 import type { RunningReason } from '../spool/handover.ts'
@@ -26,6 +27,7 @@ export type SealingSpool = Pick<Spool, 'append' | 'durable' | 'enterStream' | 'r
 export interface SealerParts {
   /** What judges events until another does. */
   readonly inForce: PolicyInForce
+  readonly catalogue: CatalogueCheck
   readonly suppressions: Suppressions
   readonly spool: SealingSpool
   readonly head: ChainHead

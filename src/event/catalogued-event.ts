@@ -24,6 +24,9 @@ export type EventOf<Known, Action extends string> =
       ? CataloguedEvent<Action, DefinitionsOf<Known>[Action & keyof DefinitionsOf<Known>]>
       : AuditEvent & { readonly action: Action }
 
+/** What `emit` takes: the event of the action that it names. */
+export type Emitted<Known, Action extends string> = { readonly action: Action } & EventOf<Known, Action>
+
 type DefinitionsOf<Known> = Known extends { readonly actions: infer Definitions } ? Definitions : ActionDefinitions
 
 type NamesOf<Known> = keyof DefinitionsOf<Known> & string

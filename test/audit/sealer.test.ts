@@ -5,6 +5,7 @@ import { Sealer, type SealerParts, type SealingSpool } from '../../src/audit/sea
 import { Suppressions } from '../../src/audit/suppressions.ts'
 import { leafHash } from '../../src/chain/hash.ts'
 import { useClocks } from '../../src/clock.ts'
+import { compileCatalogue } from '../../src/event/catalogue-check.ts'
 import type { ControlFact } from '../../src/event/record.ts'
 import { compilePolicy } from '../../src/policy/policy.ts'
 import { compileRedaction } from '../../src/policy/redact.ts'
@@ -66,6 +67,7 @@ function createSealer(spool: FakeSpool, parts: Partial<SealerParts> = {}): Seale
   const policy = compilePolicy({ enabled: true, level: 'all', redaction })
   return new Sealer({
     inForce: { policy, redaction },
+    catalogue: compileCatalogue(undefined, 'record'),
     suppressions: new Suppressions({ slot: noSlot, found: [], epoch: 1, policy: policy.hash }),
     spool,
     service: 'billing',
