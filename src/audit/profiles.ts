@@ -209,7 +209,7 @@ const rows: Readonly<Record<Profile, readonly Row[]>> = {
       'ISO/IEC 27001:2022, A.8.15',
       'logs are stored and protected; a copy that the logging machine cannot change serves both',
     ],
-    [hidesSecrets, 'ISO/IEC 27001:2022, A.8.11', 'data are masked as the organization’s rules say'],
+    [hidesSecrets, 'ISO/IEC 27001:2022, A.8.11', 'data are masked as the rules of the organization say'],
   ],
   hipaa: [
     [isOn, 'HIPAA, 45 CFR 164.312(b)', 'activity in systems that contain or use ePHI is recorded'],

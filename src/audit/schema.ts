@@ -71,7 +71,7 @@ const policy = z.strictObject({
     isReloaded: true,
   }),
   sampleSecretFile: noted(text.optional(), {
-    about: 'a file that holds `policy.sampleSecret`; readable by its owner alone',
+    about: 'a file that holds `policy.sampleSecret`; not readable by everybody',
     example: '/run/secrets/audit-sample',
     isReloaded: true,
   }),
@@ -122,7 +122,7 @@ const redact = z.strictObject({
     isReloaded: true,
   }),
   pseudonymKeyFile: noted(text.optional(), {
-    about: 'a file that holds `redact.pseudonymKey`; readable by its owner alone',
+    about: 'a file that holds `redact.pseudonymKey`; not readable by everybody',
     example: '/run/secrets/audit-pseudonym',
     isReloaded: true,
   }),
@@ -150,7 +150,7 @@ const metrics = z.strictObject({
     missing: noServer,
   }),
   tokenFile: noted(text.optional(), {
-    about: 'a file that holds `metrics.token`; readable by its owner alone',
+    about: 'a file that holds `metrics.token`; not readable by everybody',
     otherwise: 'none',
     example: '/run/secrets/audit-metrics-token',
     missing: noServer,
@@ -208,7 +208,7 @@ export const optionsSchema = z.strictObject({
   }),
   resource: noted(z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}), {
     about:
-      'attributes of the OpenTelemetry resource to keep in every record. What names a process or a host’s addresses is left out',
+      'attributes of the OpenTelemetry resource to keep in every record. What names a process or the addresses of a host is left out',
     example: '{"cloud.region":"eu-west-1"}',
   }),
   spool: spoolSchema.prefault({}),

@@ -51,7 +51,7 @@ Options:
 Exit codes: 0 nothing is wrong, 1 something is, 2 it could not be told.
 
 Examples:
-  otel-audit config check
+  otel-audit config check --json
   AUDIT_PROFILE=pci-dss otel-audit config check --config /etc/otel-audit/config.json
 `,
   async run(argv, io) {
@@ -78,7 +78,7 @@ Options:
 Exit codes: 0 printed, 1 printed although something is wrong (config check says what), 2 could not be read.
 
 Examples:
-  otel-audit config print
+  otel-audit config print --config audit.json
   AUDIT_TRAIL_LEVEL=all otel-audit config print --json
 `,
   async run(argv, io) {
