@@ -34,6 +34,7 @@ export const commands: readonly CommandRow[] = [
     summary: "name what loses records in a collector's configuration",
     load: () => import('./doctor.ts'),
   },
+  { name: 'policy', summary: 'try a policy on past records: test', load: () => import('./policy.ts') },
   { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
   {
     name: 'schema',

@@ -11,6 +11,7 @@ import { combineReports, findingsMax } from '../verify/report.ts'
 import { expandSource, openSource } from '../verify/sources.ts'
 import { verifySource } from '../verify/verify.ts'
 import { type Command, parseOptions } from './command.ts'
+import { printable } from './printable.ts'
 import { startProgress } from './progress.ts'
 
 const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--allow-unanchored] [--allow-partial] [--json]
@@ -171,9 +172,4 @@ function formatFinding({ verdict, stream, sequence, from, to, expected, found, w
 
 function formatCount(count: number): string {
   return count.toLocaleString('en-US')
-}
-
-/** Text of a source without anything that moves a terminal's cursor. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
