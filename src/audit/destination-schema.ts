@@ -34,7 +34,15 @@ const postgres = z.strictObject({
   url: z.url({ protocol: /^postgres(ql)?$/ }),
 })
 
-const file = z.strictObject({ ...common, type: z.literal('file'), path: text })
+const file = z.strictObject({
+  ...common,
+  type: z.literal('file'),
+  path: text,
+  maxMb: z.number().positive().optional(),
+  maxAgeHours: z.number().positive().optional(),
+  compress: z.union([z.boolean(), z.enum(['gzip', 'zstd'])], { message: 'true, false, gzip or zstd' }).optional(),
+  maxBackups: z.int().min(0).optional(),
+})
 
 const stdout = z.strictObject({ ...common, type: z.literal('stdout') })
 

@@ -6,7 +6,7 @@
 
 import { join } from 'node:path'
 import type { DestinationOptions } from '../destination/destination.ts'
-import { checkFileWritable } from '../destination/file.ts'
+import { checkFileWritable } from '../destination/file-append.ts'
 import { destinationOfSlot } from '../destination/slot-path.ts'
 import { AuditError } from '../errors.ts'
 import type { AdoptStart } from '../forward/adopt.ts'

@@ -4,6 +4,7 @@
  * what `retry` means.
  */
 
+import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
 import type {
   FileDestinationOptions,
@@ -67,12 +68,26 @@ export interface Destination {
   readonly sendingsMax?: number | undefined
   /** Its copy of a stream has no holes: a record that it refuses by itself holds up what follows, and is not left out. */
   readonly keepsChain?: boolean | undefined
+  /** A batch that is sent again must hold the same records, also after a crash: its name is made of them. One at a time. */
+  readonly repeatsBatches?: boolean | undefined
   /** Sends one batch. Resolves for every remote failure; rejects only for a defect of ours. */
   send(batch: Batch, signal: AbortSignal): Promise<Delivery>
   /** Where a stream ends there. As `send`: every remote failure is `retry`. Absent where nobody can be asked. */
   head?(stream: string, signal: AbortSignal): Promise<HeadReading>
   /** Releases connections and files. Sends nothing. */
   close(): Promise<void>
+}
+
+/** What a destination may ask of whoever runs it. */
+export interface DestinationHost {
+  /** Seals a fact; resolves to whether it is durable in the trail. False on abort. */
+  seal(fact: DestinationFact, signal: AbortSignal): Promise<boolean>
+}
+
+/** What a destination does that the trail must tell of. */
+export interface DestinationFact {
+  readonly type: 'audit.file.deleted'
+  readonly details: JsonObject
 }
 
 /** Plain data, because delivery runs in another thread or process. */

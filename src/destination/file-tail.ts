@@ -66,6 +66,48 @@ export function linesFrom(file: number, record: StoredRecord): Buffer[] {
   return []
 }
 
+/** Whether the record, which the file does not hold, may stand in the file before it: this one begins later. */
+export function mayLieBefore(file: number, record: StoredRecord): boolean {
+  const last = lastLine(readTail(file, recordBytesMax + 2))
+  const members = last === undefined ? undefined : parseRecord(last)
+  return members?.seq === undefined || members.stream !== record.stream || members.seq >= record.sequence
+}
+
+/** Every line of the file, as far back as lines are looked for. */
+export function allLines(file: number): Buffer[] {
+  return splitLines(readTail(file, tailBytesMax))
+}
+
+/** The lines of a text from this record's on; none where it does not hold it. */
+export function linesAfter(text: Buffer, record: StoredRecord): Buffer[] {
+  const line = Buffer.concat([record.bytes, Buffer.of(newline)])
+  const at = text.lastIndexOf(line)
+  return at === 0 || (at > 0 && text[at - 1] === newline) ? splitLines(text.subarray(at)) : []
+}
+
+/** Keeps the end of a stream of bytes, as much of it as lines are looked for in. */
+export class TailKeeper {
+  #chunks: Buffer[] = []
+  #length = 0
+
+  add(chunk: Buffer): void {
+    this.#chunks.push(chunk)
+    this.#length += chunk.length
+    for (
+      let [first] = this.#chunks;
+      first !== undefined && this.#length - first.length >= tailBytesMax;
+      [first] = this.#chunks
+    ) {
+      this.#chunks.shift()
+      this.#length -= first.length
+    }
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.#chunks)
+  }
+}
+
 /** The lines of a text that ends with a newline, without it. */
 function splitLines(text: Buffer): Buffer[] {
   const lines: Buffer[] = []

@@ -2,172 +2,197 @@
  * Delivery to a local NDJSON file: one record a line, verbatim. Always holds: `delivered` means synced to disk, the
  * directory entry included; a reader never meets half a record between two whole ones; what was written and not
  * confirmed when the process was killed is cut back or known again (`file-tail.ts`), so that it does not come twice.
- * One process writes a file; a second one needs a path of its own.
+ * A file that is full or old is closed and the next one begun between two batches; one that somebody else moved away is
+ * left to them. One process writes a file, which its lock (`audit.ndjson.lock`) makes sure of.
  */
 
 import fs from 'node:fs'
-import { dirname } from 'node:path'
-import { AuditError, errorCode, errorText } from '../errors.ts'
+import { dirname, resolve } from 'node:path'
+import { nowMs } from '../clock.ts'
+import { errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
-import type { Delivery, Destination, HeadReading, StreamHead } from './destination.ts'
-import { headIn, heldInstead, linesFrom, mendLastLine } from './file-tail.ts'
+import { lockFile, type SpoolLock } from '../spool/lock.ts'
+import type { Batch, Delivery, Destination, DestinationHost, HeadReading, StreamHead } from './destination.ts'
+import { appendDurably, encodeLines, openForAppend } from './file-append.ts'
+import { type Compression, closeCurrent, listClosed, readClosed } from './file-series.ts'
+import { allLines, headIn, heldInstead, linesAfter, linesFrom, mayLieBefore, TailKeeper } from './file-tail.ts'
+import { FileTending } from './file-tending.ts'
 import type { FileDestinationOptions } from './options.ts'
 
-const newline = 0x0a
-const { O_APPEND, O_CREAT, O_RDWR } = fs.constants
+const maxMbDefault = 100
+const hourMs = 3_600_000
 
 /** A destination that appends to `path` and syncs before it confirms. The file is opened by the first batch. */
-export function createFileDestination(options: FileDestinationOptions): Destination {
-  const { path } = options
-  let file: number | undefined
-  /** Lines that the file has already of what is about to be sent; not known until the first record comes. */
-  let known: Buffer[] | undefined
-  const release = () => {
-    if (file !== undefined) fs.closeSync(file)
-    file = undefined
+export function createFileDestination(options: FileDestinationOptions, host?: DestinationHost): FileDestination {
+  return new FileDestination(options, host)
+}
+
+export class FileDestination implements Destination {
+  readonly name: string
+  /** As it was given. */
+  readonly #given: string
+  /** Where that leads: closed files lie beside the file itself, not beside a link to it. */
+  #path: string
+  readonly #bytesMax: number
+  readonly #ageMsMax: number
+  readonly #tending: FileTending
+  #lock: SpoolLock | undefined
+  #file: number | undefined
+  /** When the open file was begun. */
+  #begunMs = 0
+  /** Where it ended when we last wrote. */
+  #end = 0
+  /** Lines that the files have already of what is about to be sent; not known until the first record comes. */
+  #known: Buffer[] | undefined
+
+  constructor(options: FileDestinationOptions, host: DestinationHost | undefined) {
+    const { name = 'file', path, maxMb = maxMbDefault, maxAgeHours = Number.POSITIVE_INFINITY } = options
+    this.name = name
+    this.#given = path
+    this.#path = path
+    this.#bytesMax = maxMb * 2 ** 20
+    this.#ageMsMax = maxAgeHours * hourMs
+    const compression = compressionOf(options.compress)
+    this.#tending = new FileTending({ name, compression, maxBackups: options.maxBackups ?? 0, host })
   }
-  return {
-    name: options.name ?? 'file',
-    async send({ records }): Promise<Delivery> {
-      try {
-        file ??= openForAppend(path)
-        known ??= records[0] === undefined ? [] : linesFrom(file, records[0])
-        const count = countKnown(records, known)
-        const held = heldInstead(known[count], records[count])
-        if (held !== undefined) {
-          known = undefined
-          return { status: 'rejected', reason: describeFork(path, held), forked: { index: count, held } }
-        }
-        appendDurably(file, encodeLines(records.slice(count)))
-        known = count === records.length ? known.slice(count) : []
-        return { status: 'delivered' }
-      } catch (thrown) {
-        if (file !== undefined) known = [] // a later sync must not give credit for bytes that this one may have lost
-        return { status: 'retry', reason: `${path}: ${errorText(thrown)}${abandon(release)}` }
-      }
-    },
-    async head(stream): Promise<HeadReading> {
-      try {
-        file ??= openForAppend(path)
-        return { status: 'known', head: headIn(file, stream) }
-      } catch (thrown) {
-        return { status: 'retry', reason: `${path}: ${errorText(thrown)}${abandon(release)}` }
-      }
-    },
-    async close() {
-      release()
-      known = undefined
-    },
+
+  async send({ records, bytes }: Batch, signal: AbortSignal): Promise<Delivery> {
+    if (signal.aborted) return { status: 'retry', reason: 'stopped' }
+    try {
+      let file = this.#open()
+      this.#known ??= await this.#findKnown(file, records)
+      const count = countKnown(records, this.#known)
+      const held = heldInstead(this.#known[count], records[count])
+      if (held !== undefined) return this.#refuse(held, count)
+      if (count < records.length && this.#isFull(file, bytes)) file = this.#rotate()
+      appendDurably(file, encodeLines(records.slice(count)))
+      this.#end = fs.fstatSync(file).size
+      // Whoever moved it away may have read it to its end before we wrote: once more, into the file that follows.
+      if (this.#isReplaced(file)) throw new Error('it was moved away while it was written')
+      this.#known = count === records.length ? this.#known.slice(count) : []
+      return { status: 'delivered' }
+    } catch (thrown) {
+      if (this.#file !== undefined) this.#known = [] // a later sync must not give credit for bytes this one may have lost
+      return { status: 'retry', reason: `${this.#path}: ${errorText(thrown)}${this.#abandon()}` }
+    }
   }
-}
 
-function describeFork(path: string, { sequence, hash }: StreamHead): string {
-  return `${path}: fork, sequence ${sequence} is held with another hash: ${hash}`
-}
-
-/** Throws AuditError FILE_NOT_WRITABLE when `path` cannot be opened for appending; creates it when it is absent. */
-export function checkFileWritable(path: string): void {
-  try {
-    fs.closeSync(openOrCreate(path))
-  } catch (thrown) {
-    throw new AuditError('FILE_NOT_WRITABLE', `cannot append to ${path}: ${errorText(thrown)}`, {
-      setting: 'destinations.file.path',
-      hint: hintFor(path, errorCode(thrown)),
-      cause: thrown,
-    })
+  async head(stream: string): Promise<HeadReading> {
+    try {
+      return { status: 'known', head: headIn(this.#open(), stream) }
+    } catch (thrown) {
+      return { status: 'retry', reason: `${this.#path}: ${errorText(thrown)}${this.#abandon()}` }
+    }
   }
-}
 
-function hintFor(path: string, code: string | undefined): string {
-  if (code === 'ENOENT') return `Create the directory first: mkdir -p ${dirname(path)}`
-  if (code === 'EACCES' || code === 'EPERM')
-    return `Let the user of this process write ${path}, or choose another path.`
-  return 'Give the path of a regular file on a local disk that this process can write.'
-}
+  /** Resolves when every closed file is looked after. */
+  settled(): Promise<void> {
+    return this.#tending.settled()
+  }
 
-function openForAppend(path: string): number {
-  const file = openOrCreate(path)
-  try {
-    mendLastLine(file, writeFully)
+  async close(): Promise<void> {
+    await this.#tending.close()
+    this.#release()
+    this.#known = undefined
+    this.#lock?.release()
+    this.#lock = undefined
+  }
+
+  /** The file at `path`: the open one, unless somebody moved it away or shortened it. */
+  #open(): number {
+    this.#lock ??= takeLock(this.#given)
+    if (this.#file !== undefined && this.#isReplaced(this.#file)) this.#release()
+    if (this.#file !== undefined) {
+      if (fs.fstatSync(this.#file).size >= this.#end) return this.#file
+      throw new Error('it became shorter: something cut it (copytruncate?), and what was cut may be lost here')
+    }
+    const isFirst = this.#known === undefined
+    this.#path = followLink(this.#given)
+    const file = openForAppend(this.#path)
+    this.#file = file
+    const { birthtimeMs, size } = fs.fstatSync(file)
+    this.#begunMs = Math.min(birthtimeMs > 0 ? birthtimeMs : Number.POSITIVE_INFINITY, nowMs())
+    this.#end = size
+    if (isFirst) this.#tending.begin(this.#path) // what a crash left undone
     return file
-  } catch (thrown) {
-    fs.closeSync(file)
-    throw thrown
+  }
+
+  #isReplaced(file: number): boolean {
+    const there = fs.statSync(this.#given, { throwIfNoEntry: false })
+    const own = fs.fstatSync(file)
+    return there === undefined || there.ino !== own.ino || there.dev !== own.dev
+  }
+
+  #isFull(file: number, bytes: number): boolean {
+    const { size } = fs.fstatSync(file)
+    return size > 0 && (size + bytes > this.#bytesMax || nowMs() - this.#begunMs >= this.#ageMsMax)
+  }
+
+  /** Closes the file, which is synced to its end, and begins the next. */
+  #rotate(): number {
+    closeCurrent(this.#path)
+    this.#release()
+    const file = this.#open()
+    this.#tending.begin(this.#path)
+    return file
+  }
+
+  /** What was written before the last close, and is sent again, may stand in the file closed last. */
+  async #findKnown(file: number, [first]: readonly StoredRecord[]): Promise<Buffer[]> {
+    if (first === undefined) return []
+    const lines = linesFrom(file, first)
+    if (lines.length > 0 || !mayLieBefore(file, first)) return lines
+    await this.#tending.settled() // the closed file changes its name while it is compressed
+    const closed = listClosed(this.#path).at(-1)
+    if (closed === undefined) return []
+    const tail = new TailKeeper()
+    for await (const chunk of readClosed(closed)) tail.add(chunk)
+    const before = linesAfter(tail.bytes(), first)
+    return before.length === 0 ? [] : [...before, ...allLines(file)]
+  }
+
+  #refuse(held: StreamHead, index: number): Delivery {
+    this.#known = undefined
+    const { sequence, hash } = held
+    const reason = `${this.#path}: fork, sequence ${sequence} is held with another hash: ${hash}`
+    return { status: 'rejected', reason, forked: { index, held } }
+  }
+
+  #release(): void {
+    const file = this.#file
+    this.#file = undefined
+    if (file !== undefined) fs.closeSync(file)
+  }
+
+  /** Closes after a failure, so that the next try looks at the file afresh; returns what there is to add to the reason. */
+  #abandon(): string {
+    try {
+      this.#release()
+      return ''
+    } catch (thrown) {
+      return `; closing: ${errorText(thrown)}`
+    }
   }
 }
 
-function openOrCreate(path: string): number {
-  const existing = fs.statSync(path, { throwIfNoEntry: false })
-  if (existing?.isFile()) return fs.openSync(path, O_RDWR | O_APPEND)
-  if (existing !== undefined) throw new Error('not a regular file')
-  const file = fs.openSync(path, O_RDWR | O_APPEND | O_CREAT, 0o600)
-  fs.fchmodSync(file, 0o600) // a umask may have taken bits away
-  syncDirectory(dirname(path))
-  return file
+function compressionOf(compress: FileDestinationOptions['compress'] = true): Compression {
+  return compress === true ? 'gzip' : compress === false ? 'none' : compress
 }
 
-/** Makes the new file's name survive a power cut; its content is synced by each batch. */
-function syncDirectory(path: string): void {
-  const directory = fs.openSync(path, fs.constants.O_RDONLY)
-  try {
-    fs.fsyncSync(directory)
-  } finally {
-    fs.closeSync(directory)
-  }
+/** The file that a symbolic link names, be it there or not; any other path as it is. */
+function followLink(path: string): string {
+  const isLink = fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+  return isLink ? followLink(resolve(dirname(path), fs.readlinkSync(path))) : path
+}
+
+function takeLock(path: string): SpoolLock {
+  const taken = lockFile(`${path}.lock`, 0)
+  if ('holder' in taken) throw new Error(`process ${taken.holder} writes it; each needs a path of its own`)
+  return taken
 }
 
 /** How many of the records, from the first on, the file has in the same place and with the same bytes. */
 function countKnown(records: readonly StoredRecord[], known: readonly Buffer[]): number {
   const differs = records.findIndex((record, index) => known[index]?.equals(record.bytes) !== true)
   return differs < 0 ? records.length : differs
-}
-
-function encodeLines(records: readonly StoredRecord[]): Buffer {
-  const lines = Buffer.allocUnsafe(records.reduce((bytes, record) => bytes + record.bytes.length + 1, 0))
-  let end = 0
-  for (const { bytes } of records) {
-    end += bytes.copy(lines, end)
-    end = lines.writeUInt8(newline, end)
-  }
-  return lines
-}
-
-/**
- * Writes and syncs, or takes back what it wrote. After a failed sync the kernel may count pages as clean that never
- * reached the disk: cut off and written again they are dirty again, and the next sync means them.
- */
-function appendDurably(file: number, lines: Buffer): void {
-  const { size } = fs.fstatSync(file)
-  try {
-    writeFully(file, lines)
-    fs.fdatasyncSync(file)
-  } catch (thrown) {
-    cutBack(file, size)
-    throw thrown
-  }
-}
-
-/** A short write is a success to the kernel (a full disk ends one so): go on until all is written or it fails. */
-function writeFully(file: number, bytes: Buffer): void {
-  let written = 0
-  while (written < bytes.length) written += fs.writeSync(file, bytes, written)
-}
-
-/** If even this fails, the next opening mends the last line, and whole records come twice. */
-function cutBack(file: number, size: number): void {
-  try {
-    fs.ftruncateSync(file, size)
-  } catch {
-    // The write's own error is the one to report, and it follows.
-  }
-}
-
-/** Closes after a failure, so that the next try looks at the file afresh; returns what there is to add to the reason. */
-function abandon(release: () => void): string {
-  try {
-    release()
-    return ''
-  } catch (thrown) {
-    return `; closing: ${errorText(thrown)}`
-  }
 }

@@ -34,6 +34,14 @@ export interface PostgresDestinationOptions extends CommonOptions {
 export interface FileDestinationOptions extends CommonOptions {
   readonly type: 'file'
   readonly path: string
+  /** The file is closed, numbered and the next one begun before it grows beyond this, in MiB. Default 100. */
+  readonly maxMb?: number | undefined
+  /** … or when it is this old and another record comes. Default: its age does not matter. */
+  readonly maxAgeHours?: number | undefined
+  /** How closed files are compressed; `true` is `gzip`. Default `true`. */
+  readonly compress?: boolean | 'gzip' | 'zstd' | undefined
+  /** How many closed files stay; what is deleted is sealed first. Default 0: nothing is deleted. */
+  readonly maxBackups?: number | undefined
 }
 
 /** Standard output, NDJSON. It cannot confirm durability: written counts as delivered. */
