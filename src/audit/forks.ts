@@ -57,11 +57,12 @@ export class Forks {
   /** Seals that records were set aside; resolves to whether that is durable. */
   async seal(fact: QuarantineFact): Promise<boolean> {
     const { sealer, durable, isClosing } = this.#parts
-    const { kind, stream, details } = fact
-    if (kind === 'forked') await this.#leave(stream)
-    if (isClosing() || !sealer.sealFact({ type: 'audit.quarantined', details })) return false
-    if (kind === 'forked') this.#sayOnce(`${details.destination} ${stream}`, forkedText(fact))
-    else this.#say(poisonText(fact))
+    const { kind, type, stream, details } = fact
+    const isForked = kind === 'forked' && type === 'audit.quarantined'
+    if (isForked) await this.#leave(stream)
+    if (isClosing() || !sealer.sealFact({ type, details })) return false
+    if (isForked) this.#sayOnce(`${details.destination} ${stream}`, forkedText(fact))
+    else this.#say(type === 'audit.quarantined' ? poisonText(fact) : resolvedText(fact))
     const { head } = sealer
     return durable(head).then(
       () => true,
@@ -96,6 +97,10 @@ function forkedText({ stream, details: { destination, seq, to = seq } }: Quarant
 function poisonText({ stream, details: { destination, seq, reason } }: QuarantineFact): string {
   const where = 'quarantine/poison of the spool directory (otel-audit quarantine list)'
   return `destination ${destination} refuses record ${seq} of stream ${stream} by itself (${reason}): it lies in ${where}`
+}
+
+function resolvedText({ stream, details: { destination, seq, resolution, operator } }: QuarantineFact): string {
+  return `record ${seq} of stream ${stream}, which ${destination} had refused, is ${resolution}, as ${operator} asked`
 }
 
 function aheadText(name: string, { stream, sequence, own }: AheadRecord): string {

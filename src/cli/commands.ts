@@ -25,6 +25,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./forward.ts'),
   },
   {
+    name: 'quarantine',
+    summary: 'records that a destination refused: list, show, retry, discard',
+    load: () => import('./quarantine.ts'),
+  },
+  {
     name: 'migrate',
     summary: 'create or update the schema of a PostgreSQL database',
     load: () => import('./migrate.ts'),

@@ -34,6 +34,7 @@ export function watchAhead(
     name: destination.name,
     sendingsMax: destination.sendingsMax,
     keepsChain: destination.keepsChain,
+    repeatsBatches: destination.repeatsBatches,
     async send(batch: Batch, signal: AbortSignal): Promise<Delivery> {
       if (!isMet) {
         const trouble = await watch.meet(destination, signal)

@@ -13,8 +13,10 @@ import { Forwarder } from './forwarder.ts'
 import { OwnStream } from './own-stream.ts'
 import { SealedQuarantine, type SealFact } from './quarantine.ts'
 import { QuarantineFolder } from './quarantine-folder.ts'
+import { Resolutions } from './resolutions.ts'
 import { SpoolSource } from './spool-source.ts'
 import type { ForwarderState } from './standing.ts'
+import { inTurns } from './turns.ts'
 
 /** The spool that a lane reads. */
 export interface LaneSpool {
@@ -35,6 +37,7 @@ export interface Lane {
   readonly destination: Destination
   readonly source: SpoolSource
   readonly quarantine: SealedQuarantine
+  readonly resolutions: Resolutions
   /** What this destination refused for ever. */
   readonly folders: Readonly<Record<SetAsideKind, QuarantineFolder>>
 }
@@ -47,7 +50,7 @@ export function nameOf(options: DestinationOptions): string {
 /** Opens a lane; rejects for settings that cannot be meant and for a cursor that cannot be opened. */
 export async function openLane(options: DestinationOptions, spool: LaneSpool, listener: LaneListener): Promise<Lane> {
   const name = nameOf(options)
-  const created = await createDestination(options)
+  const created = inTurns(await createDestination(options))
   const { ahead } = listener
   const destination =
     ahead === undefined
@@ -58,16 +61,18 @@ export async function openLane(options: DestinationOptions, spool: LaneSpool, li
   const folders = { forked: folderOf('forked'), poison: folderOf('poison') }
   const quarantine = new SealedQuarantine(folders, listener.seal)
   const onStateChange = (state: ForwarderState) => listener.changed?.(state)
+  const resolutions = new Resolutions({ folders: Object.values(folders), destination, seal: listener.seal })
   const forwarder = new Forwarder({ destination, source, quarantine, options, onStateChange })
-  return { forwarder, destination, source, quarantine, folders }
+  return { forwarder, destination, source, quarantine, folders, resolutions }
 }
 
 /** Delivers until the signal aborts, then releases everything. Rejects when the spool itself cannot be read. */
 export async function runLane(lane: Lane, signal: AbortSignal): Promise<void> {
   const ending = new AbortController()
-  const sealing = lane.quarantine.run(AbortSignal.any([signal, ending.signal]))
+  const lasting = AbortSignal.any([signal, ending.signal])
+  const beside = [lane.quarantine.run(lasting), lane.resolutions.run(lasting)]
   try {
-    await Promise.all([lane.forwarder.run(signal).finally(() => ending.abort()), sealing])
+    await Promise.all([lane.forwarder.run(signal).finally(() => ending.abort()), ...beside])
   } finally {
     await lane.destination.close()
     lane.source.close()

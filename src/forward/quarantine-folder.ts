@@ -1,10 +1,9 @@
 /**
  * Records that a destination refused for ever (`spool/set-aside.ts` says where): one NDJSON file a run, each line one
  * record verbatim with its number, its hash and the reason. Always holds: a file that has its name is whole and
- * durable; it is `.unsealed` until the trail says that it was set aside. Nothing is removed here.
+ * durable; it is `.unsealed` until the trail says that it was set aside. Only an operator's decision takes one out.
  */
 
-import { join } from 'node:path'
 import { leafHash } from '../chain/hash.ts'
 import { formatTimestamp, nowMs } from '../clock.ts'
 import type { JsonObject } from '../event/canonical.ts'
@@ -14,12 +13,21 @@ import {
   listSetAside,
   type SetAsideFile,
   type SetAsideKind,
-  setAsideFileName,
   setAsideFolder,
   setAsideFolders,
+  setAsidePath,
 } from '../spool/set-aside.ts'
 import { readWhole, writeWhole } from '../spool/whole-file.ts'
-import { heldMembers, type OwedFact, type SetAsideRun } from './quarantine.ts'
+import { heldMembers, type OwedFact, type QuarantineFact, type SetAsideRun } from './quarantine.ts'
+import {
+  type QuarantinedRun,
+  type ResolutionAnswer,
+  type ResolutionRequest,
+  readRequest,
+  removeRun,
+  resolutionFact,
+  writeAnswer,
+} from './resolution-request.ts'
 
 /** A sealed record by its number and its leaf hash. */
 export interface SealedRecord {
@@ -96,7 +104,42 @@ export class QuarantineFolder {
     const held = { ...(held_seq !== undefined && { held_seq }), ...(held_hash !== undefined && { held_hash }) }
     const { kind, name } = this.#owner
     const members = { destination: name, stream, seq, ...rest, ...held, reason: `${kind.toUpperCase()}: ${reason}` }
-    return { kind, stream, details: members }
+    return { kind, type: 'audit.quarantined', stream, details: members }
+  }
+
+  /** Runs about which an operator has decided. A run that the trail does not name yet has to wait for that. */
+  asked(): (readonly [SetAsideFile, ResolutionRequest])[] {
+    return this.#kept.flatMap((run) => {
+      const request = run.isSealed ? readRequest(this.#files, this.#placeOf(run)) : undefined
+      return request === undefined ? [] : [[run, request] as const]
+    })
+  }
+
+  /** The records of a run, as they were sealed. */
+  recordsOf(run: SetAsideFile): StoredRecord[] {
+    return readRun(this.#read(run)).map(({ seq, record }) => {
+      return { stream: run.stream, sequence: seq, bytes: Buffer.from(record) }
+    })
+  }
+
+  /** The fact that says what became of a run. */
+  resolutionOf(run: SetAsideFile, request: ResolutionRequest): QuarantineFact {
+    return resolutionFact(this.#factOf(run), request)
+  }
+
+  /** Takes a run out, for good. */
+  release(run: SetAsideFile): void {
+    removeRun(this.#files, this.#placeOf(run))
+    this.#kept = this.#kept.filter((one) => one !== run)
+  }
+
+  /** The run stays: this is why. */
+  answer(run: SetAsideFile, answer: ResolutionAnswer): void {
+    writeAnswer(this.#files, this.#placeOf(run), answer)
+  }
+
+  #placeOf(run: SetAsideFile): QuarantinedRun {
+    return { folder: this.#path, run }
   }
 
   #settle(run: SetAsideFile): void {
@@ -124,12 +167,32 @@ export class QuarantineFolder {
   }
 
   #pathOf(run: SetAsideFile): string {
-    return join(this.#path, setAsideFileName(run))
+    return setAsidePath(this.#path, run)
   }
 
   #read(run: SetAsideFile): Buffer {
     return readWhole(this.#files, this.#pathOf(run))
   }
+}
+
+/** A line of a run's file. */
+export interface QuarantinedLine {
+  readonly destination: string
+  readonly stream: string
+  readonly seq: number
+  readonly hash: string
+  /** What the destination said. */
+  readonly reason: string
+  /** When it was set aside: RFC 3339. */
+  readonly quarantined: string
+  /** The sealed text. */
+  readonly record: string
+}
+
+/** The lines of a run's file. Throws for what is no such file any more. */
+export function readRun(text: Buffer): QuarantinedLine[] {
+  const lines = text.toString('utf8').split('\n').slice(0, -1)
+  return lines.map((line) => JSON.parse(line) as QuarantinedLine)
 }
 
 /** What the first destination that refused records of this stream holds in their place, for the stream that follows. */
@@ -140,7 +203,7 @@ export function readHeld(files: Files, spool: string, stream: string): JsonObjec
   const ofStream = found.filter(({ file }) => file.stream === stream)
   const [first] = ofStream.sort((one, other) => one.file.from - other.file.from)
   if (first === undefined) return undefined
-  const line = firstLine(readWhole(files, join(first.path, setAsideFileName(first.file))))
+  const line = firstLine(readWhole(files, setAsidePath(first.path, first.file)))
   const { destination, held_seq: seq, held_hash: hash } = line
   return destination === undefined || seq === undefined || hash === undefined ? undefined : { destination, seq, hash }
 }

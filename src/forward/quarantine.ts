@@ -47,9 +47,11 @@ export interface OwedFact {
   settle(): void
 }
 
-/** What is sealed as `audit.quarantined`: one fact a run, because an outage may leave very many forked records. */
+/** What is sealed of a run: that it was set aside, and what became of it. One fact a run, because there may be many. */
 export interface QuarantineFact {
   readonly kind: SetAsideKind
+  readonly type: 'audit.quarantined' | 'audit.quarantine.resolved'
+  /** The stream of the records: what is sealed about forked ones is sealed in another. */
   readonly stream: string
   readonly details: JsonObject
 }

@@ -27,6 +27,10 @@ export function setAsideFileName({ stream, from, to, hash, isSealed }: SetAsideF
   return `${stream}-${from}-${to}-${hash}${isSealed ? '' : '.unsealed'}.ndjson`
 }
 
+export function setAsidePath(folder: string, run: SetAsideFile): string {
+  return join(folder, setAsideFileName(run))
+}
+
 /** The runs that a folder holds; what has another name is not ours. */
 export function listSetAside(files: Files, folder: string): SetAsideFile[] {
   return files.list(folder).flatMap((name) => {

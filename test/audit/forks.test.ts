@@ -39,6 +39,7 @@ function trail({ readyAfter = Number.POSITIVE_INFINITY, takes = true, isClosing 
 
 const fact = (stream: string): QuarantineFact => ({
   kind: 'forked',
+  type: 'audit.quarantined',
   stream,
   details: { destination: 'db', stream, seq: 5, to: 9 },
 })

@@ -137,7 +137,7 @@ test('what follows, what is held and what is owed is known again after a restart
   }
   assert.deepEqual(
     again.owed().map(({ fact }) => fact),
-    [{ kind, stream, details }],
+    [{ kind, type: 'audit.quarantined', stream, details }],
   )
   for (const owed of again.owed()) owed.settle()
   assert.deepEqual(again.owed(), [])
