@@ -12,6 +12,9 @@ import type { Files } from '../spool/files.ts'
 import { isLocked, lockSpool } from '../spool/lock.ts'
 import { settleHeld } from '../spool/settle.ts'
 
+/** After how many looks the lock of a spool that stands still is tried, at most: a try costs 4 ms. */
+const looksMax = 8
+
 export interface SettlerParts {
   readonly files: Files
   readonly directory: string
@@ -27,6 +30,8 @@ export class Settler {
   /** How it looked when nothing was left to do. */
   #settledMark: string | undefined
   #said: string | undefined
+  /** Looks since it moved; the lock is tried after one, two, four of them, and then after every eight. */
+  #stillLooks = 0
 
   constructor(parts: SettlerParts) {
     this.#parts = parts
@@ -38,8 +43,10 @@ export class Settler {
       const control = this.#read()
       const [before, mark] = [this.#mark, markOf(control)]
       this.#mark = mark
-      if (mark === before && mark !== this.#settledMark) this.#settle()
-      else if (mark !== before && before !== undefined) this.#sayMissing(this.#missingIn(control))
+      this.#stillLooks = mark === before ? this.#stillLooks + 1 : 0
+      const isDue = this.#stillLooks % looksMax === 0 || [1, 2, 4].includes(this.#stillLooks)
+      if (this.#stillLooks === 0) this.#sayMissing(before === undefined ? [] : this.#missingIn(control))
+      else if (isDue && mark !== this.#settledMark) this.#settle()
     })
   }
 
