@@ -16,6 +16,7 @@ const common = {
   flushIntervalMs: z.int().min(0).optional(),
   batchRecordsMax: count.optional(),
   batchBytesMax: count.optional(),
+  fallback: z.literal('stdout').optional(),
 }
 
 const otlp = z.strictObject({
@@ -44,7 +45,8 @@ const file = z.strictObject({
   maxBackups: z.int().min(0).optional(),
 })
 
-const stdout = z.strictObject({ ...common, type: z.literal('stdout') })
+const { fallback: _, ...withoutFallback } = common
+const stdout = z.strictObject({ ...withoutFallback, type: z.literal('stdout') })
 
 const tls = z
   .strictObject({

@@ -25,8 +25,8 @@ const membersOf: Readonly<Record<DestinationName, readonly Member[]>> = {
   otlp: [],
   file: [
     { name: 'AUDIT_LOG_FILE_PATH', option: 'path', isNeeded: true },
-    { name: 'AUDIT_LOG_FILE_MAX_MB', option: 'rotateBytes', scale: 2 ** 20 },
-    { name: 'AUDIT_LOG_FILE_MAX_BACKUPS', option: 'backupsMax' },
+    { name: 'AUDIT_LOG_FILE_MAX_MB', option: 'maxMb' },
+    { name: 'AUDIT_LOG_FILE_MAX_BACKUPS', option: 'maxBackups' },
     { name: 'AUDIT_LOG_FILE_COMPRESS', option: 'compress' },
   ],
   syslog: [{ name: 'AUDIT_LOG_SYSLOG_ADDRESS', option: 'address', isNeeded: true }],

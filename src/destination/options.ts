@@ -11,6 +11,8 @@ export interface CommonOptions {
   readonly flushIntervalMs?: number | undefined
   readonly batchRecordsMax?: number | undefined
   readonly batchBytesMax?: number | undefined
+  /** Also printed on standard output while this destination fails, and still queued for it. Default: not. */
+  readonly fallback?: 'stdout' | undefined
 }
 
 /** An OTLP/HTTP endpoint, in general the sidecar collector. */
@@ -45,7 +47,7 @@ export interface FileDestinationOptions extends CommonOptions {
 }
 
 /** Standard output, NDJSON. It cannot confirm durability: written counts as delivered. */
-export interface StdoutDestinationOptions extends CommonOptions {
+export interface StdoutDestinationOptions extends Omit<CommonOptions, 'fallback'> {
   readonly type: 'stdout'
 }
 
