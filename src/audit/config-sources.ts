@@ -7,7 +7,7 @@ import type { DestinationOptions } from '../destination/destination.ts'
 import type { ConfigSources } from './config.ts'
 import { type EnvironmentReading, readEnvironment } from './environment.ts'
 import { destinationsOf, fillBuffers, remarkUnused } from './environment-destinations.ts'
-import { type Layer, layerOf, mergeLayers } from './layers.ts'
+import { type Layer, layerOf, mergeLayers, secretsSetTwice } from './layers.ts'
 import { readConfigFile } from './local-files.ts'
 import type { Problem } from './problem.ts'
 
@@ -39,6 +39,7 @@ export function readLayers({ options, environment, file: chosenFile }: ConfigSou
       ...read.problems,
       ...stored.problems,
       ...named.problems,
+      ...base.flatMap(secretsSetTwice),
       ...(watches && file === undefined ? [watchesNothing] : []),
     ],
     remarks: [...read.remarks, ...named.remarks],

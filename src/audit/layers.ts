@@ -35,9 +35,14 @@ export function layerOf(
   const parsed = optionsSchema.safeParse(options)
   if (!parsed.success) return { layer: new Map(), problems: problemsOf(parsed.error.issues, options, nameOf) }
   const given = settings.map(({ path }) => [path, { value: valueAt(options, path), source }] as const)
-  const layer = new Map(given.filter(([, { value }]) => value !== undefined))
+  return { layer: new Map(given.filter(([, { value }]) => value !== undefined)), problems: [] }
+}
+
+/** Secrets that one source gives as a value and as a file. */
+export function secretsSetTwice(layer: Layer): Problem[] {
+  const nameOf = nameIn(layer)
   const both = secretPairs.filter(({ secret, file }) => layer.has(secret) && layer.has(file))
-  return { layer, problems: both.map(({ secret, file }) => bothSet(nameOf(secret), nameOf(file))) }
+  return both.map(({ secret, file }) => bothSet(nameOf(secret), nameOf(file)))
 }
 
 /** What holds of several layers, the first before the others. */

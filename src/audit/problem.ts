@@ -72,8 +72,9 @@ export function allowedBy(issue: z.core.$ZodIssue, path: string): string {
 
 /** Whether a value under this name must never be printed. The path of a file is no secret. */
 export function hasSecretName(path: string): boolean {
-  if (/_?file$/i.test(path)) return false
-  return settingAt(path)?.note.isSecret === true || /url|headers|key|secret|token|password/i.test(path)
+  const setting = settingAt(path)
+  if (setting?.path === path) return setting.note.isSecret === true
+  return !/_?file$/i.test(path) && /url|headers|key|secret|token|password/i.test(path)
 }
 
 /** As people write it: `destinations[0].url`. */
