@@ -25,7 +25,10 @@ import { closeAtSignal, endTrail, syncAtExit } from './ending.ts'
 import { Forks } from './forks.ts'
 import { registerMetrics } from './metrics.ts'
 import { compileInForce, openSealer } from './open-sealer.ts'
+import type { AuditOptions } from './options.ts'
 import type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './receipt.ts'
+import { Reloader, type ReloadReport } from './reload.ts'
+import { reloadAtChange, reloadAtSignal } from './reload-triggers.ts'
 import type { Sealer } from './sealer.ts'
 import type { Instance } from './slots.ts'
 import { type AuditState, reasonsAgainst, type SpoolReading, SpoolWatch } from './state.ts'
@@ -52,6 +55,7 @@ export class Audit implements AsyncDisposable {
   readonly #slot: string | undefined
   readonly #sealer: Sealer
   readonly #suppressions: Suppressions
+  readonly #reloader: Reloader
   readonly #logger: Logger
   readonly #resource: JsonObject | undefined
   readonly #destinations: Destinations
@@ -87,6 +91,7 @@ export class Audit implements AsyncDisposable {
     const { sealer, suppressions } = openSealer({ config, inForce, spool, counts, onRefusal })
     this.#sealer = sealer
     this.#suppressions = suppressions
+    this.#reloader = new Reloader(sealer, config, () => this.#closing !== undefined)
     const key = { file: config.signingKeyFile, name: signer.name }
     const role = { role: 'sync', start: spool.syncerStart(), key, syncTimes: syncTimes.memory } as const
     const thread = startSyncThread(worker, role, spool)
@@ -115,7 +120,18 @@ export class Audit implements AsyncDisposable {
     this.loggerProvider = own.provider
     this.#logger = own.logger
     this.#endings.push(syncAtExit(spool, () => this.#account()))
-    if (config.handleSignals) this.#endings.push(closeAtSignal(() => this.close()))
+    this.#listen(config)
+  }
+
+  #listen({ handleSignals, watchedFile }: AuditConfig): void {
+    const reloader = this.#reloader
+    if (handleSignals) {
+      this.#endings.push(closeAtSignal(() => this.close()))
+      this.#endings.push(reloadAtSignal(() => void reloader.reload('SIGHUP')))
+    }
+    if (watchedFile !== undefined) {
+      this.#endings.push(reloadAtChange(watchedFile, () => void reloader.reload('file')))
+    }
   }
 
   /**
@@ -156,6 +172,17 @@ export class Audit implements AsyncDisposable {
   async flush(): Promise<void> {
     await this.#spool.durable(this.#sealer.head)
     await this.#destinations.flush()
+  }
+
+  /**
+   * Reads the configuration again, from where the trail was opened: policy and redaction hold from the next event on,
+   * everything else after a restart. `options` stand for what was given in code: `{ policy }` replaces the policy as a
+   * whole and leaves the rest. The change is sealed before it holds (`audit.policy.changed`). A configuration with
+   * anything wrong in it changes nothing (`audit.policy.rejected`). Never rejects: the report says what came of it.
+   */
+  reload(options?: AuditOptions): Promise<ReloadReport> {
+    const isByCode = options !== undefined || this.#config.sources.environment === undefined
+    return Promise.resolve(this.#reloader.reload(isByCode ? 'code' : 'env', options))
   }
 
   /**

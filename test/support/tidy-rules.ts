@@ -53,7 +53,7 @@ const singleDoors: readonly SingleDoor[] = [
     doors: [
       /^src\/spool\/(files|lock|uncached)\.ts$/,
       /^src\/chain\/keys\.ts$/,
-      /^src\/audit\/(local-files|standard-error)\.ts$/,
+      /^src\/audit\/(local-files|reload-triggers|standard-error)\.ts$/,
       /^src\/postgres\/migrate\.ts$/,
       /^src\/verify\/sources[\w-]*\.ts$/,
       /^src\/archive\/store\.ts$/,
