@@ -1,194 +1,198 @@
 /**
- * Redaction by key name: what stands under a secret's name, at any depth, is replaced before the record is sealed.
- * The receipts go into the record and tell where and by which rule, never what. Idempotent: a second pass finds
- * nothing. Names compare without case, `-` and `_`, so that `api_key`, `apiKey` and `X-API-Key` have one form each.
+ * Redaction of an event, before it is sealed: by pointer, by key name, by content. In place, and idempotent: a second
+ * pass finds nothing. The receipts go into the record and tell where and by which rule, never what. What has been hidden
+ * by pointer or key is not searched again, so that the mode that was asked for is the one that shows.
  */
 
-import { type JsonObject, type JsonValue, pointerToken } from '../event/canonical.ts'
+import type { JsonObject, JsonValue } from '../event/canonical.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
-import { receiptPointerMax, receiptsMax, receiptsPerRuleMax } from '../limits.ts'
-import type { RedactionOptions } from './redaction/options.ts'
-
-/** What stands for every redacted value. */
-export const redactedText = '[REDACTED]'
-
-/** One entry of the record's `redactions`. Pointer `''`: the places beyond the receipts' limit, added up. */
-export interface Receipt extends JsonObject {
-  readonly count: number
-  readonly pointer: string
-  /** `key:` and the name in its normal form. */
-  readonly rule: string
-}
+import { gatherMembers, setMember } from '../event/value.ts'
+import { hideValue } from './redaction/modes.ts'
+import type { RedactionMode, RedactionOptions } from './redaction/options.ts'
+import { anyKey, type PointerRule, redactedMembers, type Step } from './redaction/pointers.ts'
+import { type Receipt, Receipts } from './redaction/receipts.ts'
+import { compileRules, type RuleSet } from './redaction/rule-set.ts'
+import type { RedactedText } from './redaction/text.ts'
+import { compileZones, type KeyFacts, type Zone, type Zones } from './redaction/zone.ts'
 
 export interface Redaction {
-  /** Every rule in force, sorted: part of what the policy's hash stands for. */
+  /** Every rule in force in one line each, sorted: part of what the policy's hash stands for. */
   readonly rules: readonly string[]
   /** Redacts the event in place; the caller puts the receipts into its `redactions`. */
   redact(event: ConvertedEvent): Receipt[]
 }
 
-/** Key names whose values are secrets wherever they stand, in normal form. */
-export const secretKeys: readonly string[] = [
-  'accesskey',
-  'accesstoken',
-  'apikey',
-  'apisecret',
-  'apitoken',
-  'authorization',
-  'authtoken',
-  'awssecretaccesskey',
-  'bearertoken',
-  'clientsecret',
-  'connectionstring',
-  'cookie',
-  'credential',
-  'credentials',
-  'csrftoken',
-  'databaseurl',
-  'encryptionkey',
-  'hmackey',
-  'hmacsecret',
-  'idtoken',
-  'jwt',
-  'masterkey',
-  'passphrase',
-  'passwd',
-  'password',
-  'passwordhash',
-  'privatekey',
-  'proxyauthorization',
-  'pwd',
-  'refreshtoken',
-  'secret',
-  'secretaccesskey',
-  'secretkey',
-  'sessioncookie',
-  'sessiontoken',
-  'setcookie',
-  'signingkey',
-  'token',
-  'webhooksecret',
-  'xamzsecuritytoken',
-  'xapikey',
-  'xauthtoken',
-  'xcsrftoken',
-]
-
-/** What is searched of an event. The other members have a fixed form that cannot hold a secret. */
-const texts = ['correlation_id', 'grant', 'reason', 'session', 'tenant'] as const
-const containers = ['actor', 'changes', 'details', 'error', 'request', 'resource', 'target', 'targets'] as const
-
-export function compileRedaction({ preset = 'default', keys = [] }: RedactionOptions = {}): Redaction {
-  const names = new Set([...(preset === 'off' ? [] : secretKeys), ...keys.map(normalizeKey)])
-  const ruleOf = rememberRules((key) => findRule(key, names))
-  const secretTexts = texts.flatMap((name) => {
-    const rule = ruleOf(name)
-    return rule === null ? [] : [{ name, rule }]
-  })
-  return {
-    rules: [...names].sort().map((name) => `key:${name}`),
-    redact: (event) => redactEvent(event, secretTexts, { ruleOf, path: [], receipts: [], beyond: undefined }),
-  }
+/** Throws `INVALID_OPTION` for a pattern that is not safe, a pointer to nothing, an unknown mode, a missing key. */
+export function compileRedaction(options: RedactionOptions = {}): Redaction {
+  const rules = compileRules(options)
+  const zones = compileZones(rules)
+  return { rules: rules.descriptions, redact: (event) => new EventRedaction(rules, zones).redact(event) }
 }
 
-/** The normal form of a key name. */
-export function normalizeKey(key: string): string {
-  return key
-    .toWellFormed()
-    .toLowerCase()
-    .replace(/[-_\s]/g, '')
-}
+/** What of an event is searched, and in which zone; what has no fixed form and is not listed here has no place in it. */
+const containers = redactedMembers.containers
+const texts = redactedMembers.texts
+/** What of a request names its parties; the rest, headers included, is free text. */
+const requestIdentity: ReadonlySet<string> = new Set(['id', 'method', 'route', 'source_ip'])
 
 /** The walk through one event. */
-interface Search {
-  /** The rule under which a key is secret; null for any other. */
-  readonly ruleOf: (key: string) => string | null
-  readonly path: string[]
-  readonly receipts: Receipt[]
-  /** Counts by rule of what the receipts have no room for. */
-  beyond: Map<string, number> | undefined
-}
+class EventRedaction {
+  readonly #rules: RuleSet
+  readonly #zones: Zones
+  readonly #receipts = new Receipts()
+  /** What pointers have hidden. */
+  #done: Map<object, Set<string>> | undefined
 
-/** A text member of the event whose own name is secret, and its rule. */
-interface SecretText {
-  readonly name: (typeof texts)[number]
-  readonly rule: string
-}
-
-function redactEvent(event: ConvertedEvent, secretTexts: readonly SecretText[], search: Search): Receipt[] {
-  for (const { name, rule } of secretTexts) {
-    if (event[name] === undefined || event[name] === redactedText) continue
-    event[name] = redactedText
-    noteReceipt(search, rule, name)
+  constructor(rules: RuleSet, zones: Zones) {
+    this.#rules = rules
+    this.#zones = zones
   }
-  for (const name of containers) {
-    const value = event[name]
-    if (value !== undefined) searchMember(value, name, search)
+
+  redact(event: ConvertedEvent): Receipt[] {
+    const members = event as unknown as JsonObject
+    for (const rule of this.#rules.pointers) this.#redactPlaces(members, rule, 0)
+    for (const name of texts)
+      this.#redactMember(members, name, name === 'reason' ? this.#zones.text : this.#zones.identity)
+    for (const name of containers) {
+      const value = members[name]
+      if (value !== undefined) this.#redactContainer(value, name, this.#zoneOf(name))
+    }
+    return this.#receipts.list()
   }
-  for (const [rule, count] of search.beyond ?? []) search.receipts.push({ count, pointer: '', rule })
-  return search.receipts
-}
 
-function searchMember(value: JsonValue, key: string, search: Search): void {
-  search.path.push(key)
-  if (Array.isArray(value)) searchElements(value, search)
-  else if (typeof value === 'object' && value !== null) searchMembers(value, search)
-  search.path.pop()
-}
-
-function searchElements(elements: readonly JsonValue[], search: Search): void {
-  for (let index = 0; index < elements.length; index++) {
-    const element = elements[index]
-    if (typeof element === 'object' && element !== null) searchMember(element, String(index), search)
+  #zoneOf(member: string): Zone {
+    const { text, identity, resource } = this.#zones
+    if (member === 'resource') return resource
+    return member === 'actor' || member === 'target' || member === 'targets' ? identity : text
   }
-}
 
-function searchMembers(members: JsonObject, search: Search): void {
-  for (const key of Object.keys(members)) {
-    const value = members[key]
-    const rule = search.ruleOf(key)
-    if (rule === null) {
-      if (typeof value === 'object' && value !== null) searchMember(value, key, search)
-    } else if (value !== redactedText) {
-      members[key] = redactedText
-      noteReceipt(search, rule, key)
+  #redactContainer(value: JsonValue, key: string, zone: Zone): void {
+    const { path } = this.#receipts
+    path.push(key)
+    if (Array.isArray(value)) this.#redactElements(value, zone)
+    else if (typeof value === 'object' && value !== null) this.#redactMembers(value, zone)
+    path.pop()
+  }
+
+  #redactElements(elements: JsonValue[], zone: Zone): void {
+    for (let index = 0; index < elements.length; index++) {
+      if (this.#done?.get(elements)?.has(String(index))) continue
+      const value = elements[index] as JsonValue
+      if (typeof value === 'object') {
+        if (value !== null) this.#redactContainer(value, String(index), zone)
+        continue
+      }
+      const redacted = searchValue(value, zone)
+      if (redacted === undefined) continue
+      elements[index] = redacted.text
+      this.#receipts.noteAll(redacted.counts, String(index))
     }
   }
-}
 
-function noteReceipt(search: Search, rule: string, key: string): void {
-  const { path, receipts } = search
-  const pointer = [...path, key].map((token) => `/${pointerToken(token)}`).join('')
-  const sameRule = receipts.length < receiptsPerRuleMax ? 0 : receipts.filter((receipt) => receipt.rule === rule).length
-  const hasRoom = receipts.length < receiptsMax && sameRule < receiptsPerRuleMax && pointer.length <= receiptPointerMax
-  if (hasRoom) {
-    receipts.push({ count: 1, pointer, rule })
-    return
+  #redactMembers(members: JsonObject, zone: Zone): void {
+    const isTop = this.#receipts.path.length === 1
+    const isRequest = isTop && this.#receipts.path[0] === 'request'
+    const isError = isTop && this.#receipts.path[0] === 'error'
+    for (const key of this.#redactKeys(members, zone)) {
+      if (isError && key === 'class') continue // one of a few words, which the format names
+      this.#redactMember(members, key, isRequest && requestIdentity.has(key) ? this.#zones.identity : zone)
+    }
   }
-  search.beyond ??= new Map()
-  search.beyond.set(rule, (search.beyond.get(rule) ?? 0) + 1)
-}
 
-/** A name counts in full, as the last part of a dotted one, and as the copy of an equal key (`token#2`). */
-function findRule(key: string, names: ReadonlySet<string>): string | null {
-  const name = normalizeKey(key.replace(/(?:#\d+)+$/, ''))
-  if (names.has(name)) return `key:${name}`
-  const part = name.slice(name.lastIndexOf('.') + 1)
-  return names.has(part) ? `key:${part}` : null
-}
+  #redactMember(members: JsonObject, key: string, zone: Zone): void {
+    const value = members[key]
+    if (value === undefined || this.#done?.get(members)?.has(key)) return
+    const { rule, mode } = zone.factsOf(key)
+    if (rule !== undefined) {
+      this.#hide(members, key, { name: rule, mode })
+      return
+    }
+    if (typeof value === 'object') {
+      if (value !== null) this.#redactContainer(value, key, zone)
+      return
+    }
+    const redacted = searchValue(value, zone)
+    if (redacted === undefined) return
+    setMember(members, key, redacted.text)
+    this.#receipts.noteAll(redacted.counts, key)
+  }
 
-/** Programs use the same few keys again and again; only keys made of data would fill the memory. */
-function rememberRules(find: (key: string) => string | null): (key: string) => string | null {
-  const known = new Map<string, string | null>()
-  return (key) => {
-    const rule = known.get(key)
-    if (rule !== undefined) return rule
-    const found = find(key)
-    if (known.size === rememberedKeysMax) known.clear()
-    if (key.length <= rememberedKeyLengthMax) known.set(key, found)
-    return found
+  /** The keys as they are afterwards. Keys that become equal are numbered, as conversion does. */
+  #redactKeys(members: JsonObject, zone: Zone): string[] {
+    const keys = Object.keys(members)
+    if (!keys.some((key) => zone.factsOf(key).redacted !== undefined)) return keys
+    const values = Object.values(members)
+    const facts = keys.map((key): KeyFacts => zone.factsOf(key))
+    for (const { redacted } of facts) if (redacted !== undefined) this.#receipts.noteAll(redacted.counts, redacted.text)
+    const renamed = gatherMembers(
+      keys.map((key, index) => facts[index]?.redacted?.text ?? key),
+      values,
+    )
+    for (const key of keys) delete members[key]
+    for (const [key, value] of Object.entries(renamed)) setMember(members, key, value)
+    return Object.keys(renamed)
+  }
+
+  #hide(owner: JsonObject, key: string, { name, mode }: { readonly name: string; readonly mode: RedactionMode }): void {
+    const value = owner[key] as JsonValue
+    const hidden = hideValue(value, mode, this.#rules.pseudonyms)
+    if (hidden === value) return
+    if (hidden === undefined) delete owner[key]
+    else setMember(owner, key, hidden)
+    this.#receipts.note(name, key)
+  }
+
+  /** Follows a pointer from its step at this index on. */
+  #redactPlaces(owner: JsonObject | JsonValue[], rule: PointerRule, index: number): void {
+    const { path } = this.#receipts
+    const zone = this.#zoneOf(path[0] ?? '')
+    for (const key of keysAt(owner, rule.steps[index] ?? '')) {
+      const value = (owner as JsonObject)[key]
+      // A key that holds a secret will be redacted, and must not stand in a receipt before that.
+      const shown = index === 0 ? key : (zone.factsOf(key).redacted?.text ?? key)
+      if (index === rule.steps.length - 1) {
+        this.#hidePlace(owner, key, { rule, shown })
+      } else if (typeof value === 'object' && value !== null) {
+        path.push(shown)
+        this.#redactPlaces(value, rule, index + 1)
+        path.pop()
+      }
+    }
+  }
+
+  #hidePlace(
+    owner: JsonObject | JsonValue[],
+    key: string,
+    { rule, shown }: { readonly rule: PointerRule; readonly shown: string },
+  ): void {
+    const value = (owner as JsonObject)[key] as JsonValue
+    this.#done ??= new Map()
+    this.#done.set(owner, (this.#done.get(owner) ?? new Set()).add(key))
+    const hidden = this.#standInFor(value, rule)
+    if (hidden === value || (value === null && Array.isArray(owner) && hidden === undefined)) return
+    if (hidden !== undefined) setMember(owner as JsonObject, key, hidden)
+    else if (Array.isArray(owner)) owner[Number(key)] = null
+    else delete owner[key]
+    this.#receipts.note(rule.name, shown)
+  }
+
+  /** The record needs its own objects to be objects: they are taken out, and a target of many is emptied. */
+  #standInFor(value: JsonValue, rule: PointerRule): JsonValue | undefined {
+    const isObject = typeof value === 'object' && value !== null
+    const isTarget = rule.steps[0] === 'targets' && rule.steps.length === 2
+    if (isObject && isTarget) return Object.keys(value).length === 0 ? value : {}
+    return isObject && rule.steps.length === 1 ? undefined : hideValue(value, rule.mode, this.#rules.pseudonyms)
   }
 }
 
-const rememberedKeysMax = 4_096
-const rememberedKeyLengthMax = 64
+function searchValue(value: JsonValue, zone: Zone): RedactedText | undefined {
+  if (typeof value === 'string') return zone.redactText?.(value)
+  const mayBeCard = zone.searchesNumbers && typeof value === 'number' && value >= 1e12
+  return mayBeCard ? zone.redactText?.(String(value)) : undefined
+}
+
+/** The keys and indices of a container that a step stands for. */
+function keysAt(owner: JsonObject | JsonValue[], step: Step): string[] {
+  if (step === anyKey) return Object.keys(owner)
+  return Object.hasOwn(owner, step) && step !== 'length' ? [step] : []
+}

@@ -6,7 +6,8 @@ import { canonicalize } from '../../src/event/canonical.ts'
 import { convertEvent } from '../../src/event/convert.ts'
 import type { Operation, Outcome } from '../../src/event/event.ts'
 import { type Level, levelKeeps, levels } from '../../src/policy/level.ts'
-import { compileRedaction, secretKeys } from '../../src/policy/redact.ts'
+import { compileRedaction } from '../../src/policy/redact.ts'
+import { secretKeys } from '../../src/policy/redaction/keys.ts'
 import { fencesOf, quotedIn, readDocument, tableOf } from './markdown.ts'
 
 const document = readDocument('docs/policy.md')
