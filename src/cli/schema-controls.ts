@@ -116,7 +116,20 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
   },
   'audit.hold.added': reserved('A legal hold was placed.'),
   'audit.hold.released': reserved('A legal hold was released.'),
-  'audit.quarantine.resolved': reserved('Records in quarantine were delivered or given up.'),
+  'audit.quarantine.resolved': {
+    meaning: 'What became of records in quarantine, as an operator asked: they leave it.',
+    details: {
+      destination: 'name of the destination',
+      stream: 'the stream they are of',
+      seq: 'sequence of the first',
+      hash: 'its hash',
+      to: 'sequence of the last, where there are more',
+      to_hash: 'its hash',
+      resolution: '`delivered`: taken at last · `discarded`: given up for this destination',
+      operator: 'who asked for it',
+      why: 'the reason that was given',
+    },
+  },
   'audit.file.deleted': reserved('A rotated file was deleted.'),
   'audit.heartbeat': reserved('The writer lives, though nothing happened.'),
 }

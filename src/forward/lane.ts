@@ -7,8 +7,10 @@ import { createDestination } from '../destination/create.ts'
 import type { Destination, DestinationOptions } from '../destination/destination.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { SpoolEnd } from '../spool/positions.ts'
+import { SpoolReader } from '../spool/reader.ts'
 import type { SetAsideKind } from '../spool/set-aside.ts'
 import { type AheadRecord, watchAhead } from './ahead.ts'
+import { Fallback } from './fallback.ts'
 import { Forwarder } from './forwarder.ts'
 import { OwnStream } from './own-stream.ts'
 import { SealedQuarantine, type SealFact } from './quarantine.ts'
@@ -38,6 +40,8 @@ export interface Lane {
   readonly source: SpoolSource
   readonly quarantine: SealedQuarantine
   readonly resolutions: Resolutions
+  /** Prints while the destination fails, where that is wanted. */
+  readonly fallback?: Fallback | undefined
   /** What this destination refused for ever. */
   readonly folders: Readonly<Record<SetAsideKind, QuarantineFolder>>
 }
@@ -63,14 +67,27 @@ export async function openLane(options: DestinationOptions, spool: LaneSpool, li
   const onStateChange = (state: ForwarderState) => listener.changed?.(state)
   const resolutions = new Resolutions({ folders: Object.values(folders), destination, seal: listener.seal })
   const forwarder = new Forwarder({ destination, source, quarantine, options, onStateChange })
-  return { forwarder, destination, source, quarantine, folders, resolutions }
+  const lane = { forwarder, destination, source, quarantine, folders, resolutions }
+  if (options.type === 'stdout' || options.fallback === undefined) return lane
+  return { ...lane, fallback: await openFallback(lane, spool) }
+}
+
+/** Printing has a reader of its own: it goes on while delivery stands. */
+async function openFallback({ forwarder, source }: Lane, spool: LaneSpool): Promise<Fallback> {
+  const reader = new SpoolReader(diskFiles, spool.directory, spool.durable)
+  const output = await createDestination({ type: 'stdout' })
+  const view = () => {
+    const { condition, delivered, quarantined } = forwarder.state()
+    return { isFailing: condition !== 'ok', passed: delivered + quarantined, confirmed: source.confirmed }
+  }
+  return new Fallback({ reader, output, view })
 }
 
 /** Delivers until the signal aborts, then releases everything. Rejects when the spool itself cannot be read. */
 export async function runLane(lane: Lane, signal: AbortSignal): Promise<void> {
   const ending = new AbortController()
   const lasting = AbortSignal.any([signal, ending.signal])
-  const beside = [lane.quarantine.run(lasting), lane.resolutions.run(lasting)]
+  const beside = [lane.quarantine.run(lasting), lane.resolutions.run(lasting), lane.fallback?.run(lasting)]
   try {
     await Promise.all([lane.forwarder.run(signal).finally(() => ending.abort()), ...beside])
   } finally {

@@ -44,7 +44,6 @@ export class SpoolSource implements RecordSource {
   readonly #monotonicMs: () => number
   /** Of the reads that are not confirmed. */
   #readEnds: ReadEnd[] = []
-  /** What is confirmed, durable or not. */
   #confirmed: Cursor
   #savedAtMs = Number.NEGATIVE_INFINITY
   #ranDryAt: number | undefined
@@ -58,6 +57,11 @@ export class SpoolSource implements RecordSource {
     this.#confirmed = this.#cursor.cursor
     this.#monotonicMs = options.monotonicMs ?? monotonicMs
     this.#reader.seek(this.#confirmed)
+  }
+
+  /** What is confirmed, durable or not. */
+  get confirmed(): Cursor {
+    return this.#confirmed
   }
 
   next(limit: { records: number; bytes: number }): readonly StoredRecord[] {
