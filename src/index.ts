@@ -68,6 +68,7 @@ export { type ReadingProblem, type RecordReading, readRecord, upcastRecord } fro
 export type { AdoptedSlot } from './forward/adopt.ts'
 export type { ForwarderState } from './forward/standing.ts'
 export type { Level } from './policy/level.ts'
-export type { RedactionOptions, RedactionRule } from './policy/redaction/options.ts'
+export { redactRemoteAddr, redactText, type TextRedaction } from './policy/redact-text.ts'
+export type { RedactionMode, RedactionOptions, RedactionPointer, RedactionRule } from './policy/redaction/options.ts'
 export type { PolicyRule } from './policy/rules.ts'
 export type { Finding, Report, SourceReport, StreamReport, Verdict } from './verify/report.ts'

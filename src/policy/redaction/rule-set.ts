@@ -57,11 +57,11 @@ function readPatterns(rules: NonNullable<RedactionOptions['rules']>): PatternRul
   const ids = new Set<string>(contentRules)
   return rules.map(({ id, pattern, ignoreCase = false }, index) => {
     const setting = `redact.rules[${index}]`
-    if (!/^[A-Za-z][\w-]{0,63}$/.test(id)) {
+    if (!/^\w[\w.:-]{0,63}$/.test(id)) {
       throw invalid(
         `${setting}.id`,
         `is ${JSON.stringify(id)}`,
-        'begin with a letter; letters, digits, _ and -, at most 64',
+        'letters, digits and . _ : - (at most 64), beginning with a letter or digit',
       )
     }
     if (ids.has(id))
