@@ -46,8 +46,13 @@ export function recordSchema(catalogue?: Catalogue): RecordSchema {
   }
 }
 
+/** The JSON Schema as text. */
+export function printSchema(catalogue?: Catalogue): string {
+  return `${JSON.stringify(recordSchema(catalogue), undefined, 2)}\n`
+}
+
 /** The same document in words. */
-export function describeRecord(catalogue?: Catalogue): string {
+export function describeSchema(catalogue?: Catalogue): string {
   const version = catalogue === undefined ? '' : ' and the actions of this application'
   const sections = [
     '# Schema of the audit records',

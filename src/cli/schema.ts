@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url'
 import { AuditError, errorText } from '../errors.ts'
 import { type Catalogue, isCatalogue } from '../event/catalogue.ts'
 import { type Command, type CommandIo, parseOptions } from './command.ts'
-import { describeRecord, recordSchema } from './schema-document.ts'
+import { describeSchema, printSchema } from './schema-document.ts'
 
 export const command: Command = {
   name: 'schema',
@@ -46,12 +46,8 @@ async function run(argv: readonly string[], io: CommandIo): Promise<number> {
   const { values } = parseOptions({ args: [...argv], options })
   const format = readFormat(values.format, values.json)
   const catalogue = values.catalogue === undefined ? undefined : await loadCatalogue(values.catalogue)
-  io.stdout.write(format === 'markdown' ? describeRecord(catalogue) : printSchema(catalogue))
+  io.stdout.write(format === 'markdown' ? describeSchema(catalogue) : printSchema(catalogue))
   return 0
-}
-
-function printSchema(catalogue: Catalogue | undefined): string {
-  return `${JSON.stringify(recordSchema(catalogue), undefined, 2)}\n`
 }
 
 function readFormat(given: string | undefined, isJson: boolean): (typeof formats)[number] {

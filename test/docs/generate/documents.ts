@@ -3,6 +3,7 @@
  * `<!-- end -->` are; what stands around them is written by hand and stays.
  */
 
+import { describeSchema, printSchema } from '../../../src/cli/schema-document.ts'
 import { blocks } from './blocks.ts'
 import { complianceTable } from './compliance.ts'
 import { configSchema } from './config-schema.ts'
@@ -20,5 +21,7 @@ export const documents: readonly Generated[] = [
   { path: '.env.example', make: environmentExample },
   { path: 'docs/schema/config.json', make: configSchema },
   { path: 'docs/configuration.md', make: blocks({ options: optionsTable, environment: environmentTable }) },
+  { path: 'docs/schema/record.json', make: () => printSchema() },
+  { path: 'docs/audit-schema.md', make: () => describeSchema() },
   { path: 'docs/compliance.md', make: blocks({ profiles: complianceTable }) },
 ]
