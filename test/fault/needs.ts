@@ -2,8 +2,19 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
+import { collectorAbsent, collectorBinary } from '../parts/collector.ts'
 
-export type Need = 'linux' | 'root' | 'strace' | 'loop' | 'xfs' | 'nbd' | 'eatmydata' | 'faketime' | 'namespaces'
+export type Need =
+  | 'linux'
+  | 'root'
+  | 'strace'
+  | 'loop'
+  | 'xfs'
+  | 'nbd'
+  | 'eatmydata'
+  | 'faketime'
+  | 'namespaces'
+  | 'collector'
 
 const root = () => (process.getuid?.() === 0 ? undefined : 'it must be run by root')
 
@@ -17,6 +28,7 @@ const checks: Readonly<Record<Need, () => string | undefined>> = {
   eatmydata: () => (preloadLibrary('libeatmydata.so*') === undefined ? 'eatmydata is not installed' : undefined),
   faketime: () =>
     preloadLibrary('faketime/libfaketimeMT.so*') === undefined ? 'faketime is not installed' : undefined,
+  collector: () => (collectorBinary() === undefined ? collectorAbsent : undefined),
   namespaces: () => root() ?? missing('unshare') ?? cannotUnshare(),
 }
 

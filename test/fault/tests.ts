@@ -1,5 +1,6 @@
 /** Every fault test, in the order of the table in docs/reliability.md. */
 
+import { collectorTests } from './collector-dies.ts'
 import { damageTests } from './damage.ts'
 import { destinationTests } from './destinations.ts'
 import { testsElsewhere } from './elsewhere.ts'
@@ -24,6 +25,7 @@ const all: readonly FaultTest[] = [
   ...lyingTests,
   ...twoWriterTests,
   ...destinationTests,
+  ...collectorTests,
   ...shutdownTests,
 ]
 
