@@ -16,8 +16,6 @@ interface Member {
   readonly name: keyof EnvironmentValues
   readonly option: string
   readonly isNeeded?: true
-  /** From the variable's unit to the option's. */
-  readonly scale?: number
 }
 
 const membersOf: Readonly<Record<DestinationName, readonly Member[]>> = {
@@ -87,13 +85,11 @@ function makeDestination(
   const problems: Problem[] = []
   const options: [string, unknown][] = [['type', type]]
   if (type !== 'stdout' && known.has('fallback')) options.push(['fallback', 'stdout'])
-  for (const { name, option, isNeeded = false, scale } of membersOf[type]) {
-    const value = values[name]
-    if (!own.has(name) && isNeeded) problems.push(missing(name, type))
-    if (value === undefined) continue
-    if (known.has(option)) options.push([option, scale === undefined ? value : Number(value) * scale])
-    else if (own.has(name))
-      remarks.push(`${name} is set, but this version has no such option of ${type}: it has no effect`)
+  for (const { name, option, isNeeded = false } of membersOf[type]) {
+    const given = own.get(name)
+    if (given === undefined) problems.push(...(isNeeded ? [missing(name, type)] : []))
+    else if (known.has(option)) options.push([option, given.value])
+    else remarks.push(`${name} is set, but this version has no such option of ${type}: it has no effect`)
   }
   options.push(...buffersOf(type, values, () => true))
   if (problems.length > 0) return { problems }

@@ -125,7 +125,7 @@ const keepsBackups: Demand = {
   setting: 'destinations',
   allowed: 'files of which no closed one is deleted',
   remedy: 'Leave out the number of files to keep (AUDIT_LOG_FILE_MAX_BACKUPS=0), and move old ones to an archive.',
-  refuses: ({ destinations }) => destinations.some((one) => Number(valueAt(one, 'backupsMax') ?? 0) > 0),
+  refuses: ({ destinations }) => destinations.some((one) => Number(valueAt(one, 'maxBackups') ?? 0) > 0),
 }
 
 const leavesTheHost: Demand = {
