@@ -53,6 +53,7 @@ describe('a benchmark', () => {
   it('of delivery runs, loses nothing, and writes its section', () =>
     assertWellFormed(runBench('deliver', '--no-collector')))
   it('of verification runs and writes its section', () => assertWellFormed(runBench('verify')))
+  it('of policy runs, decides as it should, and writes its section', () => assertWellFormed(runBench('policy')))
   it('of the spool runs and writes a table for each load', () =>
     assertWellFormed(
       runBench('spool'),
@@ -69,7 +70,7 @@ describe('a benchmark', () => {
     const argv = [join(import.meta.dirname, 'main.ts'), 'speed']
     const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
     assert.equal(status, 2)
-    assert.match(stderr, /emit .*\n.*deliver .*\n.*verify .*\n.*spool /)
+    assert.match(stderr, /emit .*\n.*deliver .*\n.*verify .*\n.*spool .*\n.*policy /)
   })
 })
 

@@ -10,6 +10,7 @@ import type { EmitterSetup } from './emitter.ts'
 import { emitters } from './emitters.ts'
 import type { Figures } from './figures.ts'
 import { type Load, measureLoad } from './load.ts'
+import type { JudgeSetup } from './policy-judges.ts'
 import type { KeeperSetup } from './spool-keeper.ts'
 import { type KeeperLoad, measureKeeper } from './spool-load.ts'
 
@@ -18,12 +19,14 @@ export type Setup =
   | ({ readonly role: 'emitter'; readonly name: string } & EmitterSetup)
   | ({ readonly role: 'checker'; readonly name: string } & CheckerSetup)
   | ({ readonly role: 'keeper'; readonly name: string } & KeeperSetup)
+  | ({ readonly role: 'judge'; readonly name: string } & JudgeSetup)
 
-/** Emitters and keepers are measured under a load of their kind. */
+/** Emitters and keepers are measured under a load of their kind, judges with so many events. */
 export interface MeasureOrder {
   readonly kind: 'measure'
   readonly load?: Load | undefined
   readonly keeperLoad?: KeeperLoad | undefined
+  readonly events?: number | undefined
 }
 
 /** What a contender is told, one order at a time. */
@@ -64,6 +67,7 @@ async function obey(order: Order): Promise<Figures> {
 async function startContender(setup: Setup): Promise<Contender> {
   if (setup.role === 'checker') return startChecker(setup)
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  if (setup.role === 'judge') return startJudge(setup)
   return setup.role === 'emitter' ? startEmitter(setup) : startKeeper(setup)
 }
 
@@ -90,6 +94,22 @@ async function startKeeper(setup: { readonly name: string } & KeeperSetup): Prom
     },
     async close() {
       await keeper.close()
+      return {}
+    },
+  }
+}
+
+async function startJudge(setup: { readonly name: string } & JudgeSetup): Promise<Contender> {
+  const { judges, measureJudge } = await import('./policy-judges.ts')
+  const judge = judges[setup.name]?.(setup)
+  if (judge === undefined) throw new Error(`no judge ${setup.name}`)
+  return {
+    async measure({ events }) {
+      if (events === undefined) throw new Error('a judge is measured with events')
+      return measureJudge(judge, events)
+    },
+    async close() {
+      await judge.close()
       return {}
     },
   }
