@@ -26,12 +26,23 @@ export interface Setting {
 export function settingsOf(schema: z.ZodType, path: readonly string[] = []): Setting[] {
   const { inner, byDefault } = unwrap(schema)
   const note = noteOf(schema)
-  if (note !== undefined) {
-    const json = jsonSchemaOf(schema)
-    return [{ path: path.join('.'), form: formOf(json), schema, allowed: describeAllowed(json), byDefault, note }]
-  }
+  if (note !== undefined) return [settingOf({ path: path.join('.'), schema, byDefault, note })]
   if (!(inner instanceof z.ZodObject)) throw new Error(`${path.join('.')} has no note`)
   return Object.entries(inner.shape).flatMap(([name, member]) => settingsOf(member as z.ZodType, [...path, name]))
+}
+
+/** Form and words are made when they are asked for, because most programs start without. */
+function settingOf(leaf: Omit<Setting, 'form' | 'allowed'>): Setting {
+  const json = () => jsonSchemaOf(leaf.schema)
+  return {
+    ...leaf,
+    get form() {
+      return formOf(json())
+    },
+    get allowed() {
+      return describeAllowed(json())
+    },
+  }
 }
 
 /** Everything that `createAudit` takes. */
