@@ -11,12 +11,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, Delivery, Destination } from '../destination/destination.ts'
 import { errorText } from '../errors.ts'
-import type { StoredRecord } from '../event/record.ts'
 import { batchBytesMax, batchRecordsMax } from '../limits.ts'
 import { Batcher } from './batcher.ts'
 import { Flushes } from './flushes.ts'
+import { takeInFlight } from './in-flight.ts'
 import { type Pace, retryDelayMs, systemPace } from './pace.ts'
-import { findForks, type Quarantine, type SetAsideRun } from './quarantine.ts'
+import { describeRefusal, findForks, type Quarantine, type SetAsideRun } from './quarantine.ts'
 import type { RecordSource } from './source.ts'
 import { type ForwarderCondition, type ForwarderState, Standing } from './standing.ts'
 
@@ -105,6 +105,7 @@ export class Forwarder {
     const wake = () => this.#wake()
     signal.addEventListener('abort', wake)
     try {
+      await this.#repeat()
       while (!signal.aborted) {
         if (await this.#mayBegin()) this.#begin(signal)
         else if (this.#sendings.length > 0) await this.#finish(signal)
@@ -131,6 +132,12 @@ export class Forwarder {
 
   state(): ForwarderState {
     return this.#standing.state()
+  }
+
+  /** What was on its way when the last run ended goes again as it was. */
+  async #repeat(): Promise<void> {
+    if (!this.#destination.repeatsBatches) return
+    if (await takeInFlight(this.#source, this.#inHand)) this.#dueMs = Number.NEGATIVE_INFINITY
   }
 
   /** Whether a batch is due and another sending allowed; behind one on its way, only what is there already counts. */
@@ -182,6 +189,7 @@ export class Forwarder {
 
   #begin(signal: AbortSignal): void {
     const batch = this.#inHand.take()
+    if (this.#destination.repeatsBatches) this.#source.begin?.(batch.records)
     this.#sendings.push({ batch, delivery: this.#send(batch, signal) })
     // What a halved batch leaves was due with it.
     this.#dueMs = this.#inHand.isEmpty ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
@@ -289,8 +297,4 @@ export class Forwarder {
     this.#source.settle()
     resolve()
   }
-}
-
-function describeRefusal([record]: readonly StoredRecord[], reason: string): string {
-  return `record ${record?.sequence} of stream ${record?.stream} is refused, and all behind it wait: ${reason}`
 }

@@ -140,3 +140,8 @@ export function heldMembers(held: StreamHead | undefined): { held_seq?: number; 
   if (held === undefined) return {}
   return { held_seq: held.sequence, ...(held.hash === undefined ? {} : { held_hash: held.hash }) }
 }
+
+/** Why records wait: the first of them is refused, and may not be left out. */
+export function describeRefusal([record]: readonly StoredRecord[], reason: string): string {
+  return `record ${record?.sequence} of stream ${record?.stream} is refused, and all behind it wait: ${reason}`
+}

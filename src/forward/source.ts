@@ -1,6 +1,7 @@
 /** What the forwarder asks of the place records come from. */
 
 import type { StoredRecord } from '../event/record.ts'
+import type { RecordNumber } from '../spool/cursor.ts'
 
 /** A spool read with one destination's cursor, or an array in tests. */
 export interface RecordSource {
@@ -9,6 +10,10 @@ export interface RecordSource {
    * at most `records`, and no further one once `bytes` is reached. Never what is not durable.
    */
   next(limit: { records: number; bytes: number }): Promise<readonly StoredRecord[]> | readonly StoredRecord[]
+  /** The last record of a batch that was on its way when the last run ended, unless it was confirmed. */
+  readonly inFlightTo?: RecordNumber | undefined
+  /** Notes durably that this batch is on its way. */
+  begin?(batch: readonly StoredRecord[]): void
   /** Notes that everything up to and including this record is confirmed; durable soon, and after `settle` at the latest. */
   confirm(last: StoredRecord): void
   /** Makes durable what was confirmed. */

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
 import { errorCode } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
-import { type Cursor, CursorFile } from '../spool/cursor.ts'
+import { type Cursor, CursorFile, type RecordNumber } from '../spool/cursor.ts'
 import type { Files } from '../spool/files.ts'
 import type { SpoolEnd } from '../spool/positions.ts'
 import { SpoolReader } from '../spool/reader.ts'
@@ -45,6 +45,8 @@ export class SpoolSource implements RecordSource {
   /** Of the reads that are not confirmed. */
   #readEnds: ReadEnd[] = []
   #confirmed: Cursor
+  /** What is confirmed in the cursor file. */
+  #saved: Cursor
   #savedAtMs = Number.NEGATIVE_INFINITY
   #ranDryAt: number | undefined
   /** The segment in which the durable end was last seen, and its stream. */
@@ -55,6 +57,7 @@ export class SpoolSource implements RecordSource {
     this.#cursor = new CursorFile(options.files, options.directory, options.name)
     this.#reader = new SpoolReader(options.files, options.directory, options.durable)
     this.#confirmed = this.#cursor.cursor
+    this.#saved = this.#confirmed
     this.#monotonicMs = options.monotonicMs ?? monotonicMs
     this.#reader.seek(this.#confirmed)
   }
@@ -80,11 +83,25 @@ export class SpoolSource implements RecordSource {
     this.#settleWhenDue()
   }
 
+  get inFlightTo(): RecordNumber | undefined {
+    return this.#cursor.cursor.inFlightTo
+  }
+
+  begin(batch: readonly StoredRecord[]): void {
+    const last = batch.at(-1)
+    if (last !== undefined)
+      this.#save({ ...this.#confirmed, inFlightTo: { stream: last.stream, sequence: last.sequence } })
+  }
+
   settle(): void {
-    if (this.#confirmed === this.#cursor.cursor) return
+    if (this.#confirmed !== this.#saved) this.#save(this.#confirmed)
+  }
+
+  #save(cursor: Cursor): void {
     this.#savedAtMs = this.#monotonicMs()
     try {
-      this.#cursor.save(this.#confirmed)
+      this.#cursor.save(cursor)
+      this.#saved = this.#confirmed
     } catch (error) {
       // A disk that refuses must not stop delivery: the cursor lags, and the next save is tried when it is due.
       if (errorCode(error) === undefined) throw error

@@ -19,6 +19,8 @@ export interface Cursor {
   readonly confirmed?: RecordNumber | undefined
   /** Where the next record was expected when this was written. */
   readonly hint?: ReadPlace | undefined
+  /** The last record of a batch on its way; only for destinations that must get the same batch again. */
+  readonly inFlightTo?: RecordNumber | undefined
 }
 
 export class CursorFile {

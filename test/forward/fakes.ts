@@ -4,6 +4,7 @@ import { EventEmitter, once } from 'node:events'
 import type { Batch, Delivery, Destination } from '../../src/destination/destination.ts'
 import type { StoredRecord } from '../../src/event/record.ts'
 import type { RecordSource } from '../../src/forward/source.ts'
+import type { RecordNumber } from '../../src/spool/cursor.ts'
 
 export const stream = '0190f5a0-0000-7000-8000-000000000001'
 
@@ -24,6 +25,9 @@ export class ArraySource implements RecordSource {
   readonly confirmed: number[] = []
   /** The last that was confirmed at the last `settle`. */
   settled: number | undefined
+  inFlightTo: RecordNumber | undefined
+  /** The last of each batch that was noted to be on its way. */
+  readonly begun: (number | undefined)[] = []
   knowsBacklog = true
   /** Called when the source is asked, before it answers. */
   onNext: () => void = () => {}
@@ -50,6 +54,10 @@ export class ArraySource implements RecordSource {
     this.#read += taken.length
     this.onNext()
     return taken
+  }
+
+  begin(batch: readonly StoredRecord[]): void {
+    this.begun.push(batch.at(-1)?.sequence)
   }
 
   confirm(last: StoredRecord): void {
@@ -95,6 +103,7 @@ export class ScriptedDestination implements Destination {
   readonly name = 'scripted'
   sendingsMax = 1
   keepsChain = false
+  repeatsBatches = false
   readonly #answers: Answer[]
   /** Sequence numbers of each batch. */
   readonly sent: number[][] = []

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
 import type { StoredRecord } from '../../src/event/record.ts'
 import { Fallback } from '../../src/forward/fallback.ts'
@@ -110,7 +110,7 @@ const program = `
   })
 `
 
-test('records of a destination that fails stand on standard output and arrive all the same', async (t: TestContext) => {
+test('records of a destination that fails stand on standard output and arrive all the same', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'otel-audit-fallback-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const backend = await startOtlpBackend(answer(503))
@@ -120,6 +120,7 @@ test('records of a destination that fails stand on standard output and arrive al
   })
   t.after(() => child.kill('SIGKILL'))
   const events = (records: readonly string[]) => records.filter((record) => record.includes('"event_type":"audit"'))
+  assert.ok(child.stdout)
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text

@@ -588,6 +588,32 @@ test('a peer that refuses everything is not believed for ever: what is left wait
   assert.deepEqual([forwarder.state().delivered, forwarder.state().condition], [12, 'ok'])
 })
 
+test('a destination whose batches have names gets the batch again that was on its way when the last run ended', async (t) => {
+  const source = new ArraySource(makeRecords(4, 20))
+  source.inFlightTo = { stream, sequence: 9 }
+  const destination = new ScriptedDestination()
+  destination.repeatsBatches = true
+  const { forwarder } = start(t, { source, destination, options: { batchRecordsMax: 10 } })
+  await forwarder.flush()
+  assert.deepEqual(destination.sent[0], range(4, 9))
+  assert.deepEqual(destination.sent.flat(), range(4, 20))
+  assert.deepEqual(
+    source.begun,
+    destination.sent.map((batch) => batch.at(-1)),
+    'each is noted before it is sent',
+  )
+})
+
+test('a batch on its way that is longer than batches are now is sent in batches as they are now', async (t) => {
+  const source = new ArraySource(makeRecords(1, 20))
+  source.inFlightTo = { stream, sequence: 15 }
+  const destination = new ScriptedDestination()
+  destination.repeatsBatches = true
+  const { forwarder } = start(t, { source, destination, options: { batchRecordsMax: 10 } })
+  await forwarder.flush()
+  assert.deepEqual(destination.sent, [range(1, 10), range(11, 20)])
+})
+
 test('stopping while records are set aside confirms nothing of them', async (t) => {
   const source = new ArraySource(makeRecords(4, 6))
   const begun = Promise.withResolvers<void>()

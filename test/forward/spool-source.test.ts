@@ -95,3 +95,18 @@ test('what was confirmed and not saved comes again after a crash, and nothing el
   source.settle()
   assert.equal(reopen().next({ records: 1, bytes: 1 })[0]?.sequence, 7)
 })
+
+test('what is on its way is known after a crash, until it is confirmed', (t) => {
+  const { source, reopen } = open(t, 9)
+  source.confirm(read(source, 2))
+  const batch = source.next({ records: 3, bytes: Number.MAX_SAFE_INTEGER })
+  source.begin(batch)
+  const last = batch.at(-1)
+  assert.ok(last)
+  const again = reopen()
+  assert.deepEqual(again.inFlightTo, { stream: last.stream, sequence: 5 })
+  assert.equal(again.next({ records: 1, bytes: 1 })[0]?.sequence, 3, 'and counts as not delivered')
+  source.confirm(last)
+  source.settle()
+  assert.equal(reopen().inFlightTo, undefined)
+})
