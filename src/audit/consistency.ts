@@ -6,6 +6,7 @@
 import type { DestinationOptions } from '../destination/destination.ts'
 import { isSharedFile, slotMark } from '../destination/slot-path.ts'
 import { AuditError } from '../errors.ts'
+import { suppressesEverything } from '../policy/check.ts'
 import { compilePolicy } from '../policy/policy.ts'
 import { compileRedaction } from '../policy/redact.ts'
 import type { PolicyRule } from '../policy/rules.ts'
@@ -67,16 +68,16 @@ function checkAsync({ isAsync, destinations }: AuditConfig, nameOf: NameOf): Pro
 }
 
 function checkSuppressAll({ policy }: AuditConfig, nameOf: NameOf): Problem[] {
-  if (policy.allowSuppressAll) return []
+  if (policy.allowSuppressAll || !suppressesEverything(policy)) return []
   const hint = `To switch audit off, say so: ${nameOf('policy.enabled')} false. If it is meant, set ${nameOf('policy.allowSuppressAll')} true.`
   const refuse = (setting: string, value: unknown) => [
     problemOf({ setting: nameOf(setting), value, allowed: 'what leaves something to record', hint }),
   ]
   if (policy.excludeActions.includes('*')) return refuse('policy.excludeActions', policy.excludeActions)
-  const decisive = policy.rules.findIndex(({ effect }) => effect !== 'drop')
   const dropAll = policy.rules.findIndex((rule) => rule.effect === 'drop' && matchesEverything(rule))
-  if (dropAll === -1 || (decisive !== -1 && decisive < dropAll)) return []
-  return refuse(`policy.rules[${dropAll}]`, policy.rules[dropAll])
+  return dropAll === -1
+    ? refuse('policy.rules', policy.rules)
+    : refuse(`policy.rules[${dropAll}]`, policy.rules[dropAll])
 }
 
 function matchesEverything({ when = {} }: PolicyRule): boolean {

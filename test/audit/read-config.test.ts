@@ -204,6 +204,11 @@ describe('contradictions', () => {
       { policy: { rules: [{ id: 'a', effect: 'drop', when: { action: ['x', '*'] } }] } },
       /^policy\.rules\[0\]/,
     ],
+    [
+      'a rule that drops the only operation which the level keeps',
+      { policy: { level: 'deletes_only', rules: [{ id: 'a', effect: 'drop', when: { operation: 'delete' } }] } },
+      /^policy\.rules is .*; allowed: what leaves something/,
+    ],
   ]
   for (const [name, options, message] of rows) {
     test(`${name} cannot be meant`, () => {
