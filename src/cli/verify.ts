@@ -25,7 +25,7 @@ input; its kind is found by looking.
 Options:
   --vkey KEY          a verifier key, or a file with one a line; may be repeated. Without it nothing is proven
   --allow-unanchored  exit 0 although nothing signed covers a stream, or no key was given
-  --allow-partial     the copy is known to begin later than its streams: a rotated file, a destination added later
+  --allow-partial     the copy is known to begin later than its streams: a closed file alone, a destination added later
   --json              print the report as JSON
   -h, --help          show this
 

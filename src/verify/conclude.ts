@@ -3,6 +3,7 @@
  * signatures reach, and the verdict over all of it. Benign states become observations, everything else findings.
  */
 
+import { readDeletions } from './deletions.ts'
 import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
 import type { Reading } from './reading.ts'
 import { type Finding, type SourceReport, type StreamReport, worstVerdict } from './report.ts'
@@ -34,8 +35,10 @@ function placeLeftovers(reading: Reading): void {
   const holes = [...found.flatMap(({ judge }) => judge.holes), ...trailing]
   const left = pairMisfits({ holes, misfits }, { log, source })
   const mayBeginLater = source.beginsLater || (options.allowPartial ?? false)
+  const isDeleted = readDeletions(reading)
   for (const hole of left.holes) {
-    if (!hole.isVoid && !(hole.from === 1 && mayBeginLater)) reportHole(hole, reading)
+    const isKnown = hole.from === 1 && (mayBeginLater || isDeleted(hole.stream, hole.to, hole.expected))
+    if (!hole.isVoid && !isKnown) reportHole(hole, reading)
   }
   // Where nothing is a record, nothing was inserted either: it is no copy of a trail.
   if (reading.records > 0) for (const misfit of left.misfits) reportMisfit(misfit, reading)
@@ -97,7 +100,9 @@ function reportMisfit({ position, reason, stream, sequence, expected, found }: M
 }
 
 /** A stream that continues another names its end: stream, sequence and hash. */
-function joinPredecessors({ openings }: StreamVerifier, { streams, log, source, options }: Reading): void {
+function joinPredecessors({ openings }: StreamVerifier, reading: Reading): void {
+  const { streams, log, source, options } = reading
+  const isDeleted = readDeletions(reading)
   for (const opening of openings) {
     const named = predecessorIn(opening.control?.details, streams)
     if (named === undefined) continue
@@ -106,7 +111,7 @@ function joinPredecessors({ openings }: StreamVerifier, { streams, log, source, 
     const last = predecessor?.last?.sequence ?? 0
     const by = `stream ${opening.stream} ${isOther ? 'saw its record' : 'continues it from sequence'} ${sequence}`
     if (predecessor === undefined) {
-      if (source.beginsLater || options.allowPartial) continue
+      if (source.beginsLater || options.allowPartial || isDeleted(stream, sequence, expected)) continue
       log.add({ verdict: 'STREAM_MISSING', stream, expected, detail: `the stream is not in this copy: ${by}` })
     } else if (last < sequence) {
       const range = { from: last + 1, to: sequence }
@@ -190,8 +195,9 @@ function compareHead({ stream, sequence, hash }: Head, { streams, log }: Reading
 }
 
 /** The benign states of a stream; logs UNANCHORED, which is benign only where it is allowed. */
-function observe(stream: StreamVerifier, { streams, log, source, options }: Reading): Finding[] {
-  const { judge, last, coveredTo } = stream
+function observe(stream: StreamVerifier, reading: Reading): Finding[] {
+  const { streams, log, source, options } = reading
+  const { judge, last, first, coveredTo } = stream
   const observations: Finding[] = []
   const note = (verdict: Finding['verdict'], detail: string, range: Partial<Finding> = {}): void => {
     observations.push({ verdict, source: source.name, stream: stream.stream, ...range, detail })
@@ -203,6 +209,11 @@ function observe(stream: StreamVerifier, { streams, log, source, options }: Read
   if (judge.repeats > 0) note('DUPLICATE_DELIVERY', `${judge.repeats} records came more than once, with the same bytes`)
   if (judge.clockAnomalies > 0)
     note('CLOCK_ANOMALY', `${judge.clockAnomalies} records were sealed while the clock was behind`)
+  if (first > 1 && readDeletions(reading)(stream.stream, first - 1))
+    note('PRUNED', 'the files that held the beginning were deleted, which the trail says itself', {
+      from: 1,
+      to: first - 1,
+    })
   const unanchored = whyUnanchored(stream, options.verifiers.length > 0, log.verdictsOf(stream.stream))
   if (unanchored !== undefined && options.allowUnanchored) note('UNANCHORED', unanchored)
   else if (unanchored !== undefined) log.add({ verdict: 'UNANCHORED', stream: stream.stream, detail: unanchored })

@@ -1,27 +1,33 @@
 /**
- * Opens what the user names as a SOURCE, finding its kind by looking: a spool directory, a database URL, a file of
- * NDJSON or OTLP JSON, or `-` for standard input. The only file of this room that touches the disk, and it never
- * writes. What cannot be a source is `AuditError` SOURCE_UNREADABLE with the reason.
+ * Opens what the user names as a SOURCE, finding its kind by looking: a spool directory, a database URL, NDJSON or OTLP
+ * JSON in a file, a series of files or a folder of them, or `-` for standard input; compressed or not. Never writes. What
+ * cannot be a source is `AuditError` SOURCE_UNREADABLE with the reason.
  */
 
-import { createReadStream, statSync } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { AuditError, errorCode, errorText } from '../errors.ts'
+import { statSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { errorCode, errorText } from '../errors.ts'
 import { diskFiles } from '../spool/files.ts'
 import { spoolDirectories } from '../spool/instances.ts'
 import type { Source } from './source.ts'
 import { createNdjsonSource } from './sources/ndjson.ts'
 import { createOtlpSource } from './sources/otlp.ts'
+import { createSeriesSource } from './sources/series.ts'
 import { createSpoolSource } from './sources/spool.ts'
+import { filesIn, readFile, readStandardInput, seriesOf, unreadable } from './sources-files.ts'
 
-const chunkBytes = 256 * 1_024
-const chunked = { highWaterMark: chunkBytes }
-
-/** What one name stands for: each slot of a directory that holds slots (`instances: 'slots'`), else itself. */
+/**
+ * What one name stands for: each slot of a directory that holds slots (`instances: 'slots'`), each NDJSON file of a
+ * folder of them, else itself.
+ */
 export function expandSource(text: string): string[] {
   try {
-    return statSync(text, { throwIfNoEntry: false })?.isDirectory() ? spoolDirectories(diskFiles, text) : [text]
+    if (!statSync(text, { throwIfNoEntry: false })?.isDirectory()) return [text]
+    const spools = spoolDirectories(diskFiles, text)
+    const isSpool = spools[0] !== text || statSync(join(text, 'control'), { throwIfNoEntry: false }) !== undefined
+    const files = isSpool ? [] : filesIn(text)
+    return files.length > 0 ? files : spools
   } catch {
     return [text] // whoever opens it says why it cannot be read
   }
@@ -29,16 +35,15 @@ export function expandSource(text: string): string[] {
 
 /** Opens a source far enough to know its kind. Nothing is read in full before `read()`. */
 export async function openSource(text: string): Promise<Source> {
-  if (text === '-') return openStream('standard input', createReadStream('', { ...chunked, fd: 0, autoClose: false }))
+  if (text === '-') return openStream('standard input', readStandardInput('standard input'))
   if (/^postgres(ql)?:\/\//i.test(text)) {
     // Only here: verifying files needs no database driver.
     const { createPostgresSource } = await import('./sources/postgres.ts')
     return createPostgresSource(text)
   }
   const found = await stat(text).catch((thrown: unknown) => refuseMissing(text, thrown))
-  if (found.isDirectory()) return openDirectory(text)
-  if (!found.isFile()) return openStream(text, createReadStream(text, chunked))
-  return recogniseLines(text, await readHead(text), () => readBytes(text, createReadStream(text, chunked)))
+  if (found?.isDirectory()) return openDirectory(text)
+  return found?.isFile() === false ? openStream(text, readFile(text)) : openFiles(text)
 }
 
 async function openDirectory(path: string): Promise<Source> {
@@ -46,13 +51,23 @@ async function openDirectory(path: string): Promise<Source> {
     (control) => control.isFile(),
     () => false,
   )
-  if (!holdsSpool) throw unreadable(path, ['it is a directory without a spool in it', sourceHint])
+  if (!holdsSpool) throw unreadable(path, ['it is a directory without a spool and without NDJSON in it', sourceHint])
   return createSpoolSource(path)
 }
 
+/** A file, together with those that it was closed into: the oldest tells what they are. */
+async function openFiles(path: string): Promise<Source> {
+  const files = seriesOf(path)
+  const [oldest = path] = files
+  if (files.length <= 1) return recogniseLines(path, await headOf(readFile(oldest)), () => readFile(oldest))
+  if (isOtlp(await headOf(readFile(oldest))))
+    return recogniseLines(path, await headOf(readFile(path)), () => readFile(path))
+  const parts = files.map((file) => createNdjsonSource(basename(file), () => readFile(file)))
+  return createSeriesSource(path, parts)
+}
+
 /** What can be read only once: a pipe, a terminal. */
-async function openStream(name: string, stream: AsyncIterable<Buffer>): Promise<Source> {
-  const chunks = readBytes(name, stream)
+async function openStream(name: string, chunks: AsyncGenerator<Buffer>): Promise<Source> {
   const { value: head, done } = await chunks.next()
   return recogniseLines(name, done ? Buffer.alloc(0) : head, async function* () {
     yield head
@@ -63,9 +78,6 @@ async function openStream(name: string, stream: AsyncIterable<Buffer>): Promise<
 function recogniseLines(name: string, head: Buffer, openBytes: () => AsyncIterable<Buffer>): Source {
   if (head.length === 0)
     throw unreadable(name, ['it is empty', 'nothing was verified; name the file that holds the records'])
-  const compression = compressionOf(head)
-  if (compression !== undefined)
-    throw unreadable(name, [`it is compressed (${compression})`, 'decompress it, or pipe it to: otel-audit verify -'])
   return isOtlp(head) ? createOtlpSource(name, openBytes) : createNdjsonSource(name, openBytes)
 }
 
@@ -74,37 +86,25 @@ function isOtlp(head: Buffer): boolean {
   return /^\s*\{\s*"resourceLogs"/m.test(head.toString('latin1'))
 }
 
-async function readHead(path: string): Promise<Buffer> {
-  try {
-    await using file = await open(path, 'r')
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(chunkBytes), 0, chunkBytes, 0)
-    return buffer.subarray(0, bytesRead)
-  } catch (cause) {
-    throw unreadable(path, [errorText(cause), 'let this user read it'], cause)
-  }
+async function headOf(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  for await (const chunk of chunks) return chunk
+  return Buffer.alloc(0)
 }
 
-async function* readBytes(name: string, stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    yield* stream
-  } catch (cause) {
-    throw unreadable(name, [errorText(cause), 'the reading broke off: copy the source first, or try again'], cause)
-  }
-}
-
-function compressionOf(head: Buffer): string | undefined {
-  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip'
-  return head.subarray(0, 4).equals(Buffer.of(0x28, 0xb5, 0x2f, 0xfd)) ? 'zstd' : undefined
-}
-
-function refuseMissing(path: string, cause: unknown): never {
+/** `undefined` for a file that was just closed and whose successor is not there yet. */
+function refuseMissing(path: string, cause: unknown): undefined {
   const isMissing = errorCode(cause) === 'ENOENT'
+  if (isMissing && wasClosed(path)) return undefined
   throw unreadable(path, [isMissing ? 'there is no such file or directory' : errorText(cause), sourceHint], cause)
 }
 
-const sourceHint = 'a source is a spool directory, an NDJSON or OTLP JSON file, postgres://… or - for standard input'
-
-/** `[reason, hint]` and the cause. */
-function unreadable(name: string, [reason, hint]: readonly [string, string], cause?: unknown): AuditError {
-  return new AuditError('SOURCE_UNREADABLE', `${name}: ${reason}`, { setting: 'SOURCE', hint, cause })
+function wasClosed(path: string): boolean {
+  try {
+    return seriesOf(path).length > 0
+  } catch {
+    return false // its directory is not there either
+  }
 }
+
+const sourceHint =
+  'a source is a spool directory, NDJSON or OTLP JSON in a file or a folder, postgres://… or - for standard input'

@@ -39,6 +39,7 @@ export class StreamVerifier {
   readonly #roots = new Map<number, string>()
   readonly #refusals: AnchorRefusal[] = []
   readonly #opened: Link[] = []
+  readonly #deleted: Link[] = []
   /** The tree up to `#settledTo`; undefined while a leaf below is unknown. */
   #tree: Frontier | undefined = new Frontier()
   #settledTo = 0
@@ -73,6 +74,7 @@ export class StreamVerifier {
     if (first === undefined) this.#count(link)
     if (link.control?.type === 'checkpoint') this.#addCheckpoint(link)
     if (link.control?.type === 'opened') this.#opened.push(link)
+    if (link.control?.type === 'deleted') this.#deleted.push(link)
     while (this.#window.has(this.#contiguousTo + 1)) this.#contiguousTo += 1
     if (this.#window.size > (this.#context.windowRecordsMax ?? windowRecordsMax)) this.#settleHalf()
   }
@@ -92,6 +94,11 @@ export class StreamVerifier {
   /** The control records `audit.stream.opened` that stand. */
   get openings(): readonly Link[] {
     return this.#opened.filter((link) => this.judge.leafOf(link.sequence) === link.leaf)
+  }
+
+  /** The control records `audit.file.deleted` that stand. */
+  get deletions(): readonly Link[] {
+    return this.#deleted.filter((link) => this.judge.leafOf(link.sequence) === link.leaf)
   }
 
   /** A signed size that the copy does not reach. */
