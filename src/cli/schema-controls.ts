@@ -31,7 +31,7 @@ const policyChange = {
   changed_fields: 'names of the settings that differ',
   applied: 'those that take effect at once',
   restart_required: 'those that take effect at the next start',
-  source: 'what asked for it',
+  source: 'what asked for it: `code`, `env`, `SIGHUP`, `file`',
 }
 
 export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = {
@@ -81,7 +81,7 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
   'audit.policy.changed': { meaning: 'Another policy decides from here on.', details: policyChange },
   'audit.policy.rejected': {
     meaning: 'A change of policy was asked for and refused: the policy in force stays.',
-    details: { ...policyChange, problem: 'why it was refused' },
+    details: { ...policyChange, reason: 'why it was refused', setting: 'the setting at fault' },
   },
   'audit.key.rotated': reserved('Another key signs from here on.'),
   'audit.quarantined': {

@@ -85,11 +85,11 @@ async function importModule(module: string): Promise<Record<string, unknown>> {
     const from = createRequire(join(process.cwd(), 'package.json'))
     return (await import(pathToFileURL(isFile ? file : from.resolve(module)).href)) as Record<string, unknown>
   } catch (cause) {
-    throw refusal(
-      `${module} cannot be loaded: ${errorText(cause)}`,
-      'name a file or package that node can import',
-      cause,
-    )
+    const [text, hint] =
+      cause instanceof AuditError
+        ? [cause.message, cause.hint]
+        : [errorText(cause), 'name a file or package that node can import']
+    throw refusal(`${module} cannot be loaded: ${text}`, hint, cause)
   }
 }
 
