@@ -40,6 +40,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./doctor.ts'),
   },
   { name: 'policy', summary: 'try a policy on past records: test', load: () => import('./policy.ts') },
+  {
+    name: 'pseudonym',
+    summary: 'find whose pseudonym it is, with the key: lookup',
+    load: () => import('./pseudonym.ts'),
+  },
   { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
   {
     name: 'schema',

@@ -26,8 +26,9 @@ function localStart(text: string, at: number, from: number): number {
 }
 
 function quotedStart(text: string, at: number, from: number): number {
-  const open = text.lastIndexOf('"', at - 2)
-  return open >= Math.max(from, at - localLengthMax) ? open : at
+  const first = Math.max(from, at - localLengthMax)
+  const open = text.slice(first, at - 1).lastIndexOf('"')
+  return open < 0 ? at : first + open
 }
 
 function domainEnd(text: string, from: number): number | undefined {
@@ -39,7 +40,7 @@ function domainEnd(text: string, from: number): number | undefined {
   let end = from
   while (end < to && (isAt(text, end, alphanumeric | joiner) || text[end] === '.' || isOtherLetter(text, end))) end++
   while (end > from && (text[end - 1] === '.' || text[end - 1] === '-')) end--
-  const top = text.lastIndexOf('.', end - 1)
+  const top = from + text.slice(from, end).lastIndexOf('.')
   const hasTwoLabels = top > from && end - top > 2 && !isAt(text, top + 1, digit)
   return hasTwoLabels ? end : undefined
 }

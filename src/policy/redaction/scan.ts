@@ -6,12 +6,12 @@
  */
 
 import { findIpv4, findIpv6 } from './addresses.ts'
-import { alphanumeric, classOf, digit, hex, isAt, joiner, quote, runEnd, runStart } from './chars.ts'
+import { alphanumeric, classOf, digit, hex, isAt, joiner, quote, runEnd, runStart, tokenSign } from './chars.ts'
 import { findCredential, findDsnCredentials, findUrlCredentials, lastLetters } from './credentials.ts'
 import { findPid, findPosixPath, findWindowsPath } from './host.ts'
 import type { ContentRule, Match, Search } from './match.ts'
 import { findCard, findEmail } from './personal.ts'
-import { findBasic, findBearer, findJwt, findKey, findPem, type Span, tokenLengthMin } from './tokens.ts'
+import { findBasic, findBearer, findJwt, findKey, findPem, tokenLengthMin } from './tokens.ts'
 
 /** Every match of some rules in a text, in order and apart from each other; `none` for clean text. */
 export type Scan = (text: string) => readonly Match[]
@@ -167,13 +167,14 @@ function compileMeanings(searches: readonly (GatedSearch[] | undefined)[]): Uint
 }
 
 /** Looks for what stands within a run. */
-type RunSearch = (text: string, run: Span, seen: number) => readonly Match[]
+type RunSearch = (text: string, run: { readonly start: number; readonly end: number }, seen: number) => readonly Match[]
 
 /** A search in runs, and what a run must hold for it. */
 interface RunRule {
   readonly rule: ContentRule
   readonly needs: number
-  readonly search: (text: string, run: Span) => Match | undefined
+  /** The first match in the run that begins at `from` or later. */
+  readonly search: (run: string, from: number) => Match | undefined
 }
 
 const runRules: readonly RunRule[] = [
@@ -185,19 +186,28 @@ const runRules: readonly RunRule[] = [
 function compileRunSearch(rules: ReadonlySet<ContentRule>): RunSearch {
   const inForce = runRules.filter(({ rule }) => rules.has(rule))
   return (text, { start, end }, seen) => {
+    const run = text.slice(start, end)
     let found: Match[] | undefined
     // Each search keeps its next match until it is reached, so that the run is walked once for each.
-    const next = inForce.map(({ needs, search }) => ((seen & needs) === 0 ? undefined : search(text, { start, end })))
+    const next = inForce.map(({ needs, search }) => ((seen & needs) === 0 ? undefined : search(run, 0)))
     for (let first = earliest(next); first !== undefined; first = earliest(next)) {
       found ??= []
-      found.push(first)
+      found.push({
+        rule: first.rule,
+        start: start + first.start,
+        end: keyEnd(text, start + first.start, start + first.end),
+      })
       for (const [index, match] of next.entries()) {
-        if (match === undefined || match.start >= first.end) continue
-        next[index] = first.end < end ? inForce[index]?.search(text, { start: first.end, end }) : undefined
+        if (match !== undefined && match.start < first.end) next[index] = inForce[index]?.search(run, first.end)
       }
     }
     return found ?? none
   }
+}
+
+/** Webhook secrets are base64, whose `+/=` end a run. */
+function keyEnd(text: string, start: number, end: number): number {
+  return text.startsWith('whsec_', start) ? runEnd(text, end, { kinds: alphanumeric | tokenSign }) : end
 }
 
 function earliest(matches: readonly (Match | undefined)[]): Match | undefined {
@@ -215,12 +225,12 @@ function findCardBetween(text: string, at: number, from: number): Match | undefi
 }
 
 /** Looks at every thirteenth character only: a digit among so many digits cannot be stepped over. */
-function findCardInRun(text: string, { start, end }: Span): Match | undefined {
-  for (let at = start + cardLengthMin - 1; at < end; at += cardLengthMin) {
-    if (!isAt(text, at, digit)) continue
-    const groupStart = runStart(text, at, { kinds: digit, from: start })
-    at = runEnd(text, at, { kinds: digit, to: end })
-    const match = at - groupStart >= cardLengthMin ? findCard(text, groupStart) : undefined
+function findCardInRun(run: string, from: number): Match | undefined {
+  for (let at = from + cardLengthMin - 1; at < run.length; at += cardLengthMin) {
+    if (!isAt(run, at, digit)) continue
+    const start = runStart(run, at, { kinds: digit, from })
+    at = runEnd(run, at, { kinds: digit })
+    const match = at - start >= cardLengthMin ? findCard(run, start) : undefined
     if (match !== undefined) return match
   }
   return undefined

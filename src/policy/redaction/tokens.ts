@@ -44,48 +44,35 @@ export const keyPatterns: readonly { readonly issuer: string; readonly pattern: 
   { issuer: 'age', pattern: 'AGE-SECRET-KEY-1[A-Z0-9]{20,}' },
 ]
 
-const anyKey = new RegExp(keyPatterns.map(({ pattern }) => pattern).join('|'))
+const anyKey = new RegExp(keyPatterns.map(({ pattern }) => pattern).join('|'), 'g')
 
-/** A token in a run of letters, digits and `_-.~`. */
-export function findKey(text: string, { start, end }: Span): Match | undefined {
-  const found = anyKey.exec(text.slice(start, end))
-  if (found === null) return undefined
-  const at = start + found.index
-  const keyEnd = at + found[0].length
-  // Webhook secrets are base64, whose `+/=` end a run.
-  const isBase64 = found[0].startsWith('whsec_')
-  return {
-    rule: 'cloud_key',
-    start: at,
-    end: isBase64 ? runEnd(text, keyEnd, { kinds: alphanumeric | tokenSign }) : keyEnd,
-  }
+/** The first key at `from` or later in a run of letters, digits and `_-.~`. */
+export function findKey(run: string, from: number): Match | undefined {
+  anyKey.lastIndex = from
+  const found = anyKey.exec(run)
+  return found === null ? undefined : { rule: 'cloud_key', start: found.index, end: anyKey.lastIndex }
 }
 
-/** Header, payload and signature of a JSON Web Token; of a JWE all five parts. */
-export function findJwt(text: string, { start, end }: Span): Match | undefined {
-  const run = text.slice(start, end)
-  for (let at = run.indexOf('eyJ'); at >= 0; at = run.indexOf('eyJ', at)) {
-    const headerEnd = run.indexOf('.', at)
+/** Header, payload and signature of the first JSON Web Token at `from` or later in such a run; of a JWE all five parts. */
+export function findJwt(run: string, from: number): Match | undefined {
+  for (let start = run.indexOf('eyJ', from); start >= 0; start = run.indexOf('eyJ', start)) {
+    const headerEnd = run.indexOf('.', start)
     if (headerEnd < 0) return undefined
-    const payloadEnd = runEnd(run, headerEnd + 1, { kinds: alphanumeric | joiner })
-    if (headerEnd - at >= 10 && payloadEnd - headerEnd > 4)
-      return { rule: 'jwt', start: start + at, end: jwtEnd(text, start + payloadEnd) }
-    at = headerEnd // what begins within this header would end with it too
+    const payloadEnd = partEnd(run, headerEnd + 1)
+    const isToken = headerEnd - start >= 10 && payloadEnd - headerEnd > 4
+    if (isToken) return { rule: 'jwt', start, end: laterPartsEnd(run, payloadEnd) }
+    start = headerEnd // what begins within this header would end with it too
   }
   return undefined
 }
 
-/** A stretch of a text. */
-export interface Span {
-  readonly start: number
-  readonly end: number
+function partEnd(run: string, from: number): number {
+  return runEnd(run, from, { kinds: alphanumeric | joiner })
 }
 
-function jwtEnd(text: string, payloadEnd: number): number {
+function laterPartsEnd(run: string, payloadEnd: number): number {
   let end = payloadEnd
-  while (text[end] === '.' && isAt(text, end + 1, alphanumeric | joiner)) {
-    end = runEnd(text, end + 1, { kinds: alphanumeric | joiner })
-  }
+  while (run[end] === '.' && isAt(run, end + 1, alphanumeric | joiner)) end = partEnd(run, end + 1)
   return end
 }
 
