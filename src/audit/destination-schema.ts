@@ -19,6 +19,17 @@ const common = {
   fallback: z.literal('stdout').optional(),
 }
 
+const tls = z
+  .strictObject({
+    caFile: text.optional(),
+    certFile: text.optional(),
+    keyFile: text.optional(),
+    serverName: text.optional(),
+  })
+  .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+    message: 'certFile and keyFile together, or neither',
+  })
+
 const otlp = z.strictObject({
   ...common,
   type: z.literal('otlp'),
@@ -27,6 +38,7 @@ const otlp = z.strictObject({
   headers: z.record(z.string(), z.string()).optional(),
   compression: z.enum(['gzip', 'none']).optional(),
   timeoutMs: count.optional(),
+  tls: tls.optional(),
 })
 
 const postgres = z.strictObject({
@@ -47,17 +59,6 @@ const file = z.strictObject({
 
 const { fallback: _, ...withoutFallback } = common
 const stdout = z.strictObject({ ...withoutFallback, type: z.literal('stdout') })
-
-const tls = z
-  .strictObject({
-    caFile: text.optional(),
-    certFile: text.optional(),
-    keyFile: text.optional(),
-    serverName: text.optional(),
-  })
-  .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
-    message: 'certFile and keyFile together, or neither',
-  })
 
 /** Headers that are not the user's: they say what the body is and who signed it. */
 const ownHeaders = /^(content-(type|length|encoding)|host|transfer-encoding|idempotency-key|webhook-.*)$/i

@@ -24,6 +24,8 @@ export interface OtlpDestinationOptions extends CommonOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly compression?: 'gzip' | 'none' | undefined
   readonly timeoutMs?: number | undefined
+  /** Default: the files that `OTEL_EXPORTER_OTLP_CERTIFICATE`, `_CLIENT_CERTIFICATE` and `_CLIENT_KEY` name. */
+  readonly tls?: TlsFiles | undefined
 }
 
 /** A PostgreSQL database with our schema (`otel-audit migrate up`). */

@@ -8,8 +8,9 @@ import { getStringFromEnv } from '@opentelemetry/core'
 import { convertLegacyHttpOptions } from '@opentelemetry/otlp-exporter-base/node-http'
 import { nowMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
+import { createAgent } from './credentials.ts'
 import type { Batch, Delivery, Destination } from './destination.ts'
-import type { OtlpDestinationOptions } from './options.ts'
+import type { OtlpDestinationOptions, TlsFiles } from './options.ts'
 import {
   createRequestEncoder,
   mediaTypes,
@@ -32,7 +33,7 @@ export function createOtlpDestination(options: OtlpDestinationOptions): Destinat
   const connect = async (): Promise<PostTarget> => ({
     url,
     headers: { ...(await configuration.headers()), 'User-Agent': userAgent },
-    agent: await configuration.agentFactory(url.protocol),
+    agent: createAgent(url, tlsFiles(options)),
     compression: configuration.compression,
     timeoutMs: configuration.timeoutMillis,
   })
@@ -98,6 +99,15 @@ function readConfiguration(options: OtlpDestinationOptions, protocol: OtlpProtoc
       cause: thrown,
     })
   }
+}
+
+/** Options win over the variables of the specification; `createAgent` reads the files for each connection. */
+function tlsFiles({ tls }: OtlpDestinationOptions): TlsFiles {
+  const fromEnv = (name: string) =>
+    getStringFromEnv(`OTEL_EXPORTER_OTLP_LOGS_${name}`) ?? getStringFromEnv(`OTEL_EXPORTER_OTLP_${name}`)
+  const caFile = tls?.caFile ?? fromEnv('CERTIFICATE')
+  if (tls?.certFile !== undefined) return { ...tls, caFile }
+  return { ...tls, caFile, certFile: fromEnv('CLIENT_CERTIFICATE'), keyFile: fromEnv('CLIENT_KEY') }
 }
 
 /** The base URL with `/v1/logs`; a URL that already ends so is taken as it is. */

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { getActiveResourcesInfo } from 'node:process'
 import { type TestContext, test } from 'node:test'
 import type { Delivery } from '../../src/destination/destination.ts'
 import type { OtlpDestinationOptions } from '../../src/destination/options.ts'
 import { createOtlpDestination } from '../../src/destination/otlp.ts'
 import { freePort } from '../parts/process.ts'
+import { makeAuthority } from '../support/authority.ts'
+import { startHttpReceiver } from '../support/http-receiver.ts'
 import { answer, type OtlpBackend, type Respond, startOtlpBackend } from '../support/otlp-backend.ts'
 import { batchOf, makeBatch, makeRecord } from './records.ts'
 
@@ -362,3 +367,40 @@ interface LogRecord extends Attributed {
 function attributesOf(attributed: Attributed | undefined): Record<string, unknown> {
   return Object.fromEntries((attributed?.attributes ?? []).map(({ key, value }) => [key, Object.values(value)[0]]))
 }
+
+test('TLS trusts the given authority alone, shows its certificate, and takes rotated files for new connections', async (t) => {
+  const directory = fs.mkdtempSync(join(tmpdir(), 'otel-audit-otlp-'))
+  t.after(() => fs.rmSync(directory, { recursive: true }))
+  const authority = makeAuthority(join(directory, 'ours'))
+  const stranger = makeAuthority(join(directory, 'theirs'))
+  const server = authority.issue('server', 'IP:127.0.0.1')
+  const read = (path: string) => fs.readFileSync(path, 'utf8')
+  const keys = { key: read(server.keyFile), cert: read(server.certFile), ca: read(authority.caFile) }
+  const receiver = await startHttpReceiver(keys)
+  receiver.answer = (response) => response.end()
+  t.after(() => receiver.stop())
+  const [caFile, certFile, keyFile] = ['ca.pem', 'client.pem', 'client.key'].map((name) => join(directory, name))
+  assert.ok(caFile && certFile && keyFile)
+  const show = (client: { certFile: string; keyFile: string }) => {
+    fs.copyFileSync(client.certFile, certFile)
+    fs.copyFileSync(client.keyFile, keyFile)
+  }
+  fs.copyFileSync(authority.caFile, caFile)
+  show(stranger.issue('client', 'DNS:client'))
+  setEnv(t, {
+    OTEL_EXPORTER_OTLP_CERTIFICATE: caFile,
+    OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: certFile,
+    OTEL_EXPORTER_OTLP_CLIENT_KEY: keyFile,
+  })
+  const fromEnv = connect(t, { endpoint: receiver.url })
+  const fromOptions = connect(t, { endpoint: receiver.url, tls: { caFile, certFile, keyFile } })
+  for (const destination of [fromEnv, fromOptions]) {
+    show(stranger.issue('client', 'DNS:client'))
+    assert.equal((await destination.send(batchOf(1, 1), t.signal)).status, 'retry', 'a certificate of somebody else')
+    show(authority.issue('client', 'DNS:client'))
+    assert.deepEqual(await destination.send(batchOf(1, 1), t.signal), { status: 'delivered' }, 'rotated')
+  }
+  fs.copyFileSync(stranger.caFile, caFile)
+  const other = await connect(t, { endpoint: receiver.url }).send(batchOf(1, 1), t.signal)
+  assert.match('reason' in other ? other.reason : '', /self-signed certificate|unable to verify/)
+})
