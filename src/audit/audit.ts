@@ -9,7 +9,7 @@ import type { Signer } from '../chain/note.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { ActionName, Emitted } from '../event/catalogued-event.ts'
 import type { AuditEvent } from '../event/event.ts'
-import type { QuarantineFact } from '../forward/quarantine.ts'
+import type { DeliveryFact } from '../forward/quarantine.ts'
 import { checkpointLagMax } from '../limits.ts'
 import type { SealOutcome, SealSource } from '../otel/processor.ts'
 import { createOwnProvider } from '../otel/provider.ts'
@@ -227,7 +227,7 @@ export class Audit implements AsyncDisposable {
   }
 
   /** For an operations stream: seals what became of records of another one; resolves to whether that is durable. */
-  sealFact(fact: QuarantineFact): Promise<boolean> {
+  sealFact(fact: DeliveryFact): Promise<boolean> {
     return this.#forks.seal(fact)
   }
 

@@ -11,7 +11,7 @@ import type { AheadRecord } from '../forward/ahead.ts'
 import type { DeliveryMessage, DeliveryStart } from '../forward/delivery.ts'
 import { ExternalDelivery } from '../forward/external-delivery.ts'
 import type { FlushOnly, FlushOutcome } from '../forward/flushes.ts'
-import type { QuarantineFact } from '../forward/quarantine.ts'
+import type { DeliveryFact } from '../forward/quarantine.ts'
 import type { ForwarderState } from '../forward/standing.ts'
 import { Positions } from '../spool/positions.ts'
 import { announce, notice } from './notice.ts'
@@ -25,7 +25,7 @@ export interface DeliveryListener {
   /** A destination is ahead of the stream being written. */
   ahead(name: string, found: AheadRecord): void
   /** Seals that records were set aside; resolves to whether that is durable. */
-  seal(fact: QuarantineFact): Promise<boolean>
+  seal(fact: DeliveryFact): Promise<boolean>
 }
 
 /** Whoever delivers: a thread of this process, or a sidecar. */

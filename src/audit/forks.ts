@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { JsonObject } from '../event/canonical.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { AheadRecord } from '../forward/ahead.ts'
-import type { QuarantineFact } from '../forward/quarantine.ts'
+import type { DeliveryFact, QuarantineFact } from '../forward/quarantine.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
 import { announce } from './notice.ts'
 
@@ -54,15 +54,15 @@ export class Forks {
     sealer.startStream('ahead', hash === undefined ? undefined : { destination: name, seq, hash })
   }
 
-  /** Seals that records were set aside; resolves to whether that is durable. */
-  async seal(fact: QuarantineFact): Promise<boolean> {
+  /** Seals what delivery tells of; resolves to whether that is durable. */
+  async seal(fact: DeliveryFact): Promise<boolean> {
     const { sealer, durable, isClosing } = this.#parts
-    const { kind, type, stream, details } = fact
-    const isForked = kind === 'forked' && type === 'audit.quarantined'
-    if (isForked) await this.#leave(stream)
+    const { type, details } = fact
+    const isForked = type === 'audit.quarantined' && fact.kind === 'forked'
+    if (isForked) await this.#leave(fact.stream)
     if (isClosing() || !sealer.sealFact({ type, details })) return false
-    if (isForked) this.#sayOnce(`${details.destination} ${stream}`, forkedText(fact))
-    else this.#say(type === 'audit.quarantined' ? poisonText(fact) : resolvedText(fact))
+    if (isForked) this.#sayOnce(`${details.destination} ${fact.stream}`, forkedText(fact))
+    else this.#say(textOf(fact))
     const { head } = sealer
     return durable(head).then(
       () => true,
@@ -92,6 +92,12 @@ function forkedText({ stream, details: { destination, seq, to = seq } }: Quarant
   const range = seq === to ? `record ${seq}` : `records ${seq} to ${to} and what follows`
   const where = 'quarantine/forked of the spool directory'
   return `destination ${destination} holds others in the place of ${range} of stream ${stream}: nothing there was changed, ours lie in ${where}`
+}
+
+function textOf(fact: DeliveryFact): string {
+  const { destination, file } = fact.details
+  if (fact.type === 'audit.file.deleted') return `destination ${destination} deletes ${file}, as its maxBackups says`
+  return fact.type === 'audit.quarantined' ? poisonText(fact) : resolvedText(fact)
 }
 
 function poisonText({ stream, details: { destination, seq, reason } }: QuarantineFact): string {

@@ -12,7 +12,7 @@ import { createAudit } from '../audit/create.ts'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { slotMark } from '../destination/slot-path.ts'
 import { AuditError, errorText } from '../errors.ts'
-import type { QuarantineFact } from '../forward/quarantine.ts'
+import type { DeliveryFact } from '../forward/quarantine.ts'
 
 export interface OperationsParts {
   /** The spool directory, or that of the slots. */
@@ -40,7 +40,7 @@ export class Operations {
   }
 
   /** Resolves to whether the fact is sealed and durable; when it is not, whoever asks owes it and asks again. */
-  async seal(fact: QuarantineFact): Promise<boolean> {
+  async seal(fact: DeliveryFact): Promise<boolean> {
     return (await this.#open()?.sealFact(fact)) ?? false
   }
 

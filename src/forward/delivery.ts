@@ -16,7 +16,7 @@ import { ExternalView } from './external.ts'
 import type { FlushOnly, FlushOutcome } from './flushes.ts'
 import { awaitForwardLock } from './forward-lock.ts'
 import { type Lane, type LaneListener, nameOf, openLane, runLane } from './lane.ts'
-import type { QuarantineFact } from './quarantine.ts'
+import type { DeliveryFact } from './quarantine.ts'
 import type { SealedRecord } from './quarantine-folder.ts'
 import { Sealing } from './sealing.ts'
 import type { ForwarderState } from './standing.ts'
@@ -47,7 +47,7 @@ export type DeliveryMessage =
   /** A destination is ahead of the stream being written. */
   | { readonly kind: 'ahead'; readonly name: string; readonly found: AheadRecord }
   /** Records were set aside: to be sealed, and answered when that is durable. */
-  | { readonly kind: 'quarantined'; readonly id: number; readonly fact: QuarantineFact }
+  | { readonly kind: 'quarantined'; readonly id: number; readonly fact: DeliveryFact }
   /** A forwarder stopped for good: its disk or its configuration failed. */
   | { readonly kind: 'failed'; readonly name: string; readonly reason: string }
   /** This process delivers the records of this spool; until it ends or lets go, we wait. */

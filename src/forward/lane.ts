@@ -54,7 +54,7 @@ export function nameOf(options: DestinationOptions): string {
 /** Opens a lane; rejects for settings that cannot be meant and for a cursor that cannot be opened. */
 export async function openLane(options: DestinationOptions, spool: LaneSpool, listener: LaneListener): Promise<Lane> {
   const name = nameOf(options)
-  const created = inTurns(await createDestination(options))
+  const created = inTurns(await createDestination(options, { seal: listener.seal }))
   const { ahead } = listener
   const destination =
     ahead === undefined

@@ -6,7 +6,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Delivery, StreamHead } from '../destination/destination.ts'
+import type { Delivery, DestinationFact, StreamHead } from '../destination/destination.ts'
 import { errorCode, errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
@@ -56,8 +56,11 @@ export interface QuarantineFact {
   readonly details: JsonObject
 }
 
+/** What whoever delivers has sealed: about records that were set aside, or what a destination did. */
+export type DeliveryFact = QuarantineFact | DestinationFact
+
 /** Has a fact sealed; resolves to whether it is durable in the trail. False on abort. */
-export type SealFact = (fact: QuarantineFact, signal: AbortSignal) => Promise<boolean>
+export type SealFact = (fact: DeliveryFact, signal: AbortSignal) => Promise<boolean>
 
 export type QuarantineKeepers = Readonly<Record<SetAsideKind, QuarantineKeeper>>
 

@@ -3,19 +3,19 @@
  * answer says whether it is durable in the trail.
  */
 
-import type { QuarantineFact } from './quarantine.ts'
+import type { DeliveryFact } from './quarantine.ts'
 
 export class Sealing {
-  readonly #post: (id: number, fact: QuarantineFact) => void
+  readonly #post: (id: number, fact: DeliveryFact) => void
   readonly #waiting = new Map<number, (isSealed: boolean) => void>()
   #id = 0
 
-  constructor(post: (id: number, fact: QuarantineFact) => void) {
+  constructor(post: (id: number, fact: DeliveryFact) => void) {
     this.#post = post
   }
 
   /** Resolves to whether the fact is sealed and durable; to false when the signal aborts first. */
-  async seal(fact: QuarantineFact, signal: AbortSignal): Promise<boolean> {
+  async seal(fact: DeliveryFact, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return false
     const id = ++this.#id
     const sealed = Promise.withResolvers<boolean>()
