@@ -62,8 +62,8 @@ export function defineActions<const Definitions extends ActionDefinitions, const
 
 /** Whether this is a catalogue, also one that another copy of this package has made. Never throws. */
 export function isCatalogue(value: unknown): value is Catalogue {
-  if (!isMembers(value) || typeof value.closed !== 'boolean' || !isMembers(value.actions)) return false
   try {
+    if (!isMembers(value) || typeof value.closed !== 'boolean') return false
     defineActions(value.actions as ActionDefinitions)
     return true
   } catch {

@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { Registry } from 'prom-client'
 import { z } from 'zod'
 import { type Audit, type AuditEvent, type AuditOptions, defineActions } from '../../src/index.ts'
-import { eventsIn, freshFolder, openAudit, type RecordJson } from './opened.ts'
+import { eventsIn, freshFolder, openAudit, type RecordJson, recordsIn } from './opened.ts'
 
 const description = 'An invoice was deleted.'
 const details = z.object({ amount: z.number(), mail: z.string().optional() })
@@ -59,6 +59,9 @@ it('with onInvalid suppress a wrong event is counted under its rule and leaves n
   assert.match(await registry.metrics(), /audit_events_suppressed_total\{rule="schema:invoice\.delete"\} 1\n/)
   await audit.close()
   assert.equal(eventsIn(folder).length, 1)
+  const sealed = recordsIn(folder).find((record) => record.event_type === 'audit.suppressed')
+  const rules = [{ id: 'schema:invoice.delete', operation: 'delete', outcome: 'unknown', count: 1 }]
+  assert.deepEqual(sealed?.details?.rules, rules)
 })
 
 it('catalogued actions are labels of the metrics, beside those that were named', async (t) => {

@@ -7,6 +7,9 @@ import { z } from 'zod'
 import { AuditError } from '../../src/errors.ts'
 import { type ActionDefinitions, defineActions, definitionOf, isCatalogue } from '../../src/event/catalogue.ts'
 
+const unreadable = (): never => {
+  throw new Error('unreadable')
+}
 const right = { version: 1, description: 'An invoice was deleted.' }
 
 describe('a definition that is wrong is refused with its name, value and rule', () => {
@@ -127,6 +130,7 @@ it('a catalogue is known by its form, and nothing else is one', () => {
     { a: right },
     { actions: { a: right } },
     { actions: { a: 1 }, closed: true },
+    new Proxy({}, { get: unreadable }),
   ]) {
     assert.equal(isCatalogue(other), false)
   }

@@ -103,6 +103,14 @@ describe('what could not be done is said, and the record given as it was stored'
       },
       /^the step from version 1 of a to 2 failed: no currency$/,
     ],
+    [
+      'changes what it was given and throws',
+      ({ details }) => {
+        if (details !== undefined) details.b = 'changed'
+        throw new TypeError('no currency')
+      },
+      /failed: no currency$/,
+    ],
     ['gives nothing', () => undefined as unknown as RecordMembers, /failed: it gave no record$/],
     [
       'gives a promise',
