@@ -84,7 +84,9 @@ function makeDestination(
   if (known === undefined) return { problems: [unknownType(type)] }
   const problems: Problem[] = []
   const options: [string, unknown][] = [['type', type]]
-  if (type !== 'stdout' && known.has('fallback')) options.push(['fallback', 'stdout'])
+  // With standard output among them its records are printed already.
+  const isPrinted = values.AUDIT_LOG_DESTINATION.includes('stdout')
+  if (!isPrinted && known.has('fallback')) options.push(['fallback', 'stdout'])
   for (const { name, option, isNeeded = false } of membersOf[type]) {
     const given = own.get(name)
     if (given === undefined) problems.push(...(isNeeded ? [missing(name, type)] : []))

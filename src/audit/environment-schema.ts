@@ -29,7 +29,7 @@ export const environmentSchema = z.strictObject({
   }),
   AUDIT_LOG_DESTINATION: noted(z.array(z.enum(destinationNames)).default(['stdout']), {
     about:
-      'where records go, several with commas. Those it names are also printed on standard output while they fail (`fallback`)',
+      'where records go, several with commas. While one fails its records are also printed on standard output (`fallback`), unless that is among them',
     example: 'otlp,postgres',
   }),
   AUDIT_LOG_FILE_PATH: noted(text.optional(), {

@@ -52,6 +52,18 @@ describe('AUDIT_LOG_DESTINATION', () => {
     assert.deepEqual([plain.maxMb, plain.maxBackups, plain.compress], [undefined, undefined, undefined])
   })
 
+  test('falls back to standard output while one of them fails, unless that has the records anyway', () => {
+    const environment = { AUDIT_POSTGRES_URL: database, AUDIT_LOG_FILE_PATH: 'a' }
+    const fallbacksOf = (types: string) => {
+      return destinationsOf({ ...environment, AUDIT_LOG_DESTINATION: types }).map((one) => {
+        return 'fallback' in one ? one.fallback : undefined
+      })
+    }
+    assert.deepEqual(fallbacksOf('postgres,file'), ['stdout', 'stdout'])
+    assert.deepEqual(fallbacksOf('stdout,postgres'), [undefined, undefined])
+    assert.deepEqual(destinationsOf({}, { destinations: [{ type: 'otlp' }] }), [{ type: 'otlp' }])
+  })
+
   const needs: readonly (readonly [type: string, name: string])[] = [
     ['file', 'AUDIT_LOG_FILE_PATH'],
     ['http', 'AUDIT_LOG_HTTP_ENDPOINT'],

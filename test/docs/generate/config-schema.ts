@@ -15,6 +15,8 @@ export function configSchema(): string {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
+      // An object of a class is `{}` here, which would allow anything.
+      if (jsonSchema.anyOf) jsonSchema.anyOf = jsonSchema.anyOf.filter((one) => Object.keys(one).length > 0)
       const setting = settingOf.get(zodSchema)
       if (setting !== undefined) jsonSchema.description = describe(setting)
     },
