@@ -138,6 +138,11 @@ describe('secrets', () => {
     assert.deepEqual([policy.sampleSecret, redact.pseudonymKey], [secret, secret])
   })
 
+  test('lose one line break at the end of their file and nothing else', () => {
+    const { policy } = read({}, { policy: { sampleSecretFile: write('spaces', `${secret} \n\n`) } })
+    assert.equal(policy.sampleSecret, `${secret} \n`)
+  })
+
   test('of a higher source hide the file that a lower one names', () => {
     const { policy } = read({ AUDIT_POLICY_SAMPLE_SECRET_FILE: '/nowhere' }, { policy: { sampleSecret: secret } })
     assert.equal(policy.sampleSecret, secret)
