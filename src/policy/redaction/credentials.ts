@@ -102,7 +102,7 @@ function quotedEnd(text: string, start: number): number {
 function headerEnd(text: string, start: number, name: string): number {
   if (
     name === 'cookie' ||
-    (name === 'authorization' && /^[A-Za-z][\w-]{2,31} \S/.test(text.slice(start, start + 40)))
+    (name === 'authorization' && /^[A-Za-z][\w-]{2,31}[ \t]{1,4}\S/.test(text.slice(start, start + 40)))
   ) {
     let end = start
     while (end < text.length && text[end] !== '\n' && text[end] !== '\r' && !isAt(text, end, quote)) end++

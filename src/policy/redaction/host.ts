@@ -16,7 +16,6 @@ import {
   runEndBefore,
   space,
   stop,
-  tokenSign,
 } from './chars.ts'
 import type { Match } from './match.ts'
 
@@ -41,7 +40,7 @@ export function findWindowsPath(text: string, at: number, from: number): Match |
   if (!isDrive && !isUnc) return undefined
   const rootEnd = runSlashes(text, at)
   const topEnd = windowsPartEnd(text, rootEnd)
-  if (topEnd === rootEnd || !isSlash(text, topEnd)) return undefined
+  if (topEnd === rootEnd || !isSlash(text, topEnd) || ' ,;)]'.includes(text[rootEnd] ?? ' ')) return undefined
   const start = runSlashes(text, topEnd)
   let end = start
   for (let partEnd = windowsPartEnd(text, end); partEnd > end; partEnd = windowsPartEnd(text, end)) {
@@ -75,8 +74,8 @@ function firstSlash(text: string, at: number): number | undefined {
   if (!isUrl) return at
   if (text[at + 2] === '/') return at + 2
   if (text.slice(Math.max(0, at - 5), at - 1).toLowerCase() !== 'file') return undefined
-  const hostEnd = runEnd(text, at + 2, { kinds: joins | tokenSign, to: at + 257 })
-  return text[hostEnd] === '/' ? hostEnd : undefined
+  const hostLength = text.slice(at + 2, at + 258).indexOf('/')
+  return hostLength < 0 ? undefined : at + 2 + hostLength
 }
 
 function isSlash(text: string, at: number): boolean {
