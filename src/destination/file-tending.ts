@@ -10,10 +10,8 @@ import fs from 'node:fs'
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import zlib from 'node:zlib'
-import { leafHash } from '../chain/hash.ts'
-import type { JsonObject } from '../event/canonical.ts'
-import { parseRecord } from '../event/record.ts'
 import type { DestinationHost } from './destination.ts'
+import { describeDeleted } from './file-ranges.ts'
 import {
   type ClosedFile,
   type Compression,
@@ -97,7 +95,11 @@ export class FileTending {
     const { maxBackups, host, name } = this.#options
     if (maxBackups === 0 || host === undefined) return
     for (const closed of listClosed(path).slice(0, -maxBackups)) {
-      const details = { destination: name, file: basename(closed.path), ...(await describe(closed)) }
+      const details = {
+        destination: name,
+        file: basename(closed.path),
+        ...(await describeDeleted(linesOf(readClosed(closed)), name)),
+      }
       const isSealed = await host.seal({ type: 'audit.file.deleted', details }, this.#ending.signal)
       if (!isSealed) return
       fs.unlinkSync(closed.path)
@@ -117,23 +119,6 @@ async function digestOf(closed: ClosedFile): Promise<string> {
   const digest = createHash('sha256')
   for await (const chunk of readClosed(closed)) digest.update(chunk)
   return digest.digest('hex')
-}
-
-/** What goes with the file: how many records, and of each stream the first and last number and the last hash. */
-async function describe(closed: ClosedFile): Promise<JsonObject> {
-  const ranges = new Map<string, { stream: string; from: number; to: number; hash: string }>()
-  let records = 0
-  let last: Buffer | undefined
-  for await (const line of linesOf(readClosed(closed))) {
-    const { stream, seq } = parseRecord(line) ?? {}
-    if (stream === undefined || seq === undefined) continue
-    records += 1
-    last = line
-    const range = ranges.get(stream)
-    if (range === undefined) ranges.set(stream, { stream, from: seq, to: seq, hash: leafHash(last) })
-    else if (seq > range.to) Object.assign(range, { to: seq, hash: leafHash(last) })
-  }
-  return { records, ranges: [...ranges.values()] }
 }
 
 async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
