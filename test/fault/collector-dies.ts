@@ -10,6 +10,7 @@ import { makeCertificate } from '../support/certificate.ts'
 import { answer } from '../support/otlp-backend.ts'
 import { type Relay, startRelay } from '../support/relay.ts'
 import { CollectorHost } from './collector-host.ts'
+import { collectorKafkaTests } from './collector-kafka.ts'
 import { beside, checkBeside, checkTrail, finish, otlpTo } from './collector-load.ts'
 import { collectorVariants } from './collector-variants.ts'
 import type { FaultTest } from './fault.ts'
@@ -184,4 +185,4 @@ const collectorDies: FaultTest = {
   },
 }
 
-export const collectorTests: readonly FaultTest[] = [collectorDies, ...collectorVariants]
+export const collectorTests: readonly FaultTest[] = [collectorDies, ...collectorVariants, ...collectorKafkaTests]

@@ -2,7 +2,8 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
-import { collectorAbsent, collectorBinary } from '../parts/collector.ts'
+import { collectorAbsent, collectorBinary, kafkaCollectorAbsent } from '../parts/collector.ts'
+import { kafkaAbsent, kafkaJars } from '../parts/kafka.ts'
 
 export type Need =
   | 'linux'
@@ -15,6 +16,8 @@ export type Need =
   | 'faketime'
   | 'namespaces'
   | 'collector'
+  | 'collector-kafka'
+  | 'kafka'
 
 const root = () => (process.getuid?.() === 0 ? undefined : 'it must be run by root')
 
@@ -29,6 +32,8 @@ const checks: Readonly<Record<Need, () => string | undefined>> = {
   faketime: () =>
     preloadLibrary('faketime/libfaketimeMT.so*') === undefined ? 'faketime is not installed' : undefined,
   collector: () => (collectorBinary() === undefined ? collectorAbsent : undefined),
+  'collector-kafka': () => (collectorBinary('kafka') === undefined ? kafkaCollectorAbsent : undefined),
+  kafka: () => (kafkaJars() === undefined ? kafkaAbsent : missing('java')),
   namespaces: () => root() ?? missing('unshare') ?? cannotUnshare(),
 }
 

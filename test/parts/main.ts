@@ -7,6 +7,7 @@
 import { MissingToolError } from './build.ts'
 import { cacheDirectory } from './cache.ts'
 import { buildCollector, collectorBinary } from './collector.ts'
+import { fetchKafka, kafkaJars } from './kafka.ts'
 import { rsyslogBinary, unpackRsyslog } from './rsyslog.ts'
 
 interface Part {
@@ -23,6 +24,7 @@ const parts: readonly Part[] = [
     find: () => collectorBinary('kafka'),
     build: (options) => buildCollector({ which: 'kafka', ...options }),
   },
+  { name: 'kafka', find: kafkaJars, build: fetchKafka },
   { name: 'rsyslog', find: rsyslogBinary, build: unpackRsyslog },
 ]
 
