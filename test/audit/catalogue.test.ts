@@ -88,6 +88,16 @@ describe('the operation of a definition', () => {
     )
   })
 
+  it('is what policy looks at, so that a catalogued deletion is recorded by deletes_only', async (t) => {
+    const details = { amount: 1 }
+    const events = [{ action: 'invoice.delete', details }, { action: 'other.delete' }]
+    const records = await emitted(t, events, { policy: { level: 'deletes_only' } })
+    assert.deepEqual(
+      records.map(({ action, operation }) => [action, operation]),
+      [['invoice.delete', 'delete']],
+    )
+  })
+
   it('counts for resources of the defaults too', async (t) => {
     const actions = defineActions({
       poll: { version: 1, description, defaults: { target: { resource_type: 'metric' } } },

@@ -290,6 +290,18 @@ describe('a validator', () => {
     assert.equal(findings[31]?.pointer, '/details/list/31')
   })
 
+  it('that finds very much is read to the limit', () => {
+    let reads = 0
+    const issues = new Proxy(new Array(1e6), {
+      get: (list, key) => {
+        reads += 1
+        return key === 'length' ? list.length : { path: [reads] }
+      },
+    })
+    sealed({}, { details: schemaOf(() => ({ issues })) })
+    assert.ok(reads < 3 * validationsMax, String(reads))
+  })
+
   it('that says nothing in its list of issues has still refused the event', () => {
     const { record } = sealed({}, { details: schemaOf(() => ({ issues: [] })) })
     assert.deepEqual(record.validation, [{ pointer: '/details', rule: 'schema:invalid' }])
