@@ -64,6 +64,10 @@ interface Named {
 
 const nothingNamed: Named = { before: [], behind: [], problems: [], remarks: [] }
 
+/**
+ * Destinations are named in code, by AUDIT_LOG_DESTINATION or AUDIT_DESTINATIONS, in the file, or not at all, in this
+ * order. Those of code and file keep their source and only take from the buffer variables what they leave open.
+ */
 function nameDestinations(read: EnvironmentReading, [code, variables, stored]: readonly Layer[]): Named {
   const isNamed = read.own.has('AUDIT_LOG_DESTINATION')
   if (isNamed && variables?.has('destinations') === true) return { ...nothingNamed, problems: [namedTwice] }

@@ -66,7 +66,10 @@ export function remarkUnused(own: Given, types: ReadonlySet<string>): string[] {
   return Object.entries(membersOf).flatMap(([type, members]) => {
     if (types.has(type)) return []
     const set = members.filter(({ name }) => own.has(name)).map(({ name }) => name)
-    return set.map((name) => `${name} is set, but AUDIT_LOG_DESTINATION does not name ${type}: it has no effect`)
+    return set.map(
+      (name) =>
+        `${name} is set, but there is no destination ${type}: it has no effect (AUDIT_LOG_DESTINATION names them)`,
+    )
   })
 }
 

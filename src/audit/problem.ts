@@ -5,7 +5,8 @@
 
 import type { z } from 'zod'
 import { AuditError } from '../errors.ts'
-import { settingAt } from './settings.ts'
+import { nearest } from './nearest.ts'
+import { settingAt, settings } from './settings.ts'
 
 /** Something that is wrong with a configuration. */
 export interface Problem {
@@ -47,12 +48,11 @@ export function problemsOf(
     let wrong: unknown = value
     for (const key of keys) wrong = (wrong as Record<PropertyKey, unknown> | undefined)?.[key]
     const path = formatPath(keys)
-    return problemOf({
-      setting: nameOf(path) || 'options',
-      value: wrong,
-      allowed: allowedBy(issue, path),
-      isSecret: hasSecretName(path),
-    })
+    const found = { setting: nameOf(path) || 'options', value: wrong, allowed: allowedBy(issue, path) }
+    const isSecret = hasSecretName(path)
+    return problemOf(
+      issue.code === 'unrecognized_keys' ? { ...found, isSecret, hint: hintUnknown(path) } : { ...found, isSecret },
+    )
   })
 }
 
@@ -75,6 +75,15 @@ export function hasSecretName(path: string): boolean {
   const setting = settingAt(path)
   if (setting?.path === path) return setting.note.isSecret === true
   return !/_?file$/i.test(path) && /url|headers|key|secret|token|password/i.test(path)
+}
+
+function hintUnknown(path: string): string {
+  const meant = nearest(
+    path,
+    settings.map((one) => one.path),
+  )
+  const list = 'docs/configuration.md lists every option'
+  return meant === undefined ? `Leave it out; ${list}.` : `Did you mean ${meant}? ${list}.`
 }
 
 /** As people write it: `destinations[0].url`. */

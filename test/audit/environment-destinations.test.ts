@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { destinationSchema } from '../../src/audit/destination-schema.ts'
 import type { AuditOptions } from '../../src/audit/options.ts'
 import { readConfig } from '../../src/audit/read-config.ts'
+import { environmentSettings } from '../../src/audit/variables.ts'
 import type { DestinationOptions } from '../../src/destination/destination.ts'
 
 const database = 'postgres://db.example/audit'
@@ -64,6 +66,20 @@ describe('AUDIT_LOG_DESTINATION', () => {
     assert.deepEqual(destinationsOf({}, { destinations: [{ type: 'otlp' }] }), [{ type: 'otlp' }])
   })
 
+  test('makes every type of destination that there is out of its variables', () => {
+    const examples = environmentSettings.filter(({ path }) => /_(PATH|ADDRESS|ENDPOINT|URL|BUCKET)$/.test(path))
+    const environment = Object.fromEntries(examples.map(({ path, note }) => [path, note.example]))
+    const exempt = ['exporter'] // a module of the user's, which needs options of its own
+    for (const { shape } of destinationSchema.options) {
+      const type = String(shape.type.value)
+      if (exempt.includes(type)) continue
+      assert.deepEqual(
+        destinationsOf({ ...environment, AUDIT_LOG_DESTINATION: type }).map((one) => one.type),
+        [type],
+      )
+    }
+  })
+
   const needs: readonly (readonly [type: string, name: string])[] = [
     ['file', 'AUDIT_LOG_FILE_PATH'],
     ['http', 'AUDIT_LOG_HTTP_ENDPOINT'],
@@ -97,7 +113,7 @@ describe('AUDIT_LOG_DESTINATION', () => {
   test('a variable that no destination uses is said, not ignored', () => {
     const { remarks } = read({ AUDIT_POSTGRES_URL: database })
     assert.deepEqual(remarks, [
-      'AUDIT_POSTGRES_URL is set, but AUDIT_LOG_DESTINATION does not name postgres: it has no effect',
+      'AUDIT_POSTGRES_URL is set, but there is no destination postgres: it has no effect (AUDIT_LOG_DESTINATION names them)',
     ])
   })
 })

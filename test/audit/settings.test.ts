@@ -126,6 +126,12 @@ test('an option that does not exist is refused at every depth', () => {
   }
 })
 
+test('an option that does not exist is answered with the nearest one that does', () => {
+  const hintOf = (options: object) => readConfig({ options }).problems[0]?.hint
+  assert.match(hintOf({ spool: { byteMax: 1 } }) ?? '', /^Did you mean spool\.bytesMax\? /)
+  assert.match(hintOf({ quux: 1 }) ?? '', /^Leave it out; /)
+})
+
 test('an option given as undefined has its default', () => {
   const absent = nest(settings.map(({ path }) => [path, undefined])) as AuditOptions
   assert.deepEqual(readConfig({ options: absent }).config?.values, readConfig({ options: {} }).config?.values)
