@@ -38,7 +38,6 @@ export class SpoolReader {
   #expected: number | undefined
   /** The last record that was returned, or that the cursor names. */
   #last: RecordNumber | undefined
-  #hasSearched = false
   #known: { readonly last: number; readonly path: readonly PathSegment[] } | undefined
 
   constructor(files: Files, directory: string, limit: () => SpoolEnd) {
@@ -57,7 +56,6 @@ export class SpoolReader {
     const path = this.#path()
     const { confirmed, hint } = cursor
     this.#last = confirmed
-    this.#hasSearched = false
     if (confirmed === undefined) {
       this.#enterAtStart(path[0])
       return
@@ -79,7 +77,6 @@ export class SpoolReader {
       if (record === undefined) break
       records.push(record)
       this.#last = record
-      this.#hasSearched = false
       bytes += record.bytes.length
     }
     return records
@@ -92,15 +89,16 @@ export class SpoolReader {
 
   /**
    * A place is only a hint: recovery moves what lies above the watermark while a reader in another process goes on,
-   * and a cursor's hint may be older still. The number counts, and is looked for once before anything is called damaged.
+   * and a cursor's hint may be older still. The number counts, and is looked for before anything is called damaged.
    */
   #nextRecord(): StoredRecord | undefined {
     try {
       return this.#read()
     } catch (error) {
-      if (!(error instanceof AuditError) || this.#last === undefined || this.#hasSearched) throw error
-      this.#hasSearched = true
-      this.#search(this.#path(), this.#last)
+      if (!(error instanceof AuditError)) throw error
+      const path = this.#path()
+      if (this.#last === undefined) this.#enterAtStart(path[0])
+      else this.#search(path, this.#last)
       return this.#read()
     }
   }

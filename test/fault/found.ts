@@ -97,4 +97,9 @@ export const found: readonly Found[] = [
     bug: 'On a full disk behind standard error, or with its reader gone, saying so ended the program.',
     test: 'test/audit/standard-error.test.ts',
   },
+  {
+    by: 'sim-eio',
+    bug: 'A sidecar whose segment was given back twice before it had read anything new called the spool damaged.',
+    test: 'test/spool/reader.test.ts',
+  },
 ]

@@ -233,7 +233,7 @@ export const mutants: readonly Mutant[] = [
     changes: [
       change('reader.ts', 'hint.offset <= (hinted.length ?? hint.offset)', 'hint.offset > 0'),
       change('reader.ts', 'hinted.header.stream === confirmed.stream ? confirmed.sequence + 1 : 1', 'undefined'),
-      change('reader.ts', '|| this.#hasSearched) throw error', '|| !this.#hasSearched) throw error'),
+      change('reader.ts', 'if (!(error instanceof AuditError)) throw error', 'throw error'),
     ],
   },
   {

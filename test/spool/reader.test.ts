@@ -102,6 +102,32 @@ test('a reader in another process goes on when a recovery moves what it has read
   assert.deepEqual(readNames(reader), names(3, 6))
 })
 
+test('a reader whose segment goes again and again, before anything new was read, is not told of damage', (t) => {
+  const spool = new CraftedSpool(freshDirectory(t)).add({ records: 5 })
+  let end = spool.settle().watermark
+  const reader = new SpoolReader(diskFiles, spool.directory, () => end)
+  const sequences = () => reader.next(most).map(({ sequence }) => sequence)
+  assert.deepEqual(sequences(), [1, 2, 3, 4, 5])
+  end = spool.add({ records: 0 }).reclaim(2).settle().watermark
+  assert.deepEqual(sequences(), [], 'the first segment went when all of it was confirmed')
+  end = spool.add({ records: 3, kind: 'explicit' }).reclaim(3).settle().watermark
+  assert.deepEqual(sequences(), [6, 7, 8], 'the second was empty, and went with what replaced it')
+  reader.close()
+})
+
+test('a reader that has read nothing goes on when the segment in which it waits goes', (t) => {
+  const spool = new CraftedSpool(freshDirectory(t)).add({ records: 0 })
+  let end = spool.settle().watermark
+  const reader = new SpoolReader(diskFiles, spool.directory, () => end)
+  assert.deepEqual(reader.next(most), [])
+  end = spool.add({ records: 2, kind: 'explicit' }).reclaim(2).settle().watermark
+  assert.deepEqual(
+    reader.next(most).map(({ sequence }) => sequence),
+    [1, 2],
+  )
+  reader.close()
+})
+
 test('a limit that falls back, as when the published slot was read half-written, is waited for', (t) => {
   const driven = openDriven(freshDirectory(t))
   const start = driven.positions.durable()
