@@ -133,18 +133,22 @@ class TrailSearch {
   }
 
   #add(source: string, bytes: Uint8Array): void {
-    const held = [...new Set(Buffer.from(bytes).toString().match(anyPseudonym))].filter((pseudonym) => this.#valueOf.has(pseudonym))
+    const held = [...new Set(Buffer.from(bytes).toString().match(anyPseudonym))].filter((pseudonym) =>
+      this.#valueOf.has(pseudonym),
+    )
     if (held.length === 0) return
     const record = parseRecord(bytes)
     if (record === undefined) {
       this.#unreadable += 1
       return
     }
-    const { stream, seq, timestamp, action } = record
+    // Receipts repeat the keys of the places that they name.
+    const { redactions: _, ...members } = record
+    const { stream, seq, timestamp, action } = members
     for (const pseudonym of held) {
       const value = this.#valueOf.get(pseudonym) ?? ''
       const place = { value, source, stream: String(stream), sequence: Number(seq) }
-      for (const pointer of pointersTo(pseudonym, record as JsonValue, '')) {
+      for (const pointer of pointersTo(pseudonym, members as JsonValue, '')) {
         this.#records.push({ ...place, timestamp: timestamp ?? null, action: String(action), pointer })
       }
     }
