@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { type AuditOptions, type Profile, profiles } from '../../src/audit/options.ts'
 import { requirementsOf } from '../../src/audit/profiles.ts'
 import { readConfig } from '../../src/audit/read-config.ts'
 import { settings } from '../../src/audit/settings.ts'
+import { levels } from '../../src/policy/level.ts'
+import { compilePolicy } from '../../src/policy/policy.ts'
 
 const keys = { signingKeyFile: '/etc/otel-audit/audit.key' }
 const destinations = [{ type: 'otlp' }] as const
@@ -93,6 +96,28 @@ test('strict refuses every way to suppress an event', () => {
       setting,
     )
   }
+})
+
+test('no policy that strict accepts suppresses anything, and none that it refuses keeps everything', () => {
+  const names = fc.subarray(['a', 'b.*'])
+  const rate = fc.constantFrom(1, 1, 0.5, 0)
+  const effects = fc.subarray(['keep', 'metadata', 'drop'] as const)
+  const policies = fc.record({
+    enabled: fc.boolean(),
+    level: fc.constantFrom('all' as const, ...levels),
+    excludeActions: names,
+    excludeResources: names,
+    sampleRate: rate,
+    sampleReads: rate,
+    rules: effects.map((chosen) => chosen.map((effect) => ({ id: effect, effect, when: { action: effect } }))),
+  })
+  fc.assert(
+    fc.property(policies, (settings) => {
+      const policy = { ...settings, sampleSecret: secret }
+      const isAccepted = problemsOf({ ...good, profile: 'strict', policy }).length === 0
+      assert.equal(isAccepted, !compilePolicy(policy).suppresses)
+    }),
+  )
 })
 
 test('strict accepts rules that keep or strip, and a spool alone', () => {
