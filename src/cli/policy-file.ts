@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { readConfigFile } from '../audit/local-files.ts'
-import type { PolicySettings } from '../audit/options.ts'
+import type { AuditOptions, PolicySettings } from '../audit/options.ts'
 import { errorOf } from '../audit/problem.ts'
 import { readConfig } from '../audit/read-config.ts'
 import { compilePolicy, type Policy } from '../policy/policy.ts'
@@ -24,9 +24,9 @@ export interface TriedPolicy {
 export function readPolicyFile(file: string, setting: string, environment: NodeJS.ProcessEnv): TriedPolicy {
   const reading = readConfigFile(file, setting)
   if ('problem' in reading) throw errorOf(reading.problem)
-  const { policy = reading.value, profile } = reading.value as { policy?: PolicySettings; profile?: never }
+  const { policy, profile } = partsOf(reading.value)
   const { secret, notes } = findSecret(policy, environment)
-  const { config, problems } = readConfig({ options: { profile, policy: { ...policy, ...secret } } })
+  const { config, problems } = readConfig({ options: { profile, policy: secret ? { ...policy, ...secret } : policy } })
   // What else a profile asks of a configuration is not the matter of its policy.
   const [first] = problems.filter((problem) => problem.setting.startsWith('policy') || config === undefined)
   if (first !== undefined) throw errorOf({ ...first, message: `${file}: ${first.message}` })
@@ -34,13 +34,20 @@ export function readPolicyFile(file: string, setting: string, environment: NodeJ
   return { policy: compilePolicy(checked), rules: listRulings(checked).map(({ name }) => name), notes }
 }
 
-/** The secret, where the policy needs one and does not name it. */
+/** A configuration has a policy or a profile, which presets one; what has neither is a policy by itself. */
+function partsOf(read: Readonly<Record<string, unknown>>): Pick<AuditOptions, 'policy' | 'profile'> {
+  const { policy, profile }: AuditOptions = read
+  return policy === undefined && profile === undefined ? { policy: read } : { policy, profile }
+}
+
+/** The secret, where the policy needs one and does not name it. Nothing is checked yet: the policy may be anything. */
 function findSecret(
-  { sampleRate = 1, sampleReads = 1, sampleSecret, sampleSecretFile }: PolicySettings,
+  policy: PolicySettings | undefined,
   { AUDIT_POLICY_SAMPLE_SECRET: text, AUDIT_POLICY_SAMPLE_SECRET_FILE: file }: NodeJS.ProcessEnv,
-): { readonly secret: PolicySettings; readonly notes: readonly string[] } {
+): { readonly secret?: PolicySettings; readonly notes: readonly string[] } {
+  const { sampleRate = 1, sampleReads = 1, sampleSecret, sampleSecretFile }: PolicySettings = Object(policy)
   const isNeeded = sampleRate < 1 || sampleReads < 1
-  if (!isNeeded || sampleSecret !== undefined || sampleSecretFile !== undefined) return { secret: {}, notes: [] }
+  if (!isNeeded || sampleSecret !== undefined || sampleSecretFile !== undefined) return { notes: [] }
   if (text !== undefined || file !== undefined) {
     return { secret: { sampleSecret: text, sampleSecretFile: file }, notes: [] }
   }

@@ -159,9 +159,19 @@ describe('otel-audit policy test', () => {
     assert.equal((await between('2026-01-02', '2026-01-03')).events, 12)
   })
 
-  it('takes a whole configuration file, and the presets of its profile', async () => {
+  it('takes a whole configuration file', async () => {
     const config = file('config.json', { $schema: 'x', service: 'billing', policy, destinations: [{ type: 'stdout' }] })
     assert.equal((await report(['--policy', config, trail])).suppressed, 4)
+  })
+
+  it('takes the presets of a profile, and what the profile refuses', async () => {
+    const { recorded } = await report(['--policy', file('profile.json', { profile: 'strict' }), trail])
+    assert.equal(recorded, 12)
+    const thinned = file('thinned.json', { profile: 'strict', policy: { level: 'writes_only' } })
+    await assert.rejects(run(['--policy', thinned, trail]), {
+      setting: 'policy.level',
+      message: /^.*thinned\.json: policy\.level/,
+    })
   })
 
   it('has the defaults of a start: without a level, writes_only', async () => {
@@ -254,6 +264,19 @@ describe('otel-audit policy test refuses', () => {
       ['--policy', file('level.json', { policy: { level: 'none' } }), trail],
       'policy.level',
       /level\.json: policy\.level is "none"/,
+    ],
+    [
+      'a policy that is no object',
+      ['--policy', file('number.json', { policy: 5 }), trail],
+      'policy',
+      /number\.json: policy is 5; allowed/,
+    ],
+    ['a policy that is null', ['--policy', file('null.json', { policy: null }), trail], 'policy', /policy is null/],
+    [
+      'rates that are no numbers',
+      ['--policy', file('rates.json', { sampleRate: '0.5' }), trail],
+      'policy.sampleRate',
+      /policy\.sampleRate is "0\.5"; allowed: a number from 0 to 1/,
     ],
     ['a source that is not there', ['--policy', policyFile, join(folder, 'absent')], 'SOURCE', /no such file/],
     [
