@@ -67,7 +67,7 @@ function makeSecret(path: string, right: string): SecretFile {
 async function openWay(lab: Lab): Promise<Way> {
   const backend = await startSickBackend(lab)
   const identity = makeIdentity(lab)
-  const accepted = makeSecret(lab.path('accepted-token'), 'the right one')
+  const accepted = makeSecret(lab.path('accepted-token'), 'right-token')
   const token = makeSecret(lab.path('token'), accepted.right)
   const gateway = await CollectorHost.start(lab, {
     config: 'gateway-tls-bearer.yaml',
@@ -124,7 +124,7 @@ const outages: readonly Outage[] = [
   {
     name: 'wrong tokens',
     async begin({ token, relay }) {
-      token.write('a wrong one')
+      token.write('wrong-token')
       await relay.untilPieces(6)
     },
     end: ({ token }) => token.write(token.right),
