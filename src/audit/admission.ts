@@ -13,6 +13,7 @@ import { type EventFacts, factsOf, readFacts } from '../event/facts.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Redaction } from '../policy/redact.ts'
 import { Correlation } from './correlation.ts'
+import { redactPlaces } from './finding-places.ts'
 import type { Suppressions } from './suppressions.ts'
 
 /** What judges events, compiled from one configuration. */
@@ -107,6 +108,7 @@ export class Admission {
     const id = correlation.ofEvent(event)
     const redactions = redaction.redact(event)
     if (redactions.length > 0) event.redactions = redactions
+    if (event.validation !== undefined) redactPlaces(event.validation, redaction)
     event.level = policy.level
     event.policy = policy.hash
     event.sampling = decision.sampling

@@ -48,6 +48,26 @@ it('no finding names what redaction hides: a key that is an address stands as *'
   assert.deepEqual(record?.validation, [{ pointer: '/details/to/*', rule: 'schema:invalid_type' }])
 })
 
+describe('a place that a finding names is redacted as the event is', () => {
+  const tree = z.record(z.string(), z.record(z.string(), z.number()))
+  const actions = defineActions({ 'team.pay': { version: 1, description, details: tree } })
+  const event = { action: 'team.pay', details: { staff: { employee_bob: 'much' } } }
+  const rows: readonly (readonly [string, AuditOptions['redact'], string])[] = [
+    ['as it is, when nothing hides it', {}, '/details/staff/employee_bob'],
+    ['by a rule on content', { rules: [{ id: 'staff', pattern: 'employee_[a-z]+' }] }, '/details/staff/[REDACTED]'],
+    ['by a key, below which everything is hidden', { keys: ['staff'] }, '/details/staff'],
+    ['by a pointer that removes', { pointers: [{ pointer: '/details/staff', mode: 'remove' }] }, '/details'],
+  ]
+  for (const [name, redact, pointer] of rows) {
+    it(name, async (t) => {
+      const [record] = await emitted(t, [event], { actions, redact })
+      const findings = record?.validation as { pointer: string }[] | undefined
+      assert.equal(findings?.[0]?.pointer, pointer)
+      assert.equal(JSON.stringify(record).includes('employee_bob'), name.startsWith('as it is'))
+    })
+  }
+})
+
 it('with onInvalid suppress a wrong event is counted under its rule and leaves no record', async (t) => {
   const folder = freshFolder(t)
   const registry = new Registry()
