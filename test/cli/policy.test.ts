@@ -8,6 +8,8 @@ import { after, describe, it } from 'node:test'
 import { command } from '../../src/cli/policy.ts'
 import type { PolicyTest } from '../../src/cli/policy-replay.ts'
 import { AuditError } from '../../src/errors.ts'
+import { compileDraw, thresholdOf } from '../../src/policy/sample.ts'
+import { freshFolder, openAudit } from '../audit/opened.ts'
 import { makeKeys, TrailWriter, toNdjson, toOtlp } from '../support/trail.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'otel-audit-policy-'))
@@ -150,6 +152,16 @@ describe('otel-audit policy test', () => {
     )
   })
 
+  it('reads the spool of a trail, and what that says it suppressed', async (t) => {
+    const own = freshFolder(t)
+    const audit = openAudit(own, { policy: { level: 'writes_only' } })
+    for (const operation of ['read', 'read', 'create', 'update'] as const) audit.emit({ action: 'a', operation })
+    await audit.close()
+    const { events, suppressed, suppressedBefore, sources } = await report(['--policy', policyFile, join(own, 'spool')])
+    assert.deepEqual({ events, suppressed, suppressedBefore }, { events: 2, suppressed: 0, suppressedBefore: 2 })
+    assert.equal(sources[0]?.kind, 'spool')
+  })
+
   it('takes the events of a time: from --since on, before --until', async () => {
     const between = (since: string, until: string) =>
       report(['--policy', policyFile, trail, '--since', since, '--until', until])
@@ -194,6 +206,10 @@ describe('otel-audit policy test', () => {
       AUDIT_POLICY_SAMPLE_SECRET: 'a secret of the deployment',
     })
     assert.deepEqual(bySecret.notes, [])
+    const draw = compileDraw('a secret of the deployment')
+    const drawn = Array.from({ length: 11 }, (_, index) => draw(`c-${index}`)).filter((one) => one < thresholdOf(0.5))
+    assert.equal(bySecret.recorded, drawn.length + 1, 'the last event was denied, which no rate takes away')
+    assert.ok(drawn.length > 0 && drawn.length < 11)
     assert.deepEqual(
       await report(['--policy', sampled, trail], { AUDIT_POLICY_SAMPLE_SECRET_FILE: secretFile }),
       bySecret,
