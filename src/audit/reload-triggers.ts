@@ -1,8 +1,9 @@
 /** What makes a trail reload by itself: SIGHUP, and a change of the configuration file. */
 
-import { type StatsListener, unwatchFile, watchFile } from 'node:fs'
+import { stat } from 'node:fs'
+import { errorCode } from '../errors.ts'
 
-/** How often the file is looked at, in milliseconds: a look finds a file that was replaced too, however it was. */
+/** How often the file is looked at, in milliseconds. Looking finds a file that was replaced too, however it was. */
 const lookMs = 1_000
 
 /** Calls at SIGHUP, which no longer ends the process then. Returns how to take that back. Reaches the main thread only. */
@@ -11,11 +12,20 @@ export function reloadAtSignal(reload: () => void): () => void {
   return () => void process.off('SIGHUP', reload)
 }
 
-/** Calls when what the path names has changed, also by being replaced or removed. Keeps no process alive. */
+/**
+ * Calls when what the path names has changed, also by being replaced or removed, and after the first look: it may have
+ * changed since it was read. Keeps no process alive.
+ */
 export function reloadAtChange(file: string, reload: () => void): () => void {
-  const look: StatsListener = (now, before) => {
-    if (now.mtimeMs !== before.mtimeMs || now.ino !== before.ino || now.size !== before.size) reload()
+  let seen = ''
+  const look = () => {
+    stat(file, (error, found) => {
+      const mark = error === null ? `${found.ino} ${found.size} ${found.mtimeMs}` : (errorCode(error) ?? 'unreadable')
+      if (mark === seen) return
+      seen = mark
+      reload()
+    })
   }
-  watchFile(file, { persistent: false, interval: lookMs }, look)
-  return () => unwatchFile(file, look)
+  const timer = setInterval(look, lookMs).unref()
+  return () => clearInterval(timer)
 }

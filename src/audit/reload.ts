@@ -92,7 +92,7 @@ export class Reloader {
       return this.#rejected(source, notSealed())
     }
     this.#config = config
-    announce(`reload (${source}): ${describe(report)}`)
+    if (source === 'SIGHUP' || source === 'file') announce(`reload (${source}): ${describe(report)}`)
     return report
   }
 
@@ -103,7 +103,7 @@ export class Reloader {
   }
 }
 
-/** The details of the record. The message of an error tells a value only where that can be no secret. */
+/** The details of the record. Of an error only the setting: its message may quote a value, and a record stays for ever. */
 function detailsOf({
   before,
   after,
@@ -114,8 +114,8 @@ function detailsOf({
   error,
 }: ReloadReport): JsonObject {
   const fields = { changed_fields: [...changedFields], applied: [...applied], restart_required: [...restartRequired] }
-  const why = error === undefined ? {} : { reason: error.message, ...(error.setting && { setting: error.setting }) }
-  return { before, after, ...fields, source, ...why }
+  const wrong = error === undefined ? {} : { code: error.code, ...(error.setting && { setting: error.setting }) }
+  return { before, after, ...fields, source, ...wrong }
 }
 
 function describe({ applied, restartRequired }: ReloadReport): string {

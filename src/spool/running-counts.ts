@@ -77,18 +77,20 @@ export class CountsSlot {
   }
 }
 
-/** The bytes of the slot; what has no room is added up in the last window's rule `…`. */
+/** The bytes of the slot. Rules that have no room are added up, window by window; the last may have none at all. */
 export function encodeWindows(
   windows: readonly SavedWindow[],
   bytesMax = slotTextBytesMax,
 ): { readonly bytes: Buffer; readonly isWhole: boolean } {
-  const last = windows.at(-1)
-  const before = windows.slice(0, -1)
-  const own = last === undefined ? [] : [{ ...last, rules: [] }]
-  const room = bytesMax - textBytes({ windows: [...before, ...own] })
-  const rules = cutRules(last?.rules ?? [], room)
-  const isWhole = rules === last?.rules || last === undefined
-  const fitting = last === undefined || room < otherRulesBytes ? before : [...before, { ...last, rules }]
+  let room = bytesMax - textBytes({ windows: [] })
+  const fitting = windows.flatMap((window) => {
+    const roomForRules = room - textBytes({ ...window, rules: [] }) - 1
+    if (roomForRules < otherRulesBytes) return []
+    const rules = cutRules(window.rules, roomForRules)
+    room = roomForRules - textBytes(rules)
+    return [{ ...window, rules }]
+  })
+  const isWhole = fitting.length === windows.length && fitting.every(({ rules }, at) => rules === windows[at]?.rules)
   return { bytes: encodeSlot({ generation: 1, members: { windows: fitting } }), isWhole }
 }
 
