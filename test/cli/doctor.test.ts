@@ -342,7 +342,7 @@ test('a trap is told with its line, also when the setting itself is absent', () 
   const trap = judgeCollector('f', on).traps.find(({ id }) => id === 'permanent-errors-dropped')
   assert.equal(trap?.line, at + 2)
   const storage = judgeCollector('f', on).traps.find(({ id }) => id === 'queue-in-memory')
-  assert.equal(storage?.line, at + 2, 'of the queue')
+  assert.equal(storage?.line, at + 1, 'of the queue')
 })
 
 test('a variable stands for what the environment says, else for its default, else for itself', () => {

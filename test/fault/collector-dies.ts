@@ -24,6 +24,8 @@ interface Way {
   readonly backend: SickBackend
   readonly sidecar: CollectorHost
   readonly gateway: CollectorHost
+  /** Between program and sidecar. */
+  readonly front: Relay
   /** Between sidecar and gateway. */
   readonly relay: Relay
   readonly token: SecretFile
@@ -73,8 +75,12 @@ async function openWay(lab: Lab): Promise<Way> {
     config: 'gateway-tls-bearer.yaml',
     env: { ...identity.env, AUDIT_COLLECTOR_BACKEND: backend.url, AUDIT_COLLECTOR_TOKEN_FILE: accepted.path },
   })
-  const relay = await startRelay(gateway.port)
-  lab.onDispose(() => relay.close())
+  const relayTo = async ({ port }: CollectorHost) => {
+    const relay = await startRelay(port)
+    lab.onDispose(() => relay.close())
+    return relay
+  }
+  const relay = await relayTo(gateway)
   const sidecar = await CollectorHost.start(lab, {
     config: 'sidecar-tls-bearer.yaml',
     env: {
@@ -83,7 +89,7 @@ async function openWay(lab: Lab): Promise<Way> {
       AUDIT_COLLECTOR_TOKEN_FILE: token.path,
     },
   })
-  return { backend, sidecar, gateway, relay, token, identity }
+  return { backend, sidecar, gateway, front: await relayTo(sidecar), relay, token, identity }
 }
 
 /** Kills in the middle of a request: kept by the backend or not, or at any moment of the load. */
@@ -116,6 +122,15 @@ const answering = (status: number, headers: Record<string, string> = {}): Outage
   end: ({ backend }) => backend.fail(undefined),
 })
 
+const blackHole = (where: string, relayOf: (way: Way) => Relay): Outage => ({
+  name: `black holes ${where}`,
+  async begin(way) {
+    relayOf(way).turn('black')
+    await relayOf(way).untilPieces(3)
+  },
+  end: (way) => relayOf(way).turn('through'),
+})
+
 const outages: readonly Outage[] = [
   answering(500),
   answering(429, { 'retry-after': '1' }),
@@ -140,14 +155,8 @@ const outages: readonly Outage[] = [
     // Read again by the gateway without a restart.
     end: ({ identity }) => identity.use('good'),
   },
-  {
-    name: 'black holes',
-    async begin({ relay }) {
-      relay.turn('black')
-      await relay.untilPieces(3)
-    },
-    end: ({ relay }) => relay.turn('through'),
-  },
+  blackHole('in front of the sidecar', ({ front }) => front),
+  blackHole('behind the sidecar', ({ relay }) => relay),
 ]
 
 const collectorDies: FaultTest = {
@@ -162,7 +171,7 @@ const collectorDies: FaultTest = {
     const way = await openWay(lab)
     const audit = {
       spool: { directory: lab.path('spool') },
-      destinations: [otlpTo(way.sidecar.address), beside(lab)],
+      destinations: [otlpTo(way.front.address), beside(lab)],
     }
     const subject = new Subject(lab, { run: 'load', burst: 5, paceMs: 10, audit })
     await way.backend.untilKept(50)

@@ -4,7 +4,7 @@
  * default, unless the environment that is handed in says otherwise; one without a default stays as it is written.
  */
 
-import { isMap, LineCounter, parse, parseDocument } from 'yaml'
+import { isMap, isScalar, LineCounter, parse, parseDocument } from 'yaml'
 import { AuditError, errorText } from '../../errors.ts'
 
 export type ComponentKind = 'receivers' | 'processors' | 'exporters' | 'connectors' | 'extensions'
@@ -57,8 +57,10 @@ export function readCollectorFile(text: string, env: NodeJS.ProcessEnv = {}): Co
     throw unreadable('it is no map of receivers, exporters and service')
   const lineOf = (path: readonly string[]): number => {
     for (let length = path.length; length > 0; length -= 1) {
-      const node = document.getIn(path.slice(0, length), true) as { range?: [number, number, number] } | undefined
-      if (node?.range !== undefined) return lines.linePos(node.range[0]).line
+      const around = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
+      const pairs = isMap(around) ? around.items : []
+      const key = pairs.map((pair) => pair.key).find((one) => isScalar(one) && String(one.value) === path[length - 1])
+      if (isScalar(key) && key.range) return lines.linePos(key.range[0]).line
     }
     return 1
   }
