@@ -74,7 +74,7 @@ test('it recovers the spool of an application that was killed, and goes on besid
 }, async (t) => {
   const fleet = new Fleet(t, oneFile)
   const path = join(fleet.folder, 'trail.ndjson')
-  const sidecar = fleet.sidecar()
+  fleet.sidecar()
   const first = fleet.application()
   await first.line('written')
   await first.kill('SIGKILL')
