@@ -107,7 +107,7 @@ function readActor(actor: unknown, event: Members, facts: Draft<EventFacts>): vo
     return
   }
   const members = openMembers(actor, event)
-  for (const key of Object.keys(members)) {
+  for (const key of keysOf(members)) {
     if (key === 'id') facts.actorId = readText(members.id)
     else if (key === 'type') facts.actorType = readValue<ActorType>(members.type, actorTypeSet, 'unknown')
   }
@@ -119,7 +119,7 @@ function readTarget(target: unknown, event: Members, facts: Draft<TargetFacts>):
     return
   }
   const members = openMembers(target, event)
-  for (const key of Object.keys(members)) {
+  for (const key of keysOf(members)) {
     if (key === 'id') facts.targetId = readText(members.id)
     else if (key === 'resource_type') facts.targetType = readText(members.resource_type)
   }
@@ -141,10 +141,17 @@ function readTargets(targets: readonly unknown[], event: Members, facts: Draft<E
   if (others.length > 0) facts.otherTargets = others
 }
 
-/** The members of an object in an event. More keys than are kept, or the event within itself, are not for a cheap look. */
+/** The members of an object in an event; the event within itself is not for a cheap look. */
 function openMembers(value: unknown, event: Members): Members {
-  if (!isPlain(value) || value === event || Object.keys(value).length > containerKeysMax) throw unsure
+  if (!isPlain(value) || value === event) throw unsure
   return value
+}
+
+/** The conversion keeps so many keys of an object and no more. */
+function keysOf(members: Members): readonly string[] {
+  const keys = Object.keys(members)
+  if (keys.length > containerKeysMax) throw unsure
+  return keys
 }
 
 function readText(value: unknown): string | undefined {
