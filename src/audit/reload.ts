@@ -114,7 +114,7 @@ function detailsOf({
   error,
 }: ReloadReport): JsonObject {
   const fields = { changed_fields: [...changedFields], applied: [...applied], restart_required: [...restartRequired] }
-  const wrong = error === undefined ? {} : { code: error.code, ...(error.setting && { setting: error.setting }) }
+  const wrong = error === undefined ? {} : { reason: error.code, ...(error.setting && { setting: error.setting }) }
   return { before, after, ...fields, source, ...wrong }
 }
 

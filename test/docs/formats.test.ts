@@ -132,6 +132,12 @@ describe('the document', () => {
     assert.deepEqual(namedIn('state').sort(), membersOf(control, 'ControlState').sort())
     assert.deepEqual(namedIn('slot 2').sort(), ['segment', 'offset', ...membersOf(control, 'Published')].sort())
     assert.deepEqual(namedIn('cursor').sort(), membersOf(readDocument('src/spool/cursor.ts'), 'Cursor').sort())
+    assert.deepEqual(namedIn('slot 3'), ['windows'])
+    const window = rows.find(([names]) => names === '`windows`')?.[2] ?? ''
+    const counts = readDocument('src/spool/running-counts.ts')
+    const members = ['SavedWindow', 'SuppressionWindow', 'RuleCount'].flatMap((name) => membersOf(counts, name))
+    const others = ['stream', 'sequence', 'audit.suppressed']
+    assert.deepEqual([...new Set(quotedIn(window))].sort(), [...members, ...others].sort())
     const text = rows.find(([names]) => names === '`state`')?.[2] ?? ''
     assert.deepEqual(quotedIn(text), [...spoolStates, 'ok'])
     const reasons = tableOf(document, 'reason', 'a new stream begins because').flatMap(([name = '']) => quotedIn(name))

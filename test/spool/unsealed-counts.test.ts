@@ -71,6 +71,13 @@ test('a window that was to be sealed in a stream which has ended since is sealed
   }
 })
 
+test('a window that was to be sealed in a stream older than all that are known is sealed: a later one began since', (t) => {
+  const directory = freshDirectory(t)
+  openDriven(directory)
+  save(directory, windowOf({ sealedAs: { stream: '5bf1c4a6-7d01-4a3e-8d51-0f7f5d0f2f11', sequence: 9 } }))
+  assert.deepEqual(found(directory, 'boot-1'), [])
+})
+
 test('after a power cut a slot older than the records gives way to them', (t) => {
   const rows = [
     { name: 'sealed by its own record', type: 'audit.suppressed', from: minute(1), epoch: 1, isFound: false },
