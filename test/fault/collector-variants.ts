@@ -34,6 +34,13 @@ interface Variant {
 
 const variants: readonly Variant[] = [
   {
+    name: 'collector-sidecar',
+    promise:
+      'The plain sidecar, killed in the middle of a request, its backend away for a while: every record arrives.',
+    config: 'sidecar.yaml',
+    destinations: (_, collector) => [otlpTo(collector.address)],
+  },
+  {
     name: 'collector-fanout',
     promise: 'One pass-through gateway with two backends, one of them away for a while: both have every record.',
     config: 'gateway-fanout.yaml',
@@ -173,7 +180,7 @@ const collectorPartial: FaultTest = {
     return {
       injected: { 'records rejected by partial success': lacking.length },
       survived: { 'records delivered': records.length - lacking.length },
-      detail: 'The rejected ones are missing at the backend and in the spool; verify says MISSING for each gap.',
+      detail: 'The rejected ones are missing at the backend, and still in the spool; verify says MISSING for each gap.',
     }
   },
 }
