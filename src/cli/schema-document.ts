@@ -103,12 +103,13 @@ function actionSchema([action, definition]: readonly [string, ActionDefinition])
 }
 
 function describeActions({ actions, closed }: Catalogue): string[] {
+  const count = Object.keys(actions).length
   const others = closed
     ? 'An event of any other action has the finding `schema:uncatalogued` in `validation`.'
     : 'Other actions may occur; nothing is said about their `details`.'
   return [
     '## Actions of this application',
-    `${Object.keys(actions).length} actions are catalogued. An event of one carries the version of its schema in \`schema\`, as \`1;ACTION=VERSION\`; what is not as the schema says stands in \`validation\`. ${others}`,
+    `${count === 1 ? '1 action is' : `${count} actions are`} catalogued. An event of one carries the version of its schema in \`schema\`, as \`1;ACTION=VERSION\`; what is not as the schema says stands in \`validation\`. ${others}`,
     ...Object.entries(actions).flatMap(describeAction),
   ]
 }
