@@ -5,6 +5,7 @@ import { readControl } from '../spool/control.ts'
 import { cursorFileName, cursorName, readCursor } from '../spool/cursor.ts'
 import { diskFiles } from '../spool/files.ts'
 import { countReclaimable, retainedSegments } from '../spool/reclaim.ts'
+import { readWindows, type SuppressionWindow } from '../spool/running-counts.ts'
 import { readPath } from '../spool/segment.ts'
 import { type SpoolView, viewSpool } from '../spool/view.ts'
 import type { Command } from './command.ts'
@@ -30,6 +31,8 @@ export interface SpoolStatus {
   readonly destinations: readonly SpoolDestination[]
   /** What happened while no writer lived, and the next start seals. */
   readonly facts: readonly { readonly type: string; readonly details: Readonly<Record<string, unknown>> }[]
+  /** Counts of suppressed events that no durable record seals; beside a live writer those of the last second may lack. */
+  readonly suppressed: readonly SuppressionWindow[]
 }
 
 export interface SpoolDestination {
@@ -51,7 +54,7 @@ export const status: Command = {
   help: `Usage: otel-audit spool status DIR [--json]
 
 Shows stream, state and durable position, how far each destination is and which segments it keeps, and what
-waits to be sealed. Writes nothing and takes no lock. DIR may hold slots (instances: 'slots'): then each of them.
+waits to be sealed: facts, and counts of suppressed events. Writes nothing and takes no lock. DIR may hold slots (instances: 'slots'): then each of them.
 
 Options:
   --json      print one JSON object a spool, one line each (type SpoolStatus)
@@ -91,7 +94,17 @@ function statusOf(directory: string): SpoolStatus {
     bytes: retained.reduce((sum, { bytes }) => sum + bytes, 0),
     destinations: destinationsOf(view, retained),
     facts: (state.facts ?? []).map(({ type, details }) => ({ type, details })),
+    suppressed: readSuppressed(view),
   }
+}
+
+function readSuppressed({ directory, state, durable }: SpoolView): SuppressionWindow[] {
+  return readWindows(diskFiles, directory)
+    .filter(({ sealedAs }) => {
+      const isAhead = sealedAs?.stream === state.stream && sealedAs.sequence >= durable.nextSequence
+      return sealedAs === undefined || isAhead
+    })
+    .map(({ from, to, policy, rules }) => ({ from, to, policy, rules }))
 }
 
 /** Those that control names, and those of which only the cursor is left. */
@@ -127,8 +140,15 @@ function describeStatus(report: SpoolStatus): string {
     `  ${formatCount(report.segments, 'segment')}, ${formatBytes(report.bytes)}`,
     ...report.destinations.map(describeDestination),
     ...report.facts.map(({ type, details }) => `  to be sealed by the next start: ${type} ${JSON.stringify(details)}`),
+    ...report.suppressed.map(describeSuppressed),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function describeSuppressed({ from, rules }: SuppressionWindow): string {
+  const events = rules.reduce((sum, { count }) => sum + count, 0)
+  const ids = [...new Set(rules.map(({ id }) => id))].join(', ')
+  return `  suppressed since ${from} and not sealed yet: ${formatCount(events, 'event')} (${ids})`
 }
 
 export function describeDestination(one: SpoolDestination): string {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { command } from '../../src/cli/spool.ts'
 import {
   AuditError,
@@ -12,6 +13,8 @@ import {
   type SpoolRepair,
   type SpoolStatus,
 } from '../../src/index.ts'
+import { diskFiles } from '../../src/spool/files.ts'
+import { readWindows } from '../../src/spool/running-counts.ts'
 import { freshFolder, openAudit, recordsIn } from '../audit/opened.ts'
 import { contentsOf, flip } from '../spool/damage.ts'
 import { type Ended, runCli } from './run.ts'
@@ -148,6 +151,20 @@ test('a repair says in JSON what it did, and where what was taken out lies', asy
     ['audit.gap'],
   )
   assert.match((await run('status', left.spool)).stdout, /to be sealed by the next start: audit\.gap \{/)
+})
+
+test('counts of suppressed events are shown until a record seals them', async (t) => {
+  const folder = freshFolder(t)
+  const spool = join(folder, 'spool')
+  const audit = openAudit(folder, { policy: { level: 'writes_only' } })
+  for (let at = 0; at < 3; at += 1) audit.emit({ action: 'a', operation: 'read' })
+  while (readWindows(diskFiles, spool).length === 0) await sleep(20)
+  const [window] = (await reportOf<SpoolStatus>('status', spool)).suppressed
+  assert.deepEqual(window?.rules, [{ id: 'level:writes_only', operation: 'read', outcome: 'unknown', count: 3 }])
+  const { stdout } = await run('status', spool)
+  assert.match(stdout, /suppressed since 20\S+Z and not sealed yet: 3 events \(level:writes_only\)/)
+  await audit.close()
+  assert.deepEqual((await reportOf<SpoolStatus>('status', spool)).suppressed, [])
 })
 
 test('a destination that is gone is listed, dropped, and the drop is sealed', async (t) => {
