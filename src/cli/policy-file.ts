@@ -9,6 +9,7 @@ import type { AuditOptions, PolicySettings } from '../audit/options.ts'
 import { errorOf } from '../audit/problem.ts'
 import { readConfig } from '../audit/read-config.ts'
 import { compilePolicy, type Policy } from '../policy/policy.ts'
+import { fillPolicy } from '../policy/policy-options.ts'
 import { listRulings } from '../policy/rulings.ts'
 
 /** A policy to be tried. */
@@ -31,7 +32,7 @@ export function readPolicyFile(file: string, setting: string, environment: NodeJ
   const [first] = problems.filter((problem) => problem.setting.startsWith('policy') || config === undefined)
   if (first !== undefined) throw errorOf({ ...first, message: `${file}: ${first.message}` })
   const checked = config?.policy ?? {}
-  return { policy: compilePolicy(checked), rules: listRulings(checked).map(({ name }) => name), notes }
+  return { policy: compilePolicy(checked), rules: listRulings(fillPolicy(checked)).map(({ name }) => name), notes }
 }
 
 /** A configuration has a policy or a profile, which presets one; what has neither is a policy by itself. */

@@ -7,19 +7,20 @@ import { AuditError } from '../errors.ts'
 import { type Operation, type Outcome, operations, outcomes } from '../event/event.ts'
 import { levelKeeps } from './level.ts'
 import { covers } from './patterns.ts'
-import type { PolicyOptions } from './policy-options.ts'
+import { type FullPolicy, fillPolicy, type PolicyOptions } from './policy-options.ts'
 import { type Condition, checkPatterns, checkRules, conditions, type PolicyFault } from './rules.ts'
 import { listRulings, type Ruling } from './rulings.ts'
 
 /** Everything that is wrong, in the order of the settings; each is named as the user writes it (`policy.rules[0].id`). */
-export function checkPolicy(policy: PolicyOptions): PolicyFault[] {
+export function checkPolicy(options: PolicyOptions): PolicyFault[] {
+  const policy = fillPolicy(options)
   return [
-    ...checkPatterns(policy.excludeActions ?? [], 'policy.excludeActions'),
-    ...checkPatterns(policy.excludeResources ?? [], 'policy.excludeResources'),
+    ...checkPatterns(policy.excludeActions, 'policy.excludeActions'),
+    ...checkPatterns(policy.excludeResources, 'policy.excludeResources'),
     ...checkRate(policy.sampleRate, 'policy.sampleRate'),
     ...checkRate(policy.sampleReads, 'policy.sampleReads'),
     ...checkSecret(policy),
-    ...checkRules(policy.rules ?? []),
+    ...checkRules(policy.rules),
   ]
 }
 
@@ -36,8 +37,9 @@ export function refuseFaults([fault]: readonly PolicyFault[]): void {
  * Whether the policy is on and yet no event could be recorded: level, exclusions, rules and rates leave nothing. It
  * looks for what drops everything of an operation and outcome; rules that only together name every text escape it.
  */
-export function suppressesEverything(policy: PolicyOptions): boolean {
-  const { enabled = true, level = 'writes_only' } = policy
+export function suppressesEverything(options: PolicyOptions): boolean {
+  const policy = fillPolicy(options)
+  const { enabled, level } = policy
   if (!enabled) return false // its own explicit word
   const rulings = listRulings(policy)
   const judged = operations.flatMap((operation) => outcomes.map((outcome) => ({ operation, outcome })))
@@ -49,7 +51,7 @@ interface Kind {
   readonly outcome: Outcome
 }
 
-function mayRecord(kind: Kind, rulings: readonly Ruling[], policy: PolicyOptions): boolean {
+function mayRecord(kind: Kind, rulings: readonly Ruling[], policy: FullPolicy): boolean {
   const possible = rulings.filter(({ patterns }) => mayBe(kind, patterns))
   for (const [order, ruling] of possible.entries()) {
     const isReached = !possible.slice(0, order).some((earlier) => earlier.effect === 'drop' && shadows(earlier, ruling))
@@ -64,7 +66,7 @@ function mayBe({ operation, outcome }: Kind, { operation: asked, outcome: ended 
 }
 
 /** Whether an event of this kind can survive sampling. */
-function passesSampling({ operation, outcome }: Kind, { sampleRate = 1, sampleReads = 1 }: PolicyOptions): boolean {
+function passesSampling({ operation, outcome }: Kind, { sampleRate, sampleReads }: FullPolicy): boolean {
   return outcome === 'failure' || outcome === 'denied' || (operation === 'read' ? sampleReads : sampleRate) > 0
 }
 
@@ -91,15 +93,14 @@ function coversCondition(condition: Condition, earlier: Ruling, later: Ruling): 
   return narrow.every((pattern) => wide.some((one) => covers(one, pattern)))
 }
 
-function checkRate(rate: number | undefined, setting: string): PolicyFault[] {
-  const isShare = rate === undefined || (typeof rate === 'number' && rate >= 0 && rate <= 1)
+function checkRate(rate: number, setting: string): PolicyFault[] {
+  const isShare = typeof rate === 'number' && rate >= 0 && rate <= 1
   return isShare ? [] : [{ setting, value: rate, allowed: 'a share from 0 to 1' }]
 }
 
-function checkSecret({ sampleRate = 1, sampleReads = 1, sampleSecret }: PolicyOptions): PolicyFault[] {
-  const isSampled = sampleRate < 1 || sampleReads < 1
-  if (!isSampled || (sampleSecret !== undefined && sampleSecret !== '')) return []
+function checkSecret({ isSampled, sampleRate, sampleSecret }: FullPolicy): PolicyFault[] {
+  if (!isSampled || sampleSecret !== '') return []
   const rate = sampleRate < 1 ? 'policy.sampleRate' : 'policy.sampleReads'
   const allowed = `a secret, because ${rate} is below 1: without one a caller who picks trace ids picks what is kept`
-  return [{ setting: 'policy.sampleSecret', value: sampleSecret, allowed }]
+  return [{ setting: 'policy.sampleSecret', value: undefined, allowed }]
 }

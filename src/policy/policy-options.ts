@@ -1,4 +1,4 @@
-/** The options of a policy. What each can be is checked in `check.ts`, what comes of them in `policy.ts`. */
+/** The options of a policy and their defaults. What each can be is checked in `check.ts`, what comes of them in `policy.ts`. */
 
 import type { Level } from './level.ts'
 import type { PolicyRule } from './rules.ts'
@@ -23,4 +23,35 @@ export interface PolicyOptions {
   readonly sampleSecret?: string | undefined
   /** What is redacted is part of the policy's hash; redaction itself is another stage. */
   readonly redaction?: { readonly rules: readonly string[] } | undefined
+}
+
+/** The options with every default in place. */
+export interface FullPolicy {
+  readonly enabled: boolean
+  readonly level: Level
+  readonly excludeActions: readonly string[]
+  readonly excludeResources: readonly string[]
+  readonly rules: readonly PolicyRule[]
+  readonly sampleRate: number
+  readonly sampleReads: number
+  readonly sampleSecret: string
+  readonly redactions: readonly string[]
+  /** A rate is below 1. */
+  readonly isSampled: boolean
+}
+
+export function fillPolicy(options: PolicyOptions): FullPolicy {
+  const { sampleRate = 1, sampleReads = 1 } = options
+  return {
+    enabled: options.enabled ?? true,
+    level: options.level ?? 'writes_only',
+    excludeActions: options.excludeActions ?? [],
+    excludeResources: options.excludeResources ?? [],
+    rules: options.rules ?? [],
+    sampleRate,
+    sampleReads,
+    sampleSecret: options.sampleSecret ?? '',
+    redactions: options.redaction?.rules ?? [],
+    isSampled: sampleRate < 1 || sampleReads < 1,
+  }
 }

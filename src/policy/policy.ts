@@ -9,7 +9,7 @@ import { canonicalize, type JsonObject } from '../event/canonical.ts'
 import type { EventFacts } from '../event/facts.ts'
 import { checkPolicy, refuseFaults } from './check.ts'
 import { type Level, levelKeeps } from './level.ts'
-import type { PolicyOptions } from './policy-options.ts'
+import { type FullPolicy, fillPolicy, type PolicyOptions } from './policy-options.ts'
 import { type IndexedRule, indexRules } from './rule-index.ts'
 import { listRulings, type Ruling } from './rulings.ts'
 import { compileDraw, identifySecret, thresholdOf } from './sample.ts'
@@ -44,38 +44,39 @@ export interface Policy {
 /** Throws `INVALID_OPTION` for the first thing that `checkPolicy` finds. */
 export function compilePolicy(options: PolicyOptions): Policy {
   refuseFaults(checkPolicy(options))
-  const { enabled = true, level = 'writes_only', sampleRate = 1, sampleReads = 1 } = options
-  const rulings = listRulings(options)
-  const isSampled = sampleRate < 1 || sampleReads < 1
+  const policy = fillPolicy(options)
+  const { enabled, level, isSampled } = policy
+  const rulings = listRulings(policy)
   return {
-    hash: hash('sha256', canonicalize(describePolicy(options, rulings)), 'hex'),
+    hash: hash('sha256', canonicalize(describePolicy(options)), 'hex'),
     level,
     suppresses: !enabled || level !== 'all' || isSampled || rulings.some(({ effect }) => effect === 'drop'),
-    decide: enabled ? compileStages(options, rulings) : () => disabled,
+    decide: enabled ? compileStages(policy, rulings) : () => disabled,
   }
 }
 
-/** What the policy's hash is made of: equal exactly when the same events are decided in the same way. */
-export function describePolicy(options: PolicyOptions, rulings: readonly Ruling[] = listRulings(options)): JsonObject {
-  const { enabled = true, level = 'writes_only', sampleRate = 1, sampleReads = 1, sampleSecret, redaction } = options
-  const isSampled = sampleRate < 1 || sampleReads < 1
+/** What the policy's hash is made of: the same however the policy is written, another one for another policy. */
+export function describePolicy(options: PolicyOptions): JsonObject {
+  const policy = fillPolicy(options)
+  const { enabled, level, sampleRate, sampleReads, sampleSecret, isSampled, redactions } = policy
+  const rules = listRulings(policy)
   return {
     enabled,
     level,
-    redact: [...(redaction?.rules ?? [])],
-    rules: rulings.map(({ name, effect, patterns }) => ({ effect, name, when: { ...(patterns as JsonObject) } })),
-    sampling: isSampled ? { key: identifySecret(sampleSecret ?? ''), rate: sampleRate, reads: sampleReads } : null,
+    redact: [...redactions],
+    rules: rules.map(({ name, effect, patterns }) => ({ effect, name, when: { ...(patterns as JsonObject) } })),
+    sampling: isSampled ? { key: identifySecret(sampleSecret), rate: sampleRate, reads: sampleReads } : null,
   }
 }
 
 const disabled: Suppressed = { kept: false, rule: 'disabled' }
 
-function compileStages(options: PolicyOptions, rulings: readonly Ruling[]): Policy['decide'] {
-  const { level = 'writes_only', sampleSecret = '' } = options
+function compileStages(policy: FullPolicy, rulings: readonly Ruling[]): Policy['decide'] {
+  const { level } = policy
   const belowLevel: Suppressed = { kept: false, rule: `level:${level}` }
-  const unruled = keepingOf(undefined, options)
-  const findRule = indexRules(rulings.map((ruling) => indexedRuling(ruling, options)))
-  const draw = compileDraw(sampleSecret)
+  const unruled = keepingOf(undefined, policy)
+  const findRule = indexRules(rulings.map((ruling) => indexedRuling(ruling, policy)))
+  const draw = compileDraw(policy.sampleSecret)
   return (facts, correlate) => {
     const { operation, outcome } = facts
     if (!levelKeeps(level, operation, outcome)) return belowLevel
@@ -103,18 +104,18 @@ interface Sampled {
 }
 
 /** Of several targets one is enough to keep an event, but each must be named to thin it out. */
-function indexedRuling(ruling: Ruling, options: PolicyOptions): IndexedRule<Suppressed | Keeping> {
+function indexedRuling(ruling: Ruling, policy: FullPolicy): IndexedRule<Suppressed | Keeping> {
   const { name, effect, patterns, otherTargets } = ruling
   return {
     patterns,
     otherTargets,
     targets: effect === 'keep' ? 'some' : 'every',
-    meaning: effect === 'drop' ? { kept: false, rule: name } : keepingOf(ruling, options),
+    meaning: effect === 'drop' ? { kept: false, rule: name } : keepingOf(ruling, policy),
   }
 }
 
 /** What a rule keeps is not sampled; what it thins out is, like what no rule matches. */
-function keepingOf(ruling: Ruling | undefined, { sampleRate = 1, sampleReads = 1 }: PolicyOptions): Keeping {
+function keepingOf(ruling: Ruling | undefined, { sampleRate, sampleReads }: FullPolicy): Keeping {
   const isMetadata = ruling?.effect === 'metadata'
   const whole: Kept = { kept: true, rule: ruling?.name, isMetadata, sampling: undefined }
   if (ruling?.effect === 'keep') return { whole, reads: undefined, others: undefined }

@@ -3,7 +3,8 @@
  * An exclusion of resources is a rule too, but one whose further targets may match any of the excluded types.
  */
 
-import { type Effect, type PolicyRule, type RulePatterns, rulePatterns } from './rules.ts'
+import type { FullPolicy } from './policy-options.ts'
+import { type Effect, type RulePatterns, rulePatterns } from './rules.ts'
 
 /** One thing that can decide about an event. */
 export interface Ruling {
@@ -15,14 +16,8 @@ export interface Ruling {
   readonly otherTargets?: readonly string[] | undefined
 }
 
-export interface Selection {
-  readonly excludeActions?: readonly string[] | undefined
-  readonly excludeResources?: readonly string[] | undefined
-  readonly rules?: readonly PolicyRule[] | undefined
-}
-
 /** In the order in which they are asked. Exclusions are sorted: their order says nothing. */
-export function listRulings({ excludeActions = [], excludeResources = [], rules = [] }: Selection): Ruling[] {
+export function listRulings({ excludeActions, excludeResources, rules }: FullPolicy): Ruling[] {
   const resources = distinct(excludeResources)
   return [
     ...distinct(excludeActions).map((action) => exclusion(`exclude_action:${action}`, { action: [action] })),
@@ -35,7 +30,7 @@ export function listRulings({ excludeActions = [], excludeResources = [], rules 
 }
 
 /** Sorted and without repetition. */
-export function distinct(texts: readonly string[]): string[] {
+function distinct(texts: readonly string[]): string[] {
   return [...new Set(texts)].sort()
 }
 
