@@ -106,11 +106,11 @@ export function checkPatterns(patterns: readonly string[], setting: string): Pol
   })
 }
 
-const ruleId = /^[^\s\p{Cc}\p{Cs}]{1,64}$/u
+const ruleId = /^[A-Za-z0-9_][\w.:-]{0,63}$/
 
 function checkId(id: unknown, isRepeated: boolean, setting: string): PolicyFault[] {
   if (typeof id !== 'string' || !ruleId.test(id)) {
-    return [{ setting, value: id, allowed: 'a name of 1 to 64 characters without white space' }]
+    return [{ setting, value: id, allowed: 'a name of 1 to 64 letters, digits and . _ : -, beginning with a letter, a digit or _' }]
   }
   return isRepeated ? [{ setting, value: id, allowed: 'a name of its own: an earlier rule has this one' }] : []
 }
