@@ -110,7 +110,7 @@ const ruleId = /^[A-Za-z0-9_][\w.:-]{0,63}$/
 
 function checkId(id: unknown, isRepeated: boolean, setting: string): PolicyFault[] {
   if (typeof id !== 'string' || !ruleId.test(id)) {
-    return [{ setting, value: id, allowed: 'a name of 1 to 64 letters, digits and . _ : -, beginning with a letter, a digit or _' }]
+    return [{ setting, value: id, allowed: 'a name of 1 to 64 letters, digits and . _ : -' }]
   }
   return isRepeated ? [{ setting, value: id, allowed: 'a name of its own: an earlier rule has this one' }] : []
 }

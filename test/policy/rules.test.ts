@@ -32,7 +32,11 @@ it('rules that can be meant have no fault', () => {
 })
 
 const table: readonly (readonly [string, unknown, RegExp])[] = [
-  ['an empty id', { id: '', effect: 'keep' }, /^policy\.rules\[0\]\.id "": a name of 1 to 64 letters, digits and \. _ : -/],
+  [
+    'an empty id',
+    { id: '', effect: 'keep' },
+    /^policy\.rules\[0\]\.id "": a name of 1 to 64 letters, digits and \. _ : -/,
+  ],
   ['an id with white space', { id: 'a b', effect: 'keep' }, /^policy\.rules\[0\]\.id "a b"/],
   ['an id that is very long', { id: 'x'.repeat(65), effect: 'keep' }, /^policy\.rules\[0\]\.id "x+"/],
   ['no id', { effect: 'keep' }, /^policy\.rules\[0\]\.id undefined/],
