@@ -17,6 +17,7 @@ export type AuditErrorCode =
   | 'FILE_NOT_WRITABLE' // a local file destination cannot be opened for appending
   | 'KEY_UNREADABLE' // the signing key file is missing, malformed or readable by others
   | 'WORKER_NOT_FOUND' // the worker module could not be loaded (a bundler moved it)
+  | 'MODULE_NOT_FOUND' // a package that a destination needs is not installed
   | 'SOURCE_UNREADABLE' // a source given to verify or query cannot be opened or recognised
   | 'MIGRATION_FAILED' // the database refused a migration, or its history differs from ours
   | 'QUARANTINED' // a destination refuses this record for ever; it was set aside

@@ -28,11 +28,13 @@ export type { SpoolRepair } from './cli/spool-repair.ts'
 export type { SpoolDestination, SpoolStatus } from './cli/spool-status.ts'
 export type { DestinationOptions } from './destination/destination.ts'
 export type {
+  ExporterDestinationOptions,
   FileDestinationOptions,
   HttpDestinationOptions,
   HttpFormat,
   OtlpDestinationOptions,
   PostgresDestinationOptions,
+  S3DestinationOptions,
   StdoutDestinationOptions,
   SyslogDestinationOptions,
   TlsFiles,

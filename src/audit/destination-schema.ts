@@ -114,5 +114,48 @@ function isUdp(address: string): boolean {
   return parseAddress(address)?.transport === 'udp'
 }
 
+const s3 = z
+  .strictObject({
+    ...common,
+    type: z.literal('s3'),
+    bucket: text,
+    prefix: z.string().optional(),
+    region: text.optional(),
+    endpoint: z.url({ protocol: /^https?$/, message: 'a URL that begins with http:// or https://' }).optional(),
+    forcePathStyle: z.boolean().optional(),
+    accessKeyId: text.optional(),
+    secretAccessKey: text.optional(),
+    sessionToken: text.optional(),
+    compression: z.enum(['gzip', 'zstd', 'none']).optional(),
+    storageClass: text.optional(),
+    serverSideEncryption: z
+      .strictObject({ algorithm: z.enum(['AES256', 'aws:kms']), kmsKeyId: text.optional() })
+      .optional(),
+    objectLock: z.strictObject({ mode: z.enum(['GOVERNANCE', 'COMPLIANCE']), days: count }).optional(),
+    timeoutMs: count.optional(),
+  })
+  .refine(({ accessKeyId, secretAccessKey }) => (accessKeyId === undefined) === (secretAccessKey === undefined), {
+    path: ['secretAccessKey'],
+    message: 'together with accessKeyId, or neither: then the SDK finds them',
+  })
+
+const exporter = z.strictObject({
+  ...common,
+  type: z.literal('exporter'),
+  module: text,
+  export: text.optional(),
+  options: z.record(z.string(), z.json()).optional(),
+  timeoutMs: count.optional(),
+})
+
 /** One destination, by its `type`. */
-export const destinationSchema = z.discriminatedUnion('type', [otlp, postgres, file, stdout, http, syslog])
+export const destinationSchema = z.discriminatedUnion('type', [
+  otlp,
+  postgres,
+  file,
+  stdout,
+  http,
+  syslog,
+  s3,
+  exporter,
+])

@@ -7,6 +7,7 @@
 import { join } from 'node:path'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { checkFileWritable } from '../destination/file-append.ts'
+import { checkModule } from '../destination/optional-module.ts'
 import { destinationOfSlot } from '../destination/slot-path.ts'
 import { AuditError } from '../errors.ts'
 import type { AdoptStart } from '../forward/adopt.ts'
@@ -31,14 +32,14 @@ export function openInstance(config: AuditConfig, open: (directory: string) => S
   const { deployment, destinations, isExternal } = config
   const { directory, instances } = config.spool
   if (instances === 'single') {
-    if (!isExternal) checkFiles(destinations)
+    if (!isExternal) checkLocal(destinations)
     return { spool: open(directory), slot: undefined, destinations, adopt: undefined }
   }
   const { slot, spool } = openSlot(directory, open)
   const own = destinations.map((one) => destinationOfSlot(one, slot))
   try {
     syncNames(diskFiles, directory) // whoever made the slot may have died before its name was durable
-    if (!isExternal) checkFiles(own)
+    if (!isExternal) checkLocal(own)
   } catch (error) {
     spool.abandon()
     throw error
@@ -64,6 +65,9 @@ function openSlot(parent: string, open: (directory: string) => Spool): { slot: s
   }
 }
 
-function checkFiles(destinations: readonly DestinationOptions[]): void {
-  for (const destination of destinations) if (destination.type === 'file') checkFileWritable(destination.path)
+function checkLocal(destinations: readonly DestinationOptions[]): void {
+  for (const destination of destinations) {
+    if (destination.type === 'file') checkFileWritable(destination.path)
+    checkModule(destination)
+  }
 }

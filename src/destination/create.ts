@@ -20,5 +20,9 @@ export async function createDestination(options: DestinationOptions, host?: Dest
       return (await import('./http.ts')).createHttpDestination(options)
     case 'syslog':
       return (await import('./syslog.ts')).createSyslogDestination(options)
+    case 's3':
+      return (await import('./s3.ts')).createS3Destination(options)
+    case 'exporter':
+      return (await import('./exporter.ts')).createExporterDestination(options)
   }
 }

@@ -7,10 +7,12 @@
 import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
 import type {
+  ExporterDestinationOptions,
   FileDestinationOptions,
   HttpDestinationOptions,
   OtlpDestinationOptions,
   PostgresDestinationOptions,
+  S3DestinationOptions,
   StdoutDestinationOptions,
   SyslogDestinationOptions,
 } from './options.ts'
@@ -98,3 +100,5 @@ export type DestinationOptions =
   | StdoutDestinationOptions
   | HttpDestinationOptions
   | SyslogDestinationOptions
+  | S3DestinationOptions
+  | ExporterDestinationOptions

@@ -6,11 +6,9 @@
 import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { AuditError, errorCode, errorText } from '../errors.ts'
-import type { StoredRecord } from '../event/record.ts'
 import { syncDirectory } from './file-series.ts'
 import { mendLastLine } from './file-tail.ts'
 
-const newline = 0x0a
 const { O_APPEND, O_CREAT, O_RDWR } = fs.constants
 
 /** Throws AuditError FILE_NOT_WRITABLE when `path` cannot be opened for appending; creates it when it is absent. */
@@ -53,17 +51,6 @@ function openOrCreate(path: string): number {
   fs.fchmodSync(file, 0o600) // a umask may have taken bits away
   syncDirectory(path)
   return file
-}
-
-/** The lines of the records, in their order. */
-export function encodeLines(records: readonly StoredRecord[]): Buffer {
-  const lines = Buffer.allocUnsafe(records.reduce((bytes, record) => bytes + record.bytes.length + 1, 0))
-  let end = 0
-  for (const { bytes } of records) {
-    end += bytes.copy(lines, end)
-    end = lines.writeUInt8(newline, end)
-  }
-  return lines
 }
 
 /**

@@ -9,8 +9,7 @@ import fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream'
 import zlib from 'node:zlib'
-
-export type Compression = 'gzip' | 'zstd' | 'none'
+import { type Compression, suffixes } from './compression.ts'
 
 export interface ClosedFile {
   readonly number: number
@@ -18,7 +17,6 @@ export interface ClosedFile {
   readonly compression: Compression
 }
 
-const suffixes = { gzip: '.gz', zstd: '.zst', none: '' } as const
 const numberDigits = 6
 
 /** The closed files of `path`, oldest first. */

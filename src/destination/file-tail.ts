@@ -10,6 +10,7 @@ import { leafHash } from '../chain/hash.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { recordBytesMax } from '../limits.ts'
 import type { StreamHead } from './destination.ts'
+import { splitLines } from './lines.ts'
 
 const newline = 0x0a
 /** What every record's text begins with: `action` sorts first and is always there. */
@@ -106,17 +107,6 @@ export class TailKeeper {
   bytes(): Buffer {
     return Buffer.concat(this.#chunks)
   }
-}
-
-/** The lines of a text that ends with a newline, without it. */
-function splitLines(text: Buffer): Buffer[] {
-  const lines: Buffer[] = []
-  for (let start = 0; start < text.length; ) {
-    const end = text.indexOf(newline, start)
-    lines.push(text.subarray(start, end))
-    start = end + 1
-  }
-  return lines
 }
 
 function lastLine(tail: Buffer): Buffer | undefined {

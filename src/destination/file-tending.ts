@@ -10,11 +10,11 @@ import fs from 'node:fs'
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import zlib from 'node:zlib'
+import type { Compression } from './compression.ts'
 import type { DestinationHost } from './destination.ts'
 import { describeDeleted } from './file-ranges.ts'
 import {
   type ClosedFile,
-  type Compression,
   compressedName,
   listClosed,
   readClosed,

@@ -113,3 +113,50 @@ export interface SyslogDestinationOptions extends CommonOptions {
   readonly timeoutMs?: number | undefined
   readonly tls?: TlsFiles | undefined
 }
+
+/** S3, or what speaks its language and can put conditionally (`If-None-Match: *`). Needs `@aws-sdk/client-s3`. */
+export interface S3DestinationOptions extends CommonOptions {
+  readonly type: 's3'
+  readonly bucket: string
+  /** What keys begin with, such as `audit/`. Default: nothing. */
+  readonly prefix?: string | undefined
+  /** Default: as the SDK finds it (`AWS_REGION`, profile). */
+  readonly region?: string | undefined
+  /** For servers other than Amazon's. */
+  readonly endpoint?: string | undefined
+  /** The bucket in the path, not in the host's name. Default `false`. */
+  readonly forcePathStyle?: boolean | undefined
+  /** Credentials. Default: as the SDK finds them (environment, profile, role of the machine). */
+  readonly accessKeyId?: string | undefined
+  readonly secretAccessKey?: string | undefined
+  readonly sessionToken?: string | undefined
+  /** Default `gzip`. */
+  readonly compression?: 'gzip' | 'zstd' | 'none' | undefined
+  /** Of the objects, such as `STANDARD_IA`. Default: the bucket's. */
+  readonly storageClass?: string | undefined
+  /** Default: the bucket's. */
+  readonly serverSideEncryption?:
+    | {
+        readonly algorithm: 'AES256' | 'aws:kms'
+        /** With `aws:kms`. */
+        readonly kmsKeyId?: string | undefined
+      }
+    | undefined
+  /** Keeps each object from being changed or deleted for so long; the bucket must allow it. Default: the bucket's. */
+  readonly objectLock?: { readonly mode: 'GOVERNANCE' | 'COMPLIANCE'; readonly days: number } | undefined
+  /** Of one request, default 30,000. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** A `LogRecordExporter` of OpenTelemetry, by the module that makes it. */
+export interface ExporterDestinationOptions extends CommonOptions {
+  readonly type: 'exporter'
+  /** An installed package, or a file by its path from the working directory. */
+  readonly module: string
+  /** Which of its exports, a class or a function that returns an exporter. Default: `default`, else `createExporter`. */
+  readonly export?: string | undefined
+  /** What it is made with: plain data. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+  /** Of one export, default 30,000. */
+  readonly timeoutMs?: number | undefined
+}

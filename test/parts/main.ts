@@ -9,6 +9,7 @@ import { cacheDirectory } from './cache.ts'
 import { buildCollector, collectorBinary } from './collector.ts'
 import { fetchKafka, kafkaJars } from './kafka.ts'
 import { rsyslogBinary, unpackRsyslog } from './rsyslog.ts'
+import { buildVersitygw, versitygwBinary } from './versitygw.ts'
 
 interface Part {
   readonly name: string
@@ -26,6 +27,7 @@ const parts: readonly Part[] = [
   },
   { name: 'kafka', find: kafkaJars, build: fetchKafka },
   { name: 'rsyslog', find: rsyslogBinary, build: unpackRsyslog },
+  { name: 'versitygw', find: versitygwBinary, build: buildVersitygw },
 ]
 
 const wanted = process.argv.slice(2)

@@ -57,7 +57,7 @@ const singleDoors: readonly SingleDoor[] = [
       /^src\/postgres\/migrate\.ts$/,
       /^src\/verify\/sources[\w-]*\.ts$/,
       /^src\/archive\/store\.ts$/,
-      /^src\/destination\/(file|file-append|file-series|file-tail|file-tending|stdout|credentials)\.ts$/,
+      /^src\/destination\/(file|file-append|file-series|file-tail|file-tending|stdout|credentials|optional-module)\.ts$/,
       /^src\/cli\//,
     ],
     uses: (source) => importLines(source, /^(?:node:)?fs(?:\/promises)?$/),

@@ -1,0 +1,85 @@
+/**
+ * Delivery to any `LogRecordExporter` of OpenTelemetry, which a module of the user's makes. Success counts as delivered:
+ * what that means is the exporter's own matter. Always holds: one `send` is one `export`; an exporter that throws, reports
+ * a failure or does not answer in time is tried again with the same records. It cannot name records that it refuses.
+ */
+
+import type { LogRecordExporter } from '@opentelemetry/sdk-logs'
+import { AuditError, errorText } from '../errors.ts'
+import { attempt } from './attempt.ts'
+import type { Destination } from './destination.ts'
+import { loadModule } from './optional-module.ts'
+import type { ExporterDestinationOptions } from './options.ts'
+import { toLogRecords } from './otlp-json.ts'
+
+const timeoutMsDefault = 30_000
+/** `ExportResultCode.SUCCESS` of OpenTelemetry. */
+const success = 0
+
+type ExportResult = Parameters<Parameters<LogRecordExporter['export']>[1]>[0]
+
+/** A destination that hands each batch to an exporter. Rejects with AuditError when the module or its export is none. */
+export async function createExporterDestination(options: ExporterDestinationOptions): Promise<Destination> {
+  const exporter = await makeExporter(options)
+  const timeoutMs = options.timeoutMs ?? timeoutMsDefault
+  return {
+    name: options.name ?? 'exporter',
+    async send({ records }, signal) {
+      try {
+        const result = await attempt({ signal, timeoutMs }, (limited) =>
+          exportOnce(exporter, toLogRecords(records), limited),
+        )
+        if (result.code === success) return { status: 'delivered' }
+        return { status: 'retry', reason: `${options.module}: ${describeFailure(result)}` }
+      } catch (thrown) {
+        return { status: 'retry', reason: signal.aborted ? 'stopped' : `${options.module}: ${errorText(thrown)}` }
+      }
+    },
+    async close() {
+      await exporter.shutdown().catch(() => {}) // it holds nothing of ours: what was not delivered is sent again
+    },
+  }
+}
+
+function exportOnce(
+  exporter: LogRecordExporter,
+  records: ReturnType<typeof toLogRecords>,
+  signal: AbortSignal,
+): Promise<ExportResult> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true })
+    exporter.export(records, resolve)
+  })
+}
+
+function describeFailure({ error }: ExportResult): string {
+  return error === undefined ? 'the exporter reports a failure without a reason' : errorText(error)
+}
+
+async function makeExporter({
+  module,
+  export: name,
+  options = {},
+}: ExporterDestinationOptions): Promise<LogRecordExporter> {
+  const loaded = await loadModule(module)
+  const maker = name === undefined ? (loaded.default ?? loaded.createExporter) : loaded[name]
+  const made: unknown = typeof maker === 'function' ? await make(maker, options) : maker
+  if (isExporter(made)) return made
+  const what = name ?? 'default, and createExporter,'
+  throw new AuditError('INVALID_OPTION', `${what} of ${module} makes no LogRecordExporter`, {
+    setting: 'destinations.exporter.export',
+    hint: 'Name an export that is such a class, or a function that returns one: an object with export() and shutdown().',
+  })
+}
+
+type Maker = ((options: unknown) => unknown) & (new (options: unknown) => unknown)
+
+function make(maker: unknown, options: unknown): unknown {
+  const given = maker as Maker
+  return isExporter(given.prototype) ? new given(options) : given(options)
+}
+
+function isExporter(value: unknown): value is LogRecordExporter {
+  const { export: exports, shutdown } = (value ?? {}) as Partial<LogRecordExporter>
+  return typeof exports === 'function' && typeof shutdown === 'function'
+}

@@ -1,0 +1,41 @@
+/** Modules as users write them for the `exporter` destination; what they were given shows in `exported`. */
+
+import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs'
+
+export const exported: ReadableLogRecord[] = []
+
+export interface FakeOptions {
+  /** What each export reports, in turn; then success. Absent: no answer. */
+  readonly results?: readonly ('success' | 'failure' | 'throws' | 'silence')[]
+}
+
+class FakeExporter implements LogRecordExporter {
+  readonly #results: ('success' | 'failure' | 'throws' | 'silence')[]
+
+  constructor({ results = [] }: FakeOptions = {}) {
+    this.#results = [...results]
+  }
+
+  export(records: ReadableLogRecord[], report: (result: { code: number; error?: Error }) => void): void {
+    const result = this.#results.shift() ?? 'success'
+    if (result === 'throws') throw new Error('thrown at once')
+    if (result === 'silence') return
+    if (result === 'success') exported.push(...records)
+    report(result === 'success' ? { code: 0 } : { code: 1, error: new Error('the back end said no') })
+  }
+
+  async forceFlush(): Promise<void> {}
+
+  async shutdown(): Promise<void> {}
+}
+
+export { FakeExporter }
+
+/** The default of the options: a function. */
+export async function createExporter(options: FakeOptions): Promise<LogRecordExporter> {
+  return new FakeExporter(options)
+}
+
+export const instance = new FakeExporter()
+
+export const wrong = () => ({ send() {} })
