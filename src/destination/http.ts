@@ -34,7 +34,6 @@ export function createHttpDestination(options: HttpDestinationOptions): Destinat
   const target = { url, agent, compression: 'none', timeoutMs: options.timeoutMs ?? timeoutMsDefault } as const
   return {
     name: options.name ?? 'http',
-    repeatsBatches: true, // the id that a receiver de-duplicates by is made of the batch's bounds
     repeatsBatches: true, // the id is made of the records: a receiver knows a repetition by it
     async send(batch, signal) {
       try {
