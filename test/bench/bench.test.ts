@@ -54,6 +54,10 @@ describe('a benchmark', () => {
     assertWellFormed(runBench('deliver', '--no-collector')))
   it('of verification runs and writes its section', () => assertWellFormed(runBench('verify')))
   it('of policy runs, decides as it should, and writes its section', () => assertWellFormed(runBench('policy')))
+  it('of redaction runs and writes its section', () =>
+    assertWellFormed(runBench('redact'), (contender, figure) => {
+      return figure === 'eventUs' && !contender.startsWith('otel-audit, preset')
+    }))
   it('of the spool runs and writes a table for each load', () =>
     assertWellFormed(
       runBench('spool'),

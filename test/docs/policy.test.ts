@@ -16,8 +16,6 @@ import { checkPolicy } from '../../src/policy/check.ts'
 import { type Level, levelKeeps, levels } from '../../src/policy/level.ts'
 import { compilePolicy, type Decision, describePolicy } from '../../src/policy/policy.ts'
 import type { PolicyOptions } from '../../src/policy/policy-options.ts'
-import { compileRedaction } from '../../src/policy/redact.ts'
-import { secretKeys } from '../../src/policy/redaction/keys.ts'
 import { conditions, effects } from '../../src/policy/rules.ts'
 import { compileDraw, thresholdOf } from '../../src/policy/sample.ts'
 import type { SuppressionWindow } from '../../src/spool/running-counts.ts'
@@ -182,16 +180,4 @@ it('the hash is that of the canonical form of what is shown', () => {
   }
   assert.equal(canonicalize(describePolicy(policy)), shown)
   assert.equal(compilePolicy(policy).hash, createHash('sha256').update(shown).digest('hex'))
-})
-
-it('the names that the preset hides are listed', () => {
-  const listed = document.split('\n\n').find((paragraph) => paragraph.startsWith('`accesskey`'))
-  assert.deepEqual(quotedIn(listed ?? ''), [...secretKeys])
-})
-
-it('the receipt is the one that redaction writes', () => {
-  const event = convertEvent({ action: 'a', details: { password: 'hunter2' } })
-  const redactions = compileRedaction().redact(event)
-  const shown = fencesOf(document).find(({ text }) => text.includes('redactions'))
-  assert.equal(canonicalize(JSON.parse(shown?.text ?? '')), canonicalize({ details: event.details, redactions }))
 })

@@ -102,10 +102,15 @@ function ipv6End(text: string, start: number): number | undefined {
 /** Short forms (`::1`, `d::`) must stand alone, as `std::string` has one too; what has three groups is an address. */
 function standsAlone(text: string, start: number, end: number): boolean {
   if (text[start - 1] === ':' && text[start] === ':') return false
-  const groups = text.slice(start, end).split(':').filter(Boolean).length
-  if (groups >= 3) return true
+  if (countGroups(text, start, end) >= 3) return true
   const kinds = alphanumeric | joiner
   return !isAt(text, start - 1, kinds) && !isAt(text, end, kinds) && text[end] !== ':'
+}
+
+function countGroups(text: string, start: number, end: number): number {
+  let groups = 0
+  for (let at = start; at < end; at++) if (text[at] !== ':' && (at === start || text[at - 1] === ':')) groups++
+  return groups
 }
 
 function zoneEnd(text: string, end: number): number {

@@ -39,12 +39,13 @@ classes[127] = space
 
 /** The classes of a UTF-16 unit; none beyond ASCII and for no unit at all (`NaN`). */
 export function classOf(code: number): number {
-  return classes[code] ?? 0
+  return code < 128 ? (classes[code] as number) : 0
 }
 
 /** Whether the character at this place is of one of these classes; outside the text there is none. */
 export function isAt(text: string, at: number, kinds: number): boolean {
-  return (classOf(text.charCodeAt(at)) & kinds) !== 0
+  const code = text.charCodeAt(at)
+  return code < 128 && ((classes[code] as number) & kinds) !== 0
 }
 
 /** Where the run of these classes that begins at `from` ends, at most at `to`. */

@@ -55,7 +55,7 @@ const searchRows: readonly SearchRow[] = [
   },
   { rule: 'credential', at: ':=', behind: { kinds: quote, characters: `${lastLetters} ` }, search: findCredential },
   { rule: 'pid', at: ':=', behind: { kinds: quote, characters: 'dD ' }, search: findPid },
-  { rule: 'ipv6', at: ':', behind: { kinds: hex }, ahead: { kinds: hex, characters: ':' }, search: findIpv6 },
+  { rule: 'ipv6', at: ':', behind: { kinds: hex }, ahead: { kinds: hex }, search: findIpv6 },
   { rule: 'ipv6', at: ':', ahead: { characters: ':' }, search: findIpv6 },
   { rule: 'ipv4', at: '.', behind: aDigit, ahead: aDigit, search: findIpv4 },
   { rule: 'url_credentials', at: '@', ahead: { characters: 'tu' }, search: findDsnCredentials },
@@ -220,6 +220,7 @@ function earliest(matches: readonly (Match | undefined)[]): Match | undefined {
 
 /** A card written in groups: at the blank or dash behind the first of them. */
 function findCardBetween(text: string, at: number, from: number): Match | undefined {
+  if (!isAt(text, at + 2, digit) || !isAt(text, at + 3, digit)) return undefined // a date
   const start = runStart(text, at, { kinds: digit, from: Math.max(from, at - 5) })
   return at - start === 4 ? findCard(text, start) : undefined
 }

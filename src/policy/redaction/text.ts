@@ -40,7 +40,7 @@ export interface RedactedText {
 
 export type TextRedactor = (text: string) => RedactedText | undefined
 
-const passesMax = 4
+const passesMax = 3
 
 export function compileText(rules: TextRules): TextRedactor {
   const findIn = rules.patterns.length === 0 ? rules.scan : (text: string) => findAll(text, rules)
