@@ -253,6 +253,12 @@ const planted: readonly Planted[] = [
     text: changed(agent, (file) => set(file, 'receivers file_log start_at', 'end')),
     component: 'receivers.file_log',
   },
+  {
+    id: 'file-log-misses-closed',
+    effect: 'loss',
+    text: changed(agent, (file) => set(file, 'receivers file_log include', [`\${env:AUDIT_COLLECTOR_FILE}`])),
+    component: 'receivers.file_log',
+  },
   { id: 'file-log-acknowledges-early', effect: 'loss', text: agent, component: 'receivers.file_log' },
   {
     id: 'receiver-cannot-refuse',

@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { globSync, writeFileSync } from 'node:fs'
 import type { AuditOptions } from '../../src/index.ts'
 import { runCli } from '../cli/run.ts'
 import { freePort } from '../parts/process.ts'
@@ -69,11 +69,12 @@ const variants: readonly Variant[] = [
   },
   {
     name: 'collector-agent',
-    promise: 'An agent that tails the file destination, killed, its backend away for a while: every line arrives.',
+    promise:
+      'An agent that tails the file destination, killed, its backend away for a while, files closed meanwhile: every line arrives.',
     config: 'agent-filelog.yaml',
     args: ['--feature-gates=stanza.synchronousLogEmitter'],
     env: (lab) => ({ AUDIT_COLLECTOR_FILE: beside(lab).path, AUDIT_COLLECTOR_STORAGE: lab.path('offsets') }),
-    destinations: (lab) => [beside(lab)],
+    destinations: (lab) => [{ ...beside(lab), maxMb: 0.2, compress: false }],
   },
 ]
 
@@ -118,8 +119,9 @@ async function runVariant(lab: Lab, variant: Variant, kills: number) {
   await Promise.all(backends.map((backend) => settleAt(backend, records)))
   const repeated = backends.map((backend) => checkTrail(backend.kept, records))
   const failed = backends.reduce((sum, backend) => sum + backend.failed(), 0)
+  const closed = globSync(`${beside(lab).path}.*`).length
   return {
-    injected: { kills: collector.kills, 'failed requests': failed },
+    injected: { kills: collector.kills, 'failed requests': failed, ...(closed > 0 ? { 'closed files': closed } : {}) },
     survived: {
       'records delivered': records.length * backends.length,
       'records delivered twice': repeated.reduce((sum, count) => sum + count, 0),

@@ -55,6 +55,21 @@ export const receiverRules: readonly TrapRule[] = [
     judge: (one) => when(one.read('start_at') !== 'beginning', 'loss'),
   },
   {
+    id: 'file-log-misses-closed',
+    kind: 'receivers',
+    types: fileReceivers,
+    setting: 'include',
+    unset: 'none',
+    why: 'No pattern matches what a file is renamed to: one that is closed while the collector is down is never read to its end.',
+    remedy:
+      'include the closed files too, such as audit.ndjson.[0-9][0-9][0-9][0-9][0-9][0-9], and set compress: false at the file destination',
+    judge: (one) => {
+      const patterns = one.read('include')
+      const hasWildcard = (pattern: unknown) => /[*?[{]/.test(String(pattern).replaceAll(/\$\{[^}]*\}/g, ''))
+      return when(!Array.isArray(patterns) || !patterns.some(hasWildcard), 'loss')
+    },
+  },
+  {
     id: 'file-log-acknowledges-early',
     kind: 'receivers',
     types: fileReceivers,
