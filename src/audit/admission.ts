@@ -29,6 +29,8 @@ export interface Ambient {
   readonly resource: JsonObject | undefined
   /** The event may go into the spool's reserve. */
   readonly isRequired?: boolean | undefined
+  /** A look has been taken at it already (`look`), with this. */
+  readonly looked?: Correlation | undefined
 }
 
 /** The event as it goes into the record; as it would have, with the rule that suppresses it. */
@@ -70,8 +72,8 @@ export class Admission {
 
   /** The event to be recorded, or the rule that suppresses it. Without conversion where a look is enough. */
   admit(input: unknown, ambient: Ambient): ConvertedEvent | string {
-    const correlation = new Correlation(ambient.trace)
-    const rule = this.#look(input, correlation)
+    const correlation = ambient.looked ?? new Correlation(() => ambient.trace)
+    const rule = ambient.looked === undefined ? this.look(input, correlation) : undefined
     if (rule !== undefined) return rule
     const judged = this.#judge(convertEvent(input), ambient, correlation)
     return judged.rule ?? judged.event
@@ -79,13 +81,13 @@ export class Admission {
 
   /** The same for whoever sees the event afterwards: redacted, whatever the decision. */
   admitShown(input: unknown, ambient: Ambient): Judged {
-    const judged = this.#judge(convertEvent(input), ambient, new Correlation(ambient.trace))
+    const judged = this.#judge(convertEvent(input), ambient, new Correlation(() => ambient.trace))
     if (judged.rule !== undefined) this.#inForce.redaction.redact(judged.event)
     return judged
   }
 
-  /** The rule that suppresses it, as far as a cheap look can tell. */
-  #look(input: unknown, correlation: Correlation): string | undefined {
+  /** The rule that suppresses it, as far as a cheap look can tell; it is counted then. Never throws. */
+  look(input: unknown, correlation: Correlation): string | undefined {
     const { policy } = this.#inForce
     const seen = policy.suppresses ? readFacts(input) : undefined
     const facts = seen === undefined ? undefined : this.#catalogue.completeFacts(seen)

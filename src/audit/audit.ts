@@ -3,16 +3,13 @@
  * throws; remote trouble and a failing disk stand in `state` and in one line on standard error.
  */
 
-import type { AnyValue, Logger } from '@opentelemetry/api'
 import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import type { Signer } from '../chain/note.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { ActionName, Emitted } from '../event/catalogued-event.ts'
-import type { AuditEvent } from '../event/event.ts'
 import type { DeliveryFact } from '../forward/quarantine.ts'
 import { checkpointLagMax } from '../limits.ts'
 import type { SealOutcome, SealSource } from '../otel/processor.ts'
-import { createOwnProvider } from '../otel/provider.ts'
 import { keptMembers } from '../otel/resource.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -21,6 +18,7 @@ import type { AuditConfig } from './config.ts'
 import { type AuditContext, runInContext } from './context.ts'
 import { EventCounts } from './counts.ts'
 import { Destinations } from './destinations.ts'
+import { Emitter } from './emitter.ts'
 import { closeAtSignal, endTrail, syncAtExit } from './ending.ts'
 import { Forks } from './forks.ts'
 import { registerMetrics } from './metrics.ts'
@@ -56,7 +54,7 @@ export class Audit implements AsyncDisposable {
   readonly #sealer: Sealer
   readonly #suppressions: Suppressions
   readonly #reloader: Reloader
-  readonly #logger: Logger
+  readonly #emitter: Emitter
   readonly #resource: JsonObject | undefined
   readonly #destinations: Destinations
   readonly #forks: Forks
@@ -65,9 +63,6 @@ export class Audit implements AsyncDisposable {
   readonly #releaseSync: () => void
   /** How to stop listening to the process. */
   readonly #endings: (() => void)[] = []
-  #lastReceipt: Receipt | undefined
-  /** What is emitted now may use the spool's reserve. */
-  #isRequired = false
   #closing: Promise<void> | undefined
 
   constructor({ config, worker, instance, signer }: AuditParts) {
@@ -113,12 +108,8 @@ export class Audit implements AsyncDisposable {
         seal: (fact) => this.#forks.seal(fact),
       },
     )
-    const own = createOwnProvider((input, trace) => {
-      const ambient = { trace, resource: this.#resource, isRequired: this.#isRequired }
-      this.#lastReceipt = sealer.seal(input, ambient)
-    })
-    this.loggerProvider = own.provider
-    this.#logger = own.logger
+    this.#emitter = new Emitter(sealer, this.#resource)
+    this.loggerProvider = this.#emitter.provider
     this.#endings.push(syncAtExit(spool, () => this.#account()))
     this.#listen(config)
   }
@@ -139,8 +130,7 @@ export class Audit implements AsyncDisposable {
    * (`suppressed`), or went to standard error because the spool could not take it (`emergency`). Never throws.
    */
   emit<const Action extends ActionName<this['catalogue']>>(event: Emitted<this['catalogue'], Action>): Receipt {
-    this.#isRequired = false
-    return this.#emit(event)
+    return this.#emitter.emit(event, false)
   }
 
   /**
@@ -155,9 +145,7 @@ export class Audit implements AsyncDisposable {
     { until = this.#config.requiredUntil }: { until?: string | undefined } = {},
   ): Promise<WrittenReceipt | SuppressedReceipt> {
     if (until !== 'durable') this.#destinations.check(until)
-    this.#isRequired = true
-    const receipt = this.#emit(event)
-    this.#isRequired = false
+    const receipt = this.#emitter.emit(event, true)
     await receipt.durable
     if (until !== 'durable' && receipt.status === 'written') await this.#destinations.confirmed(until, receipt)
     return receipt as Exclude<Receipt, EmergencyReceipt> // whose durable has rejected
@@ -229,18 +217,6 @@ export class Audit implements AsyncDisposable {
   /** For an operations stream: seals what became of records of another one; resolves to whether that is durable. */
   sealFact(fact: DeliveryFact): Promise<boolean> {
     return this.#forks.seal(fact)
-  }
-
-  #emit(event: AuditEvent): Receipt {
-    this.#lastReceipt = undefined
-    this.#logger.emit({ body: event as unknown as AnyValue })
-    return this.#lastReceipt ?? this.#afterShutdown(event)
-  }
-
-  #afterShutdown(event: AuditEvent): Receipt {
-    const ambient = { trace: undefined, resource: this.#resource }
-    this.#sealer.close() // somebody shut our provider down: say so on the emergency path instead of losing the event
-    return this.#sealer.seal(event, ambient)
   }
 
   /** A checkpoint that came too late covers too little: drop it, the sync thread makes another. */

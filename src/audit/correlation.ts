@@ -11,16 +11,16 @@ import { ambientContext } from './context.ts'
 
 /** The correlation id of one event. */
 export class Correlation {
-  readonly #trace: TraceReference | undefined
+  readonly #findTrace: () => TraceReference | undefined
   #minted: string | undefined
   #isUnsure = false
 
-  /** `trace`: the one that is active where the event was emitted. */
-  constructor(trace: TraceReference | undefined) {
-    this.#trace = trace
+  /** `findTrace`: the one that is active where the event was emitted; asked only when it matters. */
+  constructor(findTrace: () => TraceReference | undefined) {
+    this.#findTrace = findTrace
   }
 
-  ofEvent({ correlation_id, trace = this.#trace }: ConvertedEvent): string {
+  ofEvent({ correlation_id, trace }: ConvertedEvent): string {
     return correlation_id ?? this.#around(trace)
   }
 
@@ -29,7 +29,7 @@ export class Correlation {
     try {
       const own = ownMember(input, 'correlation_id')
       if (typeof own === 'string' && own.length * 3 <= identifierBytesMax && own.isWellFormed()) return own
-      if (isAbsent(own) && isAbsent(ownMember(input, 'trace'))) return this.#around(this.#trace)
+      if (isAbsent(own) && isAbsent(ownMember(input, 'trace'))) return this.#around(undefined)
     } catch {
       // a getter threw: the conversion guards each read
     }
@@ -43,7 +43,7 @@ export class Correlation {
   }
 
   #around(trace: TraceReference | undefined): string {
-    const around = ambientContext()?.correlation_id ?? trace?.id
+    const around = ambientContext()?.correlation_id ?? (trace ?? this.#findTrace())?.id
     if (around !== undefined) return around
     this.#minted ??= randomUUID()
     return this.#minted

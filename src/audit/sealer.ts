@@ -15,6 +15,7 @@ import type { Spool } from '../spool/spool.ts'
 import type { AppendMode } from '../spool/spool-options.ts'
 import { SpoolRefusal } from '../spool/state.ts'
 import { Admission, type Ambient, type PolicyInForce } from './admission.ts'
+import type { Correlation } from './correlation.ts'
 import type { EventCounts } from './counts.ts'
 import { Emergencies } from './emergency.ts'
 import { successionFact } from './opening.ts'
@@ -91,6 +92,11 @@ export class Sealer {
   /** The policy by which events are judged. */
   get inForce(): PolicyInForce {
     return this.#admission.inForce
+  }
+
+  /** The rule that suppresses an event, as far as a cheap look can tell; otherwise `seal` is given `looked`. */
+  look(input: unknown, looked: Correlation): string | undefined {
+    return this.#admission.look(input, looked)
   }
 
   /** Seals an event that policy wants. */

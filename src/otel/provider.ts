@@ -3,11 +3,17 @@
  * minimum severity, shutdown by another owner, other processors ahead) does not happen to audit events.
  */
 
-import type { Logger } from '@opentelemetry/api'
+import { context, isSpanContextValid, type Logger, trace } from '@opentelemetry/api'
 import { LoggerProvider, type LogRecordProcessor, type ReadWriteLogRecord } from '@opentelemetry/sdk-logs'
 import type { TraceReference } from '../event/event.ts'
 import { eventFromLogRecord, traceFromSpanContext } from '../event/log-record.ts'
 import { scopeName } from '../event/names.ts'
+
+/** The trace that is active here, as a logger would find it. */
+export function activeTrace(): TraceReference | undefined {
+  const spanContext = trace.getSpanContext(context.active())
+  return spanContext !== undefined && isSpanContextValid(spanContext) ? traceFromSpanContext(spanContext) : undefined
+}
 
 /** Takes every record that passes one of our loggers. */
 class OwnProcessor implements LogRecordProcessor {
