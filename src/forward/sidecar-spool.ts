@@ -10,8 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { errorText } from '../errors.ts'
+import { readPresentControl } from '../spool/control.ts'
+import { cursorFileName } from '../spool/cursor.ts'
 import { diskFiles } from '../spool/files.ts'
 import { readFlushRequest } from '../spool/flush-request.ts'
+import { isLocked } from '../spool/lock.ts'
 import { ExternalView } from './external.ts'
 import { awaitForwardLock } from './forward-lock.ts'
 import { type Lane, nameOf, openLane, runLane } from './lane.ts'
@@ -153,6 +156,7 @@ export class SidecarSpool {
   async #runLane(options: DestinationOptions, signal: AbortSignal): Promise<void> {
     const { directory, seal, listener } = this.#parts
     const spool = { directory, durable: () => this.#end.read() }
+    while (this.#isCursorOwed(nameOf(options)) && !signal.aborted) await sleep(pollMs.flush)
     const lane = await openLane(options, spool, { seal, changed: (state) => listener.changed(directory, state) })
     this.#lanes.set(nameOf(options), lane)
     this.#failures.delete(nameOf(options))
@@ -161,6 +165,13 @@ export class SidecarSpool {
     } finally {
       this.#lanes.delete(nameOf(options))
     }
+  }
+
+  /** A writer makes the cursors of its destinations right when it opens the spool: two must not make one file. */
+  #isCursorOwed(name: string): boolean {
+    if (diskFiles.list(this.directory).includes(cursorFileName(name))) return false
+    const { state } = readPresentControl(diskFiles, this.directory)
+    return state.destinations?.includes(name) === true && isLocked(this.directory)
   }
 
   async #keepSettled(signal: AbortSignal): Promise<void> {
