@@ -5,6 +5,10 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { PolicyInForce } from '../../src/audit/admission.ts'
+import { compileInForce } from '../../src/audit/open-sealer.ts'
+import { readOptions } from '../../src/audit/read-config.ts'
+import { Reloader } from '../../src/audit/reload.ts'
 import { createAuditFromEnv } from '../../src/index.ts'
 import { startProgram } from '../support/program.ts'
 import { freshFolder, openAudit, type RecordJson, recordsIn } from './opened.ts'
@@ -126,6 +130,26 @@ test('after close a reload says so and does nothing', async (t) => {
   await audit.close()
   const report = await audit.reload()
   assert.deepEqual([report.status, report.error?.code], ['rejected', 'CLOSED'])
+})
+
+test('a change that the spool does not take is not made', () => {
+  const config = readOptions({ policy: { level: 'all' } })
+  const inForce = compileInForce(config)
+  const asked: string[] = []
+  const sealer = {
+    inForce,
+    enforce: (next: PolicyInForce) => {
+      asked.push(next.policy.level)
+      return false
+    },
+    sealFact: () => false,
+  }
+  const reloader = new Reloader(sealer, config, () => false)
+  for (let round = 0; round < 2; round += 1) {
+    const report = reloader.reload('code', { policy: { level: 'deletes_only' } })
+    assert.deepEqual([report.status, report.error?.code, report.after], ['rejected', 'SPOOL_FAILED', report.before])
+  }
+  assert.deepEqual(asked, ['deletes_only', 'deletes_only'], 'and it is still a change the next time')
 })
 
 test('a profile that refuses a setting refuses it in a reload too', async (t) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { diskFiles } from '../../src/spool/files.ts'
 import { CountsSlot, encodeWindows, otherRules, readWindows, type SavedWindow } from '../../src/spool/running-counts.ts'
+import { openReader } from '../../src/spool/settle.ts'
 import { slotBytes } from '../../src/spool/slots.ts'
 import { overwrite } from './damage.ts'
 import { copyOf, type Driven, freshDirectory, openDriven } from './harness.ts'
@@ -102,6 +103,17 @@ test('what one opening finds is there for the next until it is sealed', (t) => {
   openDriven(directory)
   save(directory, windowOf())
   for (const boot of ['boot-1', 'boot-1', 'boot-2', 'boot-3']) assert.deepEqual(found(directory, boot), [windowOf()])
+})
+
+test('a reader that recovers a spool whose writer is gone leaves its counts to the next writer', (t) => {
+  const directory = freshDirectory(t)
+  const driven = openDriven(directory)
+  driven.append('a')
+  const { stream } = driven.recovered.state
+  save(directory, windowOf({ sealedAs: { stream, sequence: 2 } }))
+  openReader(diskFiles, directory).close()
+  assert.deepEqual(readWindows(diskFiles, directory), [windowOf()])
+  assert.deepEqual(found(directory, 'boot-1'), [windowOf()])
 })
 
 test('rules that have no room are added up, and everything still fits with the mark of a record and a second window', (t) => {
