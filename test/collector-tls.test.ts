@@ -11,7 +11,7 @@ import { collectorAbsent, collectorBinary, startCollector } from './parts/collec
 import { makeCertificate } from './support/certificate.ts'
 import { startOtlpBackend } from './support/otlp-backend.ts'
 
-const needed = { skip: collectorBinary() === undefined && collectorAbsent }
+const needed = { skip: collectorBinary() === undefined && collectorAbsent, timeout: 60_000 }
 const dayMs = 86_400_000
 const right = { Authorization: 'Bearer right-token' }
 

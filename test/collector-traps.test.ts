@@ -12,7 +12,7 @@ import { collectorAbsent, collectorBinary, collectorConfigDirectory, startCollec
 import { freePort } from './parts/process.ts'
 import { answer, startOtlpBackend } from './support/otlp-backend.ts'
 
-const needed = { skip: collectorBinary() === undefined && collectorAbsent }
+const needed = { skip: collectorBinary() === undefined && collectorAbsent, timeout: 60_000 }
 
 /** A backend, and a folder with a configuration of ours changed in one place. */
 async function prepare(t: TestContext, name: string, change: (text: string) => string = (text) => text) {
