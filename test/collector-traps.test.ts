@@ -85,6 +85,51 @@ test('queue-in-memory: SIGKILL takes what a queue without storage has acknowledg
   assert.deepEqual(arrived(backend.requests, 1), [3, 4])
 })
 
+test(
+  'retry-gives-up: an outage longer than max_elapsed_time drops what a queue on disk has acknowledged',
+  needed,
+  async (t) => {
+    const { backend, directory, start, untilRequest } = await prepare(t, 'sidecar-buffered.yaml', (text) =>
+      text.replace('max_interval: 30s', 'max_interval: 1s').replace('max_elapsed_time: 0', 'max_elapsed_time: 1s'),
+    )
+    const collector = await start()
+    const destination = connect(t, collector.url)
+    backend.respond = answer(503)
+    assert.deepEqual(await destination.send(batchOf(1, 2), t.signal), { status: 'delivered' })
+    while (!readFileSync(join(directory, 'collector.log'), 'utf8').includes('no more retries left')) await delay(10)
+    const tries = backend.requests.length
+    backend.respond = answer(200)
+    assert.deepEqual(await destination.send(batchOf(3, 4), t.signal), { status: 'delivered' })
+    await untilRequest(tries + 1)
+    await collector.stop()
+    assert.deepEqual(arrived(backend.requests, tries), [3, 4])
+  },
+)
+
+test('queue-overflow-refuses: a full queue refuses, and a sender that repeats loses nothing', needed, async (t) => {
+  const { backend, start } = await prepare(t, 'sidecar-buffered.yaml', (text) =>
+    text.replace('block_on_overflow: true', 'block_on_overflow: false').replace(':-1073741824', ':-4000'),
+  )
+  const collector = await start()
+  backend.respond = () => {} // nothing leaves the queue
+  const destination = connect(t, collector.url)
+  let delivery = await destination.send(batchOf(1, 2), t.signal)
+  for (let sent = 1; sent < 100 && delivery.status === 'delivered'; sent += 1)
+    delivery = await destination.send(batchOf(1, 2), t.signal)
+  assert.equal(delivery.status, 'retry')
+  assert.match(delivery.status === 'retry' ? delivery.reason : '', /queue is full/)
+})
+
+test('file-answers-early: the file exporter answers, and SIGKILL leaves an empty file', needed, async (t) => {
+  const { start, file } = await prepare(t, 'sidecar-file.yaml', (text) =>
+    text.replace('flush_interval: 200ms', 'flush_interval: 60s'),
+  )
+  const collector = await start()
+  assert.deepEqual(await connect(t, collector.url).send(batchOf(1, 2), t.signal), { status: 'delivered' })
+  await collector.kill()
+  assert.equal(readFileSync(file, 'utf8'), '')
+})
+
 const line = (sequence: number) => `{"action":"a","seq":${sequence},"v":"1"}\n`
 
 for (const [gate, what, expected] of [
@@ -111,3 +156,16 @@ for (const [gate, what, expected] of [
     assert.deepEqual(arrived(backend.requests, before), [...expected, 2])
   })
 }
+
+test('permanent-errors-dropped: one 401 drops the lines that an agent has read', needed, async (t) => {
+  const { backend, start, untilRequest, file } = await prepare(t, 'agent-filelog.yaml')
+  writeFileSync(file, '')
+  await start(['--feature-gates=stanza.synchronousLogEmitter'])
+  backend.respond = answer(401)
+  appendFileSync(file, line(1))
+  await untilRequest(1)
+  backend.respond = answer(200)
+  appendFileSync(file, line(2))
+  while (!arrived(backend.requests, 1).includes(2)) await delay(10)
+  assert.deepEqual(arrived(backend.requests, 1), [2])
+})
