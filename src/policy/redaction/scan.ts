@@ -186,6 +186,7 @@ const runRules: readonly RunRule[] = [
 function compileRunSearch(rules: ReadonlySet<ContentRule>): RunSearch {
   const inForce = runRules.filter(({ rule }) => rules.has(rule))
   return (text, { start, end }, seen) => {
+    if ((seen & tells) === 0 && findLongNumber(text, start, end) === undefined) return none // a UUID, a digest, a date
     const run = text.slice(start, end)
     let found: Match[] | undefined
     // Each search keeps its next match until it is reached, so that the run is walked once for each.
@@ -225,14 +226,28 @@ function findCardBetween(text: string, at: number, from: number): Match | undefi
   return at - start === 4 ? findCard(text, start) : undefined
 }
 
-/** Looks at every thirteenth character only: a digit among so many digits cannot be stepped over. */
 function findCardInRun(run: string, from: number): Match | undefined {
-  for (let at = from + cardLengthMin - 1; at < run.length; at += cardLengthMin) {
-    if (!isAt(run, at, digit)) continue
-    const start = runStart(run, at, { kinds: digit, from })
-    at = runEnd(run, at, { kinds: digit })
-    const match = at - start >= cardLengthMin ? findCard(run, start) : undefined
+  for (let at = from; ; ) {
+    const number = findLongNumber(run, at, run.length)
+    if (number === undefined) return undefined
+    const match = findCard(run, number.start)
     if (match !== undefined) return match
+    at = number.end
+  }
+}
+
+/** Looks at every thirteenth character only: a digit among so many digits cannot be stepped over. */
+function findLongNumber(
+  text: string,
+  from: number,
+  to: number,
+): { readonly start: number; readonly end: number } | undefined {
+  for (let at = from + cardLengthMin - 1; at < to; at += cardLengthMin) {
+    if (!isAt(text, at, digit)) continue
+    const start = runStart(text, at, { kinds: digit, from })
+    const end = runEnd(text, at, { kinds: digit, to })
+    if (end - start >= cardLengthMin) return { start, end }
+    at = end
   }
   return undefined
 }
