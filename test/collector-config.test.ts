@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { judgeCollector } from '../src/cli/collector/traps.ts'
+import { runCli } from './cli/run.ts'
 import { collectorAbsent, collectorBinary, collectorConfigDirectory, kafkaCollectorAbsent } from './parts/collector.ts'
 
 const notConfigurations = ['builder.yaml', 'builder-kafka.yaml', 'compose.yaml']
@@ -176,6 +177,16 @@ for (const path of manifests) {
     })
   }
 }
+
+test('kubernetes/sidecar.yaml gives the program settings that it accepts', async () => {
+  const text = readFileSync(join(collectorConfigDirectory, 'kubernetes/sidecar.yaml'), 'utf8')
+  const workloads = parseAllDocuments(text).map((document) => document.toJS() as Workload)
+  const [program] = workloads.flatMap(({ kind, spec }) => (kind === 'StatefulSet' ? spec.template.spec.containers : []))
+  const env = Object.fromEntries((program?.env ?? []).map(({ name, value = '' }) => [name, value]))
+  const { exitCode, stdout, stderr } = await runCli(['config', 'check'], env)
+  assert.equal(exitCode, 0, stdout + stderr)
+  assert.doesNotMatch(stdout + stderr, /there is no such setting/)
+})
 
 test('compose.yaml starts configurations that are here, with all they must know, on loopback', () => {
   const text = readFileSync(join(collectorConfigDirectory, 'compose.yaml'), 'utf8')
