@@ -28,6 +28,7 @@ export type { SpoolRepair } from './cli/spool-repair.ts'
 export type { SpoolDestination, SpoolStatus } from './cli/spool-status.ts'
 export type { DestinationOptions } from './destination/destination.ts'
 export type {
+  ClickhouseDestinationOptions,
   ExporterDestinationOptions,
   FileDestinationOptions,
   HttpDestinationOptions,

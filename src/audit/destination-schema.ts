@@ -139,6 +139,24 @@ const s3 = z
     message: 'together with accessKeyId, or neither: then the SDK finds them',
   })
 
+const clickhouse = z
+  .strictObject({
+    ...common,
+    type: z.literal('clickhouse'),
+    url: z.url({ protocol: /^https?$/, message: 'http(s)://user:password@host:8123/database' }),
+    table: z
+      .string()
+      .regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$/, 'the name of a table, or of its database and the table: audit.record')
+      .optional(),
+    createTable: z.boolean().optional(),
+    settings: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+    timeoutMs: count.optional(),
+  })
+  .refine(({ settings = {} }) => String(settings.wait_for_async_insert ?? 1) === '1', {
+    path: ['settings'],
+    message: 'settings without wait_for_async_insert: an insert that nobody waits for may be lost',
+  })
+
 const exporter = z.strictObject({
   ...common,
   type: z.literal('exporter'),
@@ -157,5 +175,6 @@ export const destinationSchema = z.discriminatedUnion('type', [
   http,
   syslog,
   s3,
+  clickhouse,
   exporter,
 ])

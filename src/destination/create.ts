@@ -22,6 +22,8 @@ export async function createDestination(options: DestinationOptions, host?: Dest
       return (await import('./syslog.ts')).createSyslogDestination(options)
     case 's3':
       return (await import('./s3.ts')).createS3Destination(options)
+    case 'clickhouse':
+      return (await import('./clickhouse.ts')).createClickhouseDestination(options)
     case 'exporter':
       return (await import('./exporter.ts')).createExporterDestination(options)
   }

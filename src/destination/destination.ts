@@ -7,6 +7,7 @@
 import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
 import type {
+  ClickhouseDestinationOptions,
   ExporterDestinationOptions,
   FileDestinationOptions,
   HttpDestinationOptions,
@@ -101,4 +102,5 @@ export type DestinationOptions =
   | HttpDestinationOptions
   | SyslogDestinationOptions
   | S3DestinationOptions
+  | ClickhouseDestinationOptions
   | ExporterDestinationOptions

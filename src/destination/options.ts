@@ -160,3 +160,18 @@ export interface ExporterDestinationOptions extends CommonOptions {
   /** Of one export, default 30,000. */
   readonly timeoutMs?: number | undefined
 }
+
+/** ClickHouse, by its HTTP interface. Needs `@clickhouse/client`. */
+export interface ClickhouseDestinationOptions extends CommonOptions {
+  readonly type: 'clickhouse'
+  /** `http(s)://user:password@host:8123/database`. */
+  readonly url: string
+  /** With its database, where that is not the URL's: `audit.record`. Default `audit_record`. */
+  readonly table?: string | undefined
+  /** Makes the table when it is missing. Default `true`. */
+  readonly createTable?: boolean | undefined
+  /** Settings of each insert, such as `insert_quorum`. An insert that nobody waits for is refused. */
+  readonly settings?: Readonly<Record<string, string | number>> | undefined
+  /** Of one insert, default 30,000. */
+  readonly timeoutMs?: number | undefined
+}

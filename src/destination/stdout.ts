@@ -42,6 +42,7 @@ export function createStdoutDestination(options: StdoutDestinationOptions): Dest
   return {
     name: options.name ?? 'stdout',
     async send({ records }, signal): Promise<Delivery> {
+      if (signal.aborted) return { status: 'retry', reason: 'stopped' }
       try {
         output ??= openOutput()
         if (unfinished.length > 0) await writeLine(output, unfinished, signal)
@@ -49,7 +50,7 @@ export function createStdoutDestination(options: StdoutDestinationOptions): Dest
         for (const { bytes } of records) await writeLine(output, Buffer.concat([bytes, Buffer.from('\n')]), signal)
         return { status: 'delivered' }
       } catch (thrown) {
-        return { status: 'retry', reason: `standard output: ${errorText(thrown)}` }
+        return { status: 'retry', reason: signal.aborted ? 'stopped' : `standard output: ${errorText(thrown)}` }
       }
     },
     async close() {

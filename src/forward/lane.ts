@@ -3,6 +3,7 @@
  * adopted slot alike; whoever runs it closes it by running it to its end.
  */
 
+import { batchingOf } from '../destination/batching.ts'
 import { createDestination } from '../destination/create.ts'
 import type { Destination, DestinationOptions } from '../destination/destination.ts'
 import { diskFiles } from '../spool/files.ts'
@@ -66,7 +67,7 @@ export async function openLane(options: DestinationOptions, spool: LaneSpool, li
   const quarantine = new SealedQuarantine(folders, listener.seal)
   const onStateChange = (state: ForwarderState) => listener.changed?.(state)
   const resolutions = new Resolutions({ folders: Object.values(folders), destination, seal: listener.seal })
-  const forwarder = new Forwarder({ destination, source, quarantine, options, onStateChange })
+  const forwarder = new Forwarder({ destination, source, quarantine, options: batchingOf(options), onStateChange })
   const lane = { forwarder, destination, source, quarantine, folders, resolutions }
   if (options.type === 'stdout' || options.fallback === undefined) return lane
   return { ...lane, fallback: await openFallback(lane, spool) }

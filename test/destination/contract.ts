@@ -28,7 +28,7 @@ export interface Contract {
   /** Started for each test; `t.after` ends it. */
   readonly open: (t: TestContext) => Promise<Peer>
   /** Makes the server refuse this record for ever, when that is in its power. */
-  readonly refuse?: ((peer: Peer, id: string) => void) | string
+  readonly refuse?: ((peer: Peer, id: string) => void | Promise<void>) | string
   /** Makes it ask for 7 seconds of patience until the returned function is called. */
   readonly busy?: ((peer: Peer) => () => void) | string
   /** Makes it take connections and answer nothing. */
@@ -72,7 +72,7 @@ export function testContract(contract: Contract): void {
     'a refused record makes its batch rejected, is named where the server names it, and stops no other',
     unable(refuse),
     async (t, peer) => {
-      if (typeof refuse === 'function') refuse(peer, idOf(3))
+      if (typeof refuse === 'function') await refuse(peer, idOf(3))
       const destination = await connect(t, peer)
       const whole = await destination.send(batchOf(1, 5), t.signal)
       assert.equal(whole.status, 'rejected')

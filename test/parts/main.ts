@@ -6,6 +6,7 @@
 
 import { MissingToolError } from './build.ts'
 import { cacheDirectory } from './cache.ts'
+import { clickhousePython, installClickhouse } from './clickhouse.ts'
 import { buildCollector, collectorBinary } from './collector.ts'
 import { fetchKafka, kafkaJars } from './kafka.ts'
 import { rsyslogBinary, unpackRsyslog } from './rsyslog.ts'
@@ -27,6 +28,7 @@ const parts: readonly Part[] = [
   },
   { name: 'kafka', find: kafkaJars, build: fetchKafka },
   { name: 'rsyslog', find: rsyslogBinary, build: unpackRsyslog },
+  { name: 'clickhouse', find: clickhousePython, build: installClickhouse },
   { name: 'versitygw', find: versitygwBinary, build: buildVersitygw },
 ]
 

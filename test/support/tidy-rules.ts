@@ -86,7 +86,7 @@ const singleDoors: readonly SingleDoor[] = [
   },
   {
     what: 'SQL',
-    doors: [/^src\/postgres\//],
+    doors: [/^src\/postgres\//, /^src\/destination\/clickhouse-table\.ts$/],
     uses: ({ literals, text }) =>
       literals
         .filter(({ kind, start, end }) => kind !== 'comment' && sql.test(text.slice(start, end)))
