@@ -8,7 +8,7 @@ import type { Catalogue } from '../event/catalogue.ts'
 import { Spool } from '../spool/spool.ts'
 import { Audit } from './audit.ts'
 import type { AuditConfig } from './config.ts'
-import { notice } from './notice.ts'
+import { sayConfig } from './config-notices.ts'
 import type { AuditOptions } from './options.ts'
 import { readOptions, readOptionsAndEnvironment } from './read-config.ts'
 import { openInstance } from './slots.ts'
@@ -42,7 +42,7 @@ function openAudit(config: AuditConfig): Audit {
   const instance = openInstance(config, (directory) => openSpool(config, directory))
   try {
     const signer = loadOrCreateSigner(config.signingKeyFile, config.deployment)
-    sayStart(config)
+    sayConfig(config)
     return new Audit({ config, worker, instance, signer })
   } catch (error) {
     instance.spool.abandon()
@@ -60,16 +60,4 @@ function openSpool({ spool, deployment, destinations, isExternal }: AuditConfig,
   const mostSeconds = isExternal ? sidecarSecondsMax : undefined
   const lockWaitSeconds = spool.instances === 'slots' ? 0 : mostSeconds // with slots there is another one
   return Spool.open({ directory, deployment, destinations: names, ...limits, lockWaitSeconds })
-}
-
-function sayStart(config: AuditConfig): void {
-  for (const remark of config.remarks) notice(remark)
-  const { policy } = config
-  if (!policy.enabled) notice('policy.enabled is false: no event is recorded')
-  else if (!policy.levelGiven)
-    notice(`policy.level is ${policy.level} (the default): reads are recorded only if denied`)
-  if (config.redact.preset === 'off') notice('redact.preset is off: secrets in events are recorded as they come')
-  if (config.isKeyDefault) {
-    notice('keys.signingKeyFile is not set: the key lies in the spool directory, beside what it signs')
-  }
 }

@@ -7,6 +7,7 @@
 import { AuditError } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import { type AuditConfig, compareConfigs } from './config.ts'
+import { sayConfig } from './config-notices.ts'
 import { announce } from './notice.ts'
 import { compileInForce } from './open-sealer.ts'
 import type { AuditOptions } from './options.ts'
@@ -92,6 +93,7 @@ export class Reloader {
       return this.#rejected(source, notSealed())
     }
     this.#config = config
+    sayConfig(config)
     if (source === 'SIGHUP' || source === 'file') announce(`reload (${source}): ${describe(report)}`)
     return report
   }

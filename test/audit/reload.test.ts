@@ -190,10 +190,16 @@ test('SIGHUP reads the environment and its file again, and no longer ends the pr
   process.kill(program.pid, 'SIGHUP')
   while (!program.complaints.includes('reload (SIGHUP): rejected')) await sleep(10)
   assert.equal(await emit('second'), 'suppressed')
-  writeFileSync(file, JSON.stringify({ policy: { level: 'all' }, handleSignals: true, closeTimeoutMs: 1 }))
+  writeFileSync(
+    file,
+    JSON.stringify({ policy: { level: 'all' }, redact: { preset: 'off' }, handleSignals: true, closeTimeoutMs: 1 }),
+  )
   process.kill(program.pid, 'SIGHUP')
-  while (!program.complaints.includes('reload (SIGHUP): policy.level applied; closeTimeoutMs after a restart'))
+  while (
+    !program.complaints.includes('reload (SIGHUP): policy.level, redact.preset applied; closeTimeoutMs after a restart')
+  )
     await sleep(10)
+  assert.match(program.complaints, /redact\.preset is off: secrets/, 'what is said at start is said of a reload too')
   assert.equal(await emit('third'), 'written')
   program.say('close')
   assert.equal((await program.ended).code, 0, program.complaints)
@@ -203,7 +209,7 @@ test('SIGHUP reads the environment and its file again, and no longer ends the pr
   const [changed] = about(records)
   assert.deepEqual(
     [changed?.source, changed?.applied, changed?.restart_required],
-    ['SIGHUP', ['policy.level'], ['closeTimeoutMs']],
+    ['SIGHUP', ['policy.level', 'redact.preset'], ['closeTimeoutMs']],
   )
 })
 
