@@ -181,3 +181,14 @@ test('the id that an event was drawn by is the id of its record', async (t) => {
   const again = openAudit(freshFolder(t), { policy })
   for (const correlation_id of ids) assert.equal(again.emit({ ...write, correlation_id }).status, 'written')
 })
+
+test('an id that only conversion can tell is drawn by as it stands in the record', (t) => {
+  const policy = { level: 'all', sampleRate: 0.5, sampleSecret: 'a secret of this test' } as const
+  const audit = openAudit(freshFolder(t), { policy })
+  const statuses = Array.from({ length: 40 }, (_, id) => {
+    const asText = audit.emit({ ...write, correlation_id: String(id) }).status
+    assert.equal(audit.emit({ ...write, correlation_id: id as never }).status, asText)
+    return asText
+  })
+  assert.equal(new Set(statuses).size, 2)
+})
