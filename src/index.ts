@@ -79,4 +79,12 @@ export type { Level } from './policy/level.ts'
 export { redactRemoteAddr, redactText, type TextRedaction } from './policy/redact-text.ts'
 export type { RedactionMode, RedactionOptions, RedactionPointer, RedactionRule } from './policy/redaction/options.ts'
 export type { PolicyRule } from './policy/rules.ts'
+export type {
+  CopyComparison,
+  CopyReading,
+  DifferentRecord,
+  Listed,
+  Reconciliation,
+  SequenceRange,
+} from './verify/reconcile.ts'
 export type { Finding, Report, SourceReport, StreamReport, Verdict } from './verify/report.ts'

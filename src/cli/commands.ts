@@ -30,6 +30,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./quarantine.ts'),
   },
   {
+    name: 'reconcile',
+    summary: 'compare copies of a trail: what one has that another lacks or holds otherwise',
+    load: () => import('./reconcile.ts'),
+  },
+  {
     name: 'migrate',
     summary: 'create or update the schema of a PostgreSQL database',
     load: () => import('./migrate.ts'),

@@ -22,6 +22,16 @@ export class SeenLeaves {
     chunk.write(leaf, (sequence % chunkLeaves) * hashBytes, 'hex')
   }
 
+  /** Every sequence that was set, in order. */
+  *sequences(): Generator<number> {
+    for (const number of [...this.#chunks.keys()].sort((one, other) => one - other)) {
+      for (let at = 0; at < chunkLeaves; at += 1) {
+        const sequence = number * chunkLeaves + at
+        if (this.get(sequence) !== undefined) yield sequence
+      }
+    }
+  }
+
   get(sequence: number): string | undefined {
     const offset = (sequence % chunkLeaves) * hashBytes
     const leaf = this.#chunks.get(Math.floor(sequence / chunkLeaves))?.toString('hex', offset, offset + hashBytes)
