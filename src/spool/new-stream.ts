@@ -10,10 +10,10 @@ import { clockBackMsMax } from '../limits.ts'
 import type { ControlState, StreamReason } from './control.ts'
 import { cursorName, type RecordNumber, readCursor } from './cursor.ts'
 import type { Files } from './files.ts'
-import { isForked } from './set-aside.ts'
 import { hasMoved, placeOf } from './guard.ts'
 import { controlPath } from './refusals.ts'
 import type { PathSegment } from './segment.ts'
+import { isForked } from './set-aside.ts'
 import { nextSequenceOf, type Tail, type TailStream } from './tail.ts'
 
 export interface Opening {
