@@ -6,9 +6,10 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { leafHash } from '../../src/chain/hash.ts'
 import type { Batch, Delivery, Destination } from '../../src/destination/destination.ts'
-import { parseRecord } from '../../src/event/record.ts'
-import { batchOf, makeBatch, makeRecord } from './records.ts'
+import { parseRecord, type StoredRecord } from '../../src/event/record.ts'
+import { makeBatch, makeRecord } from './records.ts'
 
 export interface Peer {
   /** A destination of this server; the test closes it. */
@@ -37,7 +38,17 @@ export interface Contract {
   readonly restart?: string
 }
 
-const idOf = (sequence: number): string => String(parseRecord(makeRecord(sequence).bytes)?.id)
+/** Linked as a stream is, because some destinations look at that; the first with whatever a text can hold. */
+const chain: StoredRecord[] = []
+for (let sequence = 1; sequence <= 40; sequence++) {
+  const before = chain.at(-1)
+  const odd = { reason: 'ünïcode \u2028 "quoted" \\ \n \u0000' }
+  chain.push(makeRecord(sequence, before === undefined ? odd : { prev: leafHash(before.bytes) }))
+}
+
+/** `from` to `to`, included. */
+const batchOf = (from: number, to: number): Batch => makeBatch(chain.slice(from - 1, to))
+const idOf = (sequence: number): string => String(parseRecord(chain[sequence - 1]?.bytes ?? Buffer.of())?.id)
 const textsOf = ({ records }: Batch): string[] => records.map(({ bytes }) => bytes.toString())
 
 /** Declares the tests of one destination. */
@@ -51,10 +62,10 @@ export function testContract(contract: Contract): void {
 
   declare('a batch is delivered verbatim and in order', undefined, async (t, peer) => {
     const destination = await connect(t, peer)
-    const batch = makeBatch([makeRecord(1, { reason: 'ünïcode \u2028 "quoted" \\ \n \u0000' }), makeRecord(2)])
+    const batch = batchOf(1, 2)
     assert.deepEqual(await destination.send(batch, t.signal), { status: 'delivered' })
     assert.deepEqual(await destination.send(batchOf(3, 40), t.signal), { status: 'delivered' })
-    assert.deepEqual(await heldAfter(peer, 40), [...textsOf(batch), ...textsOf(batchOf(3, 40))])
+    assert.deepEqual(await heldAfter(peer, 40), textsOf(batchOf(1, 40)))
   })
 
   declare(
@@ -125,7 +136,9 @@ export function testContract(contract: Contract): void {
 
   declare('a signal that has aborted already sends nothing', undefined, async (t, peer) => {
     const destination = await connect(t, peer)
-    assert.deepEqual(await destination.send(batchOf(1, 2), AbortSignal.abort()), { status: 'retry', reason: 'stopped' })
+    const stopped = await destination.send(batchOf(1, 2), AbortSignal.abort())
+    assert.equal(stopped.status, 'retry')
+    assert.match('reason' in stopped ? stopped.reason : '', /^stopped/)
     assert.deepEqual(await peer.held(), [])
   })
 }
