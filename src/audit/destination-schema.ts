@@ -76,7 +76,7 @@ const http = z.strictObject({
       message: 'headers other than Host, Content-*, Idempotency-Key and webhook-*, which the destination sets itself',
     })
     .optional(),
-  secret: z.union([secret, z.array(secret).min(1)], { message: secretRule }).optional(),
+  secret: z.union([secret, z.array(secret).min(1, secretRule)], { message: secretRule }).optional(),
   secretFile: text.optional(),
   compression: z.enum(['gzip', 'none']).optional(),
   timeoutMs: count.optional(),
