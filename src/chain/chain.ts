@@ -52,9 +52,8 @@ export class Chain {
     }
   }
 
-  /** The place of the next record, with a fresh id. */
-  next(): Position {
-    const ms = nowMs()
+  /** The place of the next record, with a fresh id. `ms`: the clock that all writers of the stream share. */
+  next(ms = nowMs()): Position {
     const raw = formatTimestamp(ms) ?? this.#recorded
     const behind = raw < this.#recorded // both have nine digits and `Z`: text order is time order
     return {
