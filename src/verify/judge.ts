@@ -63,8 +63,14 @@ export class StreamJudge {
   judgeLate(link: Link): void {
     const hole = this.holes.find(({ from, to }) => from <= link.sequence && link.sequence <= to)
     if (hole !== undefined) this.#fillHole(hole, link)
-    else if (this.#seen.get(link.sequence) === link.leaf) this.repeats += 1
+    else if (this.#seen.get(link.sequence) === link.leaf) this.judgeRepeat(link)
     else this.judgeRival(link)
+  }
+
+  /** The same bytes once more; what its carrier derived for it may still be another. */
+  judgeRepeat(link: Link): void {
+    this.repeats += 1
+    this.#judgeProjection(link)
   }
 
   /** A second record with a number: it continues the stream as well as the first does, or it does not fit. */
@@ -121,7 +127,7 @@ export class StreamJudge {
   }
 
   #judgeContent({ link, leaf, tampered, brokenFrom }: Resolved): void {
-    const { stream, sequence, mismatch } = link
+    const { stream, sequence } = link
     const where = this.#at(link)
     if (tampered) {
       const detail = brokenFrom === undefined ? 'the record was changed' : 'the record was changed, its link as well'
@@ -145,12 +151,17 @@ export class StreamJudge {
         ...where,
         detail,
       })
-    } else if (mismatch !== undefined) {
-      const { name, expected, found } = mismatch
-      const detail = `${name} is not what the record says`
-      this.#defer(link, { verdict: 'PROJECTION_MISMATCH', stream, sequence, expected, found, ...where, detail })
-    }
+    } else this.#judgeProjection(link)
     this.#seen.set(sequence, leaf)
+  }
+
+  #judgeProjection(link: Link): void {
+    const { stream, sequence, mismatch } = link
+    if (mismatch === undefined) return
+    const { name, expected, found } = mismatch
+    const detail = `${name} is not what the record says`
+    const where = this.#at(link)
+    this.#defer(link, { verdict: 'PROJECTION_MISMATCH', stream, sequence, expected, found, ...where, detail })
   }
 
   #setAside(link: Link, expected: string | undefined): void {

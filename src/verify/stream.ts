@@ -96,9 +96,10 @@ export class StreamVerifier {
     return this.#opened.filter((link) => this.judge.leafOf(link.sequence) === link.leaf)
   }
 
-  /** The control records `audit.file.deleted` that stand. */
+  /** The control records `audit.file.deleted` that stand; with keys, those that a signature covers: others can be forged. */
   get deletions(): readonly Link[] {
-    return this.#deleted.filter((link) => this.judge.leafOf(link.sequence) === link.leaf)
+    const covered = this.#context.verifiers.length > 0 ? this.coveredTo : Number.POSITIVE_INFINITY
+    return this.#deleted.filter(({ sequence, leaf }) => sequence <= covered && this.judge.leafOf(sequence) === leaf)
   }
 
   /** A signed size that the copy does not reach. */
@@ -136,7 +137,7 @@ export class StreamVerifier {
     const same = [first, ...(first.rivals ?? [])].find(({ leaf }) => leaf === link.leaf)
     if (same === undefined) return false
     same.again = link.position
-    this.judge.repeats += 1
+    this.judge.judgeRepeat(link)
     return true
   }
 

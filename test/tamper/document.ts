@@ -1,0 +1,67 @@
+/** docs/tamper-matrix.md: the prose stays, the tables between the markers are written from a run. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Attack, attackKinds, attacks, type Copy, expectedIn } from './attacks.ts'
+import { copies } from './matrix.ts'
+
+export const documentPath = join(import.meta.dirname, '../../docs/tamper-matrix.md')
+
+const titles: Readonly<Record<Copy, string>> = {
+  spool: 'spool',
+  postgres: 'PostgreSQL',
+  ndjson: 'NDJSON',
+  'ndjson.gz': 'NDJSON, gzip',
+  otlp: 'OTLP JSON',
+  stdin: 'standard input',
+}
+
+/** What each attack must give, as the document shows it. */
+export function formatMatrix(): string {
+  const head = ['what was done', ...copies.map((copy) => titles[copy])]
+  const sections = attackKinds.map((kind) => {
+    const rows = attacks.filter((attack) => attack.kind === kind).map(rowOf)
+    return `### ${kind[0]?.toUpperCase()}${kind.slice(1)}\n\n${formatTable([head, ...rows])}`
+  })
+  return sections.join('\n\n')
+}
+
+/** Writes the matrix; throws where the document has lost its markers. */
+export function writeMatrix(): void {
+  writeFileSync(documentPath, withMatrix(readFileSync(documentPath, 'utf8')))
+}
+
+/** The document with the matrix of this code in it. */
+export function withMatrix(document: string): string {
+  const [begin, end] = ['<!-- matrix -->', '<!-- end of matrix -->']
+  const [from, to] = [document.indexOf(begin), document.indexOf(end)]
+  if (from < 0 || to < from) throw new Error('docs/tamper-matrix.md has no section for the matrix')
+  return `${document.slice(0, from)}${begin}\n\n${formatMatrix()}\n\n${document.slice(to)}`
+}
+
+function rowOf(attack: Attack): string[] {
+  const name = attack.undetectable ? `${attack.name} **(not detectable)**` : attack.name
+  return [name, ...copies.map((copy) => cellOf(attack, copy))]
+}
+
+function cellOf(attack: Attack, copy: Copy): string {
+  const expected = expectedIn(attack, copy)
+  if (expected === undefined) return '—'
+  const verdicts = expected.finds.length > 0 ? groupAlike(expected.finds) : [`${expected.verdict}`]
+  return verdicts.map((verdict) => verdict.replace(/^\w+/, (word) => `\`${word}\``)).join(', ')
+}
+
+/** `PROJECTION_MISMATCH 31, PROJECTION_MISMATCH 32` shows as one verdict with two numbers. */
+function groupAlike(finds: readonly string[]): string[] {
+  const numbers = new Map<string, string[]>()
+  for (const found of finds) {
+    const [verdict = '', ...rest] = found.split(' ')
+    numbers.set(verdict, [...(numbers.get(verdict) ?? []), ...rest])
+  }
+  return [...numbers].map(([verdict, rest]) => `${verdict} ${rest.join(', ')}`.trim())
+}
+
+function formatTable(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...others] = rows
+  return [head, head.map(() => '---'), ...others].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
