@@ -27,6 +27,8 @@ import type { ForwarderState } from './standing.ts'
 const pollMs = { flush: 50, settle: 1_000, drain: 100 }
 /** How long a lane that could not go on waits, at first and at most, in milliseconds. */
 const reopenMs = { first: 100, most: 30_000 }
+/** How long a writer may take to make the cursors of a spool that it opens; later on, one that is missing was removed. */
+const cursorMsMax = 1_000
 /** A lane fails in passing while a spool is recovered beside it; said from this many failures in a row on. */
 const failuresToSay = 3
 
@@ -156,7 +158,9 @@ export class SidecarSpool {
   async #runLane(options: DestinationOptions, signal: AbortSignal): Promise<void> {
     const { directory, seal, listener } = this.#parts
     const spool = { directory, durable: () => this.#end.read() }
-    while (this.#isCursorOwed(nameOf(options)) && !signal.aborted) await sleep(pollMs.flush)
+    for (let waitedMs = 0; waitedMs < cursorMsMax && this.#isCursorOwed(nameOf(options)); waitedMs += pollMs.flush) {
+      await sleep(pollMs.flush)
+    }
     const lane = await openLane(options, spool, { seal, changed: (state) => listener.changed(directory, state) })
     this.#lanes.set(nameOf(options), lane)
     this.#failures.delete(nameOf(options))

@@ -25,12 +25,16 @@ export class Fleet {
   readonly options: AuditOptions
   readonly #t: TestContext
   readonly #config: string
+  readonly #programs: Program[] = []
 
   /** The application and the sidecar share these options, but for the spool's directory, which is the folder's. */
   constructor(t: TestContext, options: (folder: string) => AuditOptions) {
     this.#t = t
     this.folder = mkdtempSync(join(tmpdir(), 'otel-audit-sidecar-'))
-    t.after(() => rmSync(this.folder, { recursive: true, force: true }))
+    t.after(async () => {
+      await Promise.all(this.#programs.map((program) => program.kill('SIGKILL'))) // or they go on writing there
+      rmSync(this.folder, { recursive: true, force: true })
+    })
     this.spool = join(this.folder, 'spool')
     const given = options(this.folder)
     this.options = { delivery: 'external', ...given, spool: { ...given.spool, directory: this.spool } }
@@ -40,7 +44,7 @@ export class Fleet {
   }
 
   application(changes: AuditOptions = {}, ...more: string[]): Program {
-    return startFile(this.#t, applicationFile, JSON.stringify({ ...this.options, ...changes }), ...more)
+    return this.#keep(startFile(this.#t, applicationFile, JSON.stringify({ ...this.options, ...changes }), ...more))
   }
 
   sidecar(...more: string[]): Program {
@@ -55,7 +59,12 @@ export class Fleet {
       writeFileSync(config, JSON.stringify({ ...this.options, ...changes }))
     }
     const command = [process.execPath, mainFile, 'forward', '--spool', this.spool, '--config', config, '--json']
-    return startCommand(this.#t, [...command, ...more])
+    return this.#keep(startCommand(this.#t, [...command, ...more]))
+  }
+
+  #keep(program: Program): Program {
+    this.#programs.push(program)
+    return program
   }
 
   /** Delivers what is left, and ends. */
