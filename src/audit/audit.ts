@@ -11,6 +11,7 @@ import type { DeliveryFact } from '../forward/quarantine.ts'
 import { checkpointLagMax } from '../limits.ts'
 import type { SealOutcome, SealSource } from '../otel/processor.ts'
 import { keptMembers } from '../otel/resource.ts'
+import type { TransactionClient } from '../postgres/outbox.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
 import type { Spool } from '../spool/spool.ts'
 import { SyncTimes } from '../spool/sync-times.ts'
@@ -32,6 +33,7 @@ import type { Instance } from './slots.ts'
 import { type AuditState, reasonsAgainst, type SpoolReading, SpoolWatch } from './state.ts'
 import type { Suppressions } from './suppressions.ts'
 import { startSyncThread } from './threads.ts'
+import { TransactionAudit } from './tx.ts'
 
 export interface AuditParts {
   readonly config: AuditConfig
@@ -149,6 +151,15 @@ export class Audit implements AsyncDisposable {
     await receipt.durable
     if (until !== 'durable' && receipt.status === 'written') await this.#destinations.confirmed(until, receipt)
     return receipt as Exclude<Receipt, EmergencyReceipt> // whose durable has rejected
+  }
+
+  /**
+   * Emits into the transaction that `client` is in: a `pg` client, or anything with `query(text, values)` that runs a
+   * statement there (docs/postgres.md shows it for other libraries). The database needs `otel-audit migrate up`, and a
+   * sequencer that seals.
+   */
+  tx(client: TransactionClient): TransactionAudit<this['catalogue']> {
+    return new TransactionAudit({ client, sealer: this.#sealer, resource: this.#resource })
   }
 
   /** Runs `fn`; events emitted within, also behind `await` and timers, take what they lack from `context`. */

@@ -30,6 +30,13 @@ export interface EmergencyReceipt {
   readonly durable: Promise<void>
 }
 
+/** The event stands in the caller's transaction, and with it in the trail or nowhere. */
+export interface EnlistedReceipt {
+  readonly status: 'enlisted'
+  /** Of the record that it becomes. */
+  readonly id: string
+}
+
 export type Receipt = WrittenReceipt | SuppressedReceipt | EmergencyReceipt
 
 /** Where a written record stands. */

@@ -99,6 +99,16 @@ export class Sealer {
     return this.#admission.look(input, looked)
   }
 
+  /** Whether the stream is ending: nothing is emitted any more. */
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** What policy leaves of an event that is sealed elsewhere, or the rule that suppresses it. */
+  admit(input: unknown, ambient: Ambient): ConvertedEvent | string {
+    return this.#admission.admit(input, ambient)
+  }
+
   /** Seals an event that policy wants. */
   seal(input: unknown, ambient: Ambient): Receipt {
     const admitted = this.#admission.admit(input, ambient)
