@@ -15,6 +15,11 @@ export interface CommandRow {
 export const commands: readonly CommandRow[] = [
   { name: 'verify', summary: 'verify copies of a trail, offline', load: () => import('./verify.ts') },
   {
+    name: 'query',
+    summary: 'search a trail by actor, action, target, trace, time and more',
+    load: () => import('./query.ts'),
+  },
+  {
     name: 'spool',
     summary: 'look into a spool, export its records, repair it: status, check, export, repair, destination',
     load: () => import('./spool.ts'),
@@ -33,6 +38,11 @@ export const commands: readonly CommandRow[] = [
     name: 'reconcile',
     summary: 'compare copies of a trail: what one has that another lacks or holds otherwise',
     load: () => import('./reconcile.ts'),
+  },
+  {
+    name: 'archive',
+    summary: 'copy a trail into an archive of tiles, and verify what was written',
+    load: () => import('./archive.ts'),
   },
   {
     name: 'migrate',

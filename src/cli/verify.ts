@@ -3,9 +3,7 @@
  * Every text that comes from a source is escaped before it reaches a terminal.
  */
 
-import { readFileSync } from 'node:fs'
-import { type NoteRefusal, parseVerifierKey, type Verifier } from '../chain/note.ts'
-import { AuditError, errorText } from '../errors.ts'
+import { AuditError } from '../errors.ts'
 import type { Finding, Report, SourceReport, StreamReport } from '../verify/report.ts'
 import { combineReports, findingsMax } from '../verify/report.ts'
 import { expandSource, openSource } from '../verify/sources.ts'
@@ -13,6 +11,7 @@ import { verifySource } from '../verify/verify.ts'
 import { type Command, parseOptions } from './command.ts'
 import { printable } from './printable.ts'
 import { startProgress } from './progress.ts'
+import { readVerifiers } from './verifier-keys.ts'
 
 const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--allow-unanchored] [--allow-partial] [--json]
 
@@ -85,37 +84,6 @@ async function verifyNamed(name: string, how: Parameters<typeof verifySource>[1]
     const nothing = { records: 0, checkpoints: 0, streams: [], findings: [], findingCounts: {}, observations: [] }
     return { name, kind: 'unknown', verdict: 'UNREADABLE', exitCode: 2, ...nothing, unreadable }
   }
-}
-
-/** The keys of one `--vkey`: the key itself, or a file that holds one a line. */
-function readVerifiers(given: string): Verifier[] {
-  const literal = parseVerifierKey(given.trim())
-  if (!('problem' in literal)) return [literal]
-  const lines = readKeyFile(given, literal).split('\n')
-  const keys = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
-  if (keys.length === 0) throw badKey(given, 'the file holds no key')
-  return keys.map((key) => {
-    const verifier = parseVerifierKey(key)
-    if ('problem' in verifier) throw badKey(given, verifier.reason)
-    return verifier
-  })
-}
-
-function readKeyFile(path: string, literal: NoteRefusal): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw badKey(
-      path,
-      `it is neither a key (${literal.reason}) nor a file that can be read (${errorText(cause)})`,
-      cause,
-    )
-  }
-}
-
-function badKey(given: string, reason: string, cause?: unknown): AuditError {
-  const hint = 'give a verifier key or its file, as "otel-audit key public" prints it'
-  return new AuditError('INVALID_OPTION', `--vkey ${given}: ${reason}`, { setting: '--vkey', hint, cause })
 }
 
 function formatReport(report: Report, hasKeys: boolean): string {

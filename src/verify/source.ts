@@ -6,7 +6,7 @@
 
 import type { RecordMembers } from '../event/record.ts'
 
-export type SourceKind = 'ndjson' | 'otlp' | 'postgres' | 'spool'
+export type SourceKind = 'archive' | 'ndjson' | 'otlp' | 'postgres' | 'spool'
 
 /** Where a record belongs, as its carrier says beside it (attributes, columns): a hint, never evidence. */
 export interface Place {

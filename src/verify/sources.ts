@@ -1,16 +1,18 @@
 /**
- * Opens what the user names as a SOURCE, finding its kind by looking: a spool directory, a database URL, NDJSON or OTLP
- * JSON in a file, a series of files or a folder of them, or `-` for standard input; compressed or not. Never writes. What
- * cannot be a source is `AuditError` SOURCE_UNREADABLE with the reason.
+ * Opens what the user names as a SOURCE, finding its kind by looking: a spool directory, a database URL, an archive, NDJSON
+ * or OTLP JSON in a file, a series of files or a folder of them, or `-` for standard input; compressed or not. Never
+ * writes. What cannot be a source is `AuditError` SOURCE_UNREADABLE with the reason.
  */
 
-import { statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
+import { openFolder } from '../archive/store.ts'
 import { errorCode, errorText } from '../errors.ts'
 import { diskFiles } from '../spool/files.ts'
 import { spoolDirectories } from '../spool/instances.ts'
 import type { Source } from './source.ts'
+import { createArchiveSource } from './sources/archive.ts'
 import { createNdjsonSource } from './sources/ndjson.ts'
 import { createOtlpSource } from './sources/otlp.ts'
 import { createSeriesSource } from './sources/series.ts'
@@ -26,7 +28,7 @@ export function expandSource(text: string): string[] {
     if (!statSync(text, { throwIfNoEntry: false })?.isDirectory()) return [text]
     const spools = spoolDirectories(diskFiles, text)
     const isSpool = spools[0] !== text || statSync(join(text, 'control'), { throwIfNoEntry: false }) !== undefined
-    const files = isSpool ? [] : filesIn(text)
+    const files = isSpool || isArchive(text) || isArchivedStream(text) ? [] : filesIn(text)
     return files.length > 0 ? files : spools
   } catch {
     return [text] // whoever opens it says why it cannot be read
@@ -47,12 +49,26 @@ export async function openSource(text: string): Promise<Source> {
 }
 
 async function openDirectory(path: string): Promise<Source> {
+  if (isArchive(path)) return createArchiveSource(openFolder(path))
+  if (isArchivedStream(path)) return createArchiveSource(openFolder(dirname(resolve(path))), [basename(resolve(path))])
   const holdsSpool = await stat(join(path, 'control')).then(
     (control) => control.isFile(),
     () => false,
   )
   if (!holdsSpool) throw unreadable(path, ['it is a directory without a spool and without NDJSON in it', sourceHint])
   return createSpoolSource(path)
+}
+
+/** A folder that holds archived streams, each under its name. */
+function isArchive(path: string): boolean {
+  return readdirSync(path).some((name) => isArchivedStream(join(path, name)))
+}
+
+function isArchivedStream(path: string): boolean {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(basename(resolve(path)))) return false
+  return ['checkpoint', 'tail.ndjson'].some(
+    (file) => statSync(join(path, file), { throwIfNoEntry: false }) !== undefined,
+  )
 }
 
 /** A file, together with those that it was closed into: the oldest tells what they are. */
@@ -107,4 +123,4 @@ function wasClosed(path: string): boolean {
 }
 
 const sourceHint =
-  'a source is a spool directory, NDJSON or OTLP JSON in a file or a folder, postgres://… or - for standard input'
+  'a source is a spool directory, an archive, NDJSON or OTLP JSON in a file or a folder, postgres://… or - for standard input'

@@ -8,6 +8,7 @@ import { MissingToolError } from './build.ts'
 import { cacheDirectory } from './cache.ts'
 import { clickhousePython, installClickhouse } from './clickhouse.ts'
 import { buildCollector, collectorBinary } from './collector.ts'
+import { buildFsck, fsckBinary } from './fsck.ts'
 import { fetchKafka, kafkaJars } from './kafka.ts'
 import { rsyslogBinary, unpackRsyslog } from './rsyslog.ts'
 import { buildVersitygw, versitygwBinary } from './versitygw.ts'
@@ -29,6 +30,7 @@ const parts: readonly Part[] = [
   { name: 'kafka', find: kafkaJars, build: fetchKafka },
   { name: 'rsyslog', find: rsyslogBinary, build: unpackRsyslog },
   { name: 'clickhouse', find: clickhousePython, build: installClickhouse },
+  { name: 'fsck', find: fsckBinary, build: buildFsck },
   { name: 'versitygw', find: versitygwBinary, build: buildVersitygw },
 ]
 
