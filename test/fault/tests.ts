@@ -9,6 +9,7 @@ import type { FaultTest } from './fault.ts'
 import { killTests } from './kill.ts'
 import { lyingTests } from './lying.ts'
 import { noSpaceTests } from './no-space.ts'
+import { poisonTests } from './poison.ts'
 import { powerCutTests } from './power-cut.ts'
 import { shutdownTests } from './shutdown.ts'
 import { sickDiskTests } from './sick-disk.ts'
@@ -25,6 +26,7 @@ const all: readonly FaultTest[] = [
   ...lyingTests,
   ...twoWriterTests,
   ...destinationTests,
+  ...poisonTests,
   ...collectorTests,
   ...shutdownTests,
 ]
