@@ -16,6 +16,7 @@ export interface RecordJson {
   readonly stream: string
   readonly seq: number
   readonly event_type: string
+  readonly action: string
   readonly details?: Readonly<Record<string, unknown>>
 }
 

@@ -40,11 +40,13 @@ test('flush and emitRequired wait for the sidecar, which sends at once when it i
   await delivering(sidecar)
   application.say('require file')
   assert.equal(await application.line('required'), 'written')
-  assert.equal(recordsOf(path).at(-1)?.event_type, 'audit', 'it is there')
+  const required = recordsOf(path).find(({ action }) => action === 'app.required')
+  assert.ok(required !== undefined, 'it is there')
   application.say('flush')
   const [state] = JSON.parse(await application.line('done flush')) as StateJson[]
   assert.deepEqual([state?.name, state?.condition, state?.backlog], ['file', 'elsewhere', 0])
-  assert.deepEqual(state?.confirmed?.sequence, recordsOf(path).length)
+  const confirmed = state?.confirmed?.sequence ?? 0
+  assert.ok(required.seq <= confirmed && confirmed <= recordsOf(path).length)
   application.say('close')
   assert.equal((await application.ended).code, 0)
   const types = recordsOf(path).map(({ event_type }) => event_type)
