@@ -27,11 +27,10 @@ export interface CheckpointDetails {
 }
 
 /** A checkpoint that a known key signed, whose frontier folds to its root. */
-export interface OpenedCheckpoint extends Checkpoint {
+export interface OpenedCheckpoint extends SignedCheckpoint {
   readonly problem?: undefined
   /** The tree of `size` records, ready to take the next leaf. */
   readonly frontier: Frontier
-  readonly signers: readonly Verifier[]
 }
 
 /** Why a checkpoint says nothing: as for notes, or it speaks of another stream, or its frontier is not its root's. */
@@ -83,19 +82,35 @@ export function openCheckpoint(
   const { note, frontier: hashes } = (details ?? {}) as { note?: unknown; frontier?: unknown }
   if (typeof note !== 'string' || !Array.isArray(hashes))
     return refuse('malformed', 'the details of a checkpoint are its note and its frontier')
+  const checkpoint = openSignedCheckpoint(note, origin, verifiers)
+  if ('problem' in checkpoint) return checkpoint
+  const frontier = openFrontier(checkpoint, hashes)
+  return frontier === undefined
+    ? refuse('frontier_mismatch', `the frontier does not fold to the signed root of size ${checkpoint.size}`)
+    : { ...checkpoint, frontier }
+}
+
+/** A checkpoint that a known key of its deployment signed. */
+export interface SignedCheckpoint extends Checkpoint {
+  readonly signers: readonly Verifier[]
+}
+
+/** Opens a note that stands alone: of a proof, or kept by an auditor. As `openCheckpoint`, but there is no frontier. */
+export function openSignedCheckpoint(
+  note: string,
+  origin: string | undefined,
+  verifiers: readonly Verifier[],
+): SignedCheckpoint | CheckpointRefusal {
   const opened = openNote(note, verifiers)
   if (opened.problem !== undefined) return opened
   const checkpoint = parseCheckpoint(opened.text)
   if ('problem' in checkpoint) return checkpoint
-  const signers = opened.signers.filter(({ name }) => name === deploymentOf(checkpoint.origin))
   if (origin !== undefined && checkpoint.origin !== origin)
     return refuse('wrong_origin', `a checkpoint of ${checkpoint.origin} in the stream ${origin}`)
+  const signers = opened.signers.filter(({ name }) => name === deploymentOf(checkpoint.origin))
   if (signers.length === 0)
     return refuse('wrong_origin', `a checkpoint of ${checkpoint.origin} signed by ${opened.signers[0]?.name}`)
-  const frontier = openFrontier(checkpoint, hashes)
-  return frontier === undefined
-    ? refuse('frontier_mismatch', `the frontier does not fold to the signed root of size ${checkpoint.size}`)
-    : { ...checkpoint, frontier, signers }
+  return { ...checkpoint, signers }
 }
 
 /**

@@ -84,18 +84,29 @@ export interface InclusionClaim {
   readonly proof: readonly Uint8Array[]
 }
 
-/** The audit path of the leaf at `index`, lowest hash first. `RangeError` when there is no such leaf. */
-export function proveInclusion(leaves: readonly Uint8Array[], index: number): Buffer[] {
-  if (!isSize(index) || index >= leaves.length) throw new RangeError(`no leaf ${index} in a tree of ${leaves.length}`)
-  const proof: Buffer[] = []
-  let [from, to] = [0, leaves.length]
+/** Leaves `[from, to)` of a tree; the root of such a range is one hash of a proof. */
+export type LeafRange = readonly [from: number, to: number]
+
+/**
+ * The ranges whose roots are the audit path of the leaf at `index`, lowest first: how to get at the roots is the
+ * caller's. `RangeError` when there is no such leaf.
+ */
+export function inclusionRanges(index: number, size: number): LeafRange[] {
+  if (!isSize(index) || !isSize(size) || index >= size) throw new RangeError(`no leaf ${index} in a tree of ${size}`)
+  const ranges: LeafRange[] = []
+  let [from, to] = [0, size]
   while (to - from > 1) {
     const middle = from + splitOf(to - from)
-    proof.push(index < middle ? rootOf(leaves.slice(middle, to)) : rootOf(leaves.slice(from, middle)))
+    ranges.push(index < middle ? [middle, to] : [from, middle])
     if (index < middle) to = middle
     else from = middle
   }
-  return proof.reverse()
+  return ranges.reverse()
+}
+
+/** The audit path of the leaf at `index`, lowest hash first. `RangeError` when there is no such leaf. */
+export function proveInclusion(leaves: readonly Uint8Array[], index: number): Buffer[] {
+  return inclusionRanges(index, leaves.length).map(([from, to]) => rootOf(leaves.slice(from, to)))
 }
 
 /** RFC 9162 section 2.1.3.2; `fn`, `sn` and `r` are its names. Elements that are not 32 bytes are refused. */
@@ -122,21 +133,29 @@ export interface ConsistencyClaim {
   readonly proof: readonly Uint8Array[]
 }
 
-/** The proof that the first `size1` leaves were only added to. `RangeError` unless 1 ≤ size1 ≤ number of leaves. */
-export function proveConsistency(leaves: readonly Uint8Array[], size1: number): Buffer[] {
-  if (!isSize(size1) || size1 < 1 || size1 > leaves.length)
-    throw new RangeError(`no tree of ${size1} within a tree of ${leaves.length}`)
-  const proof: Buffer[] = []
-  let [from, to] = [0, leaves.length]
+/**
+ * The ranges whose roots are the proof that the first `size1` leaves were only added to, lowest first. `RangeError`
+ * unless 1 ≤ size1 ≤ size2.
+ */
+export function consistencyRanges(size1: number, size2: number): LeafRange[] {
+  if (!isSize(size1) || !isSize(size2) || size1 < 1 || size1 > size2)
+    throw new RangeError(`no tree of ${size1} within a tree of ${size2}`)
+  const ranges: LeafRange[] = []
+  let [from, to] = [0, size2]
   while (to !== size1) {
     const middle = from + splitOf(to - from)
-    proof.push(size1 <= middle ? rootOf(leaves.slice(middle, to)) : rootOf(leaves.slice(from, middle)))
+    ranges.push(size1 <= middle ? [middle, to] : [from, middle])
     if (size1 <= middle) to = middle
     else from = middle
   }
   // What is left is a subtree of both trees; when it is all of the old one, the checker has it as root1.
-  if (from > 0) proof.push(rootOf(leaves.slice(from, to)))
-  return proof.reverse()
+  if (from > 0) ranges.push([from, to])
+  return ranges.reverse()
+}
+
+/** The proof that the first `size1` leaves were only added to. `RangeError` unless 1 ≤ size1 ≤ number of leaves. */
+export function proveConsistency(leaves: readonly Uint8Array[], size1: number): Buffer[] {
+  return consistencyRanges(size1, leaves.length).map(([from, to]) => rootOf(leaves.slice(from, to)))
 }
 
 /**
