@@ -1,6 +1,6 @@
 /**
- * The statements on sealed records: append, partitions, reading in order, looking up a trace. A record is never
- * changed and never deleted here, and none is inserted but through `audit.append`, which holds the lock on the
+ * The statements on sealed records: append, partitions, reading in order. A record is never changed and
+ * never deleted here, and none is inserted but through `audit.append`, which holds the lock on the
  * stream's head, skips only what it holds with the same hash, and refuses forks and gaps.
  */
 
@@ -158,20 +158,6 @@ export async function* readRecords(
     if (last === undefined || rows.length < pageRecords) return
     after = [last.stream, last.seq, last.page_key ?? 'infinity']
   }
-}
-
-/** The records of one trace (32 hex digits), in the order in which they were sealed. */
-export async function recordsByTrace(
-  client: Queryable,
-  traceId: string,
-  recordsMax = 1_000,
-): Promise<ProjectedRecord[]> {
-  const { rows } = await client.query<RecordRow>(
-    `select ${selection} from audit.record r where r.trace_id = $1::uuid
-     order by r.recorded_at, r.stream, r.seq limit $2`,
-    [traceId, recordsMax],
-  )
-  return rows.map(fromRow)
 }
 
 type RecordRow = Readonly<Record<ColumnName, string | null>> & {

@@ -14,7 +14,6 @@ import {
   ensurePartition,
   readHeads,
   readRecords,
-  recordsByTrace,
 } from '../../src/postgres/records.ts'
 import { connectionFor, migratedDatabase } from '../support/migrated.ts'
 import { chainOf } from '../support/record-chain.ts'
@@ -264,25 +263,6 @@ describe('reading', () => {
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
     assert.match(plan, /Merge Append/)
     assert.doesNotMatch(plan, /Sort\n/)
-  })
-
-  it('finds the records of a trace, and no others, by index', async (t) => {
-    const { connection } = await migratedDatabase(t)
-    const wanted = 'f'.repeat(32)
-    const records = chainOf(6, {
-      members: (sequence) => ({
-        ...recordedNow(),
-        ...(sequence % 2 === 0 ? { trace: { flags: 1, id: wanted, span: 'b7ad6b7169203331' } } : {}),
-      }),
-    })
-    await append(connection, records)
-    const found = await recordsByTrace(connection, wanted)
-    assert.deepEqual(
-      found.map(({ sequence }) => sequence),
-      [2, 4, 6],
-    )
-    assert.deepEqual(await recordsByTrace(connection, 'e'.repeat(32)), [])
-    assert.equal((await recordsByTrace(connection, wanted, 2)).length, 2)
   })
 })
 
