@@ -144,10 +144,11 @@ test('killed under load, a server that confirms by reading has every batch that 
   const destination = await peer.connect()
   t.after(() => destination.close())
   let delivered = 0
+  const deadline = AbortSignal.timeout(30_000)
   const restart = async () => {
     for (let round = 0; round < 3; round++) {
       const before = delivered
-      while (delivered < before + 50) await new Promise((resolve) => setImmediate(resolve))
+      while (delivered < before + 50 && !deadline.aborted) await new Promise((resolve) => setImmediate(resolve))
       await rsyslog.stop()
       await rsyslog.start()
     }
