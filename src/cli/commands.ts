@@ -15,6 +15,11 @@ export interface CommandRow {
 export const commands: readonly CommandRow[] = [
   { name: 'verify', summary: 'verify copies of a trail, offline', load: () => import('./verify.ts') },
   {
+    name: 'proof',
+    summary: 'prove that one record stands in a trail, and check such a proof: create, check',
+    load: () => import('./proof.ts'),
+  },
+  {
     name: 'query',
     summary: 'search a trail by actor, action, target, trace, time and more',
     load: () => import('./query.ts'),
