@@ -37,7 +37,18 @@ export interface SequencerState {
   readonly oldestSeconds: number
 }
 
+/** How a sequencer stands that has not looked yet. */
+export const untried: SequencerState = {
+  condition: 'ok',
+  lastError: undefined,
+  sealed: 0,
+  backlog: 0,
+  oldestSeconds: 0,
+}
+
 export interface SequencingOptions extends SequencerParts, Pick<ConnectOptions, 'url'> {
+  /** For tests, which hurt the connection. */
+  readonly connect?: (() => Connection) | undefined
   /** Called when the condition changes. */
   readonly onChange?: ((state: SequencerState) => void) | undefined
 }
@@ -46,7 +57,7 @@ export class Sequencing {
   readonly #options: SequencingOptions
   readonly #sequencer: Sequencer
   #connection: Connection | undefined
-  #state: SequencerState = { condition: 'ok', lastError: undefined, sealed: 0, backlog: 0, oldestSeconds: 0 }
+  #state = untried
   /** Below this number the outbox was empty: dead rows before it need not be read again and again. */
   #above = 0
   #wholeLookAtMs = 0
@@ -95,7 +106,7 @@ export class Sequencing {
     signal.addEventListener('abort', drop, { once: true })
     try {
       const sealed = await act()
-      this.#enter({ ...this.#state, condition: 'ok', lastError: undefined, sealed: this.#state.sealed + sealed })
+      this.#enter({ ...this.#state, condition: 'ok', lastError: undefined })
       return sealed
     } catch (thrown) {
       this.#drop()
@@ -116,6 +127,7 @@ export class Sequencing {
       const outcome = await this.#seal(connection, false)
       if (outcome.status !== 'sealed') break
       sealed += outcome.events
+      this.#state = { ...this.#state, sealed: this.#state.sealed + outcome.events }
       this.#above = Math.max(this.#above, outcome.lastNumber)
       if (signal.aborted || outcome.events === 0) break
     }
@@ -164,7 +176,8 @@ export class Sequencing {
 
   async #opened(): Promise<Connection> {
     if (this.#connection !== undefined) return this.#connection
-    const connection = createConnection({ url: this.#options.url })
+    const { url, connect = () => createConnection({ url }) } = this.#options
+    const connection = connect()
     this.#connection = connection
     await connection.open()
     return connection

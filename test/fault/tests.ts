@@ -9,6 +9,7 @@ import type { FaultTest } from './fault.ts'
 import { killTests } from './kill.ts'
 import { lyingTests } from './lying.ts'
 import { noSpaceTests } from './no-space.ts'
+import { outboxTests } from './outbox.ts'
 import { poisonTests } from './poison.ts'
 import { powerCutTests } from './power-cut.ts'
 import { shutdownTests } from './shutdown.ts'
@@ -29,6 +30,7 @@ const all: readonly FaultTest[] = [
   ...poisonTests,
   ...collectorTests,
   ...shutdownTests,
+  ...outboxTests,
 ]
 
 export const faultTests: readonly FaultTest[] = all.toSorted((one, other) => rowOrder(one.row) - rowOrder(other.row))

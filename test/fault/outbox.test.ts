@@ -1,0 +1,6 @@
+/** Row 20: the sequencer dies. */
+
+import { outboxTests } from './outbox.ts'
+import { testShort } from './short.ts'
+
+testShort(outboxTests)
