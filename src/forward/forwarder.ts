@@ -47,7 +47,7 @@ interface Sending {
   readonly delivery: Promise<Delivery>
 }
 
-/** Why a batch stays in hand, until when at the least. */
+/** Why a batch stays in hand. */
 interface Failure {
   readonly batch: Batch
   readonly condition: ForwarderCondition
@@ -283,11 +283,11 @@ export class Forwarder {
 
   async #pause({ batch, reason, condition, afterMs }: Failure, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
-    this.#pausesInRow += 1
-    if (this.#pausesInRow % pausesBeforeHalving === 0) this.#inHand.halve(batch)
-    this.#standing.enter(condition, reason)
+    if (++this.#pausesInRow % pausesBeforeHalving === 0) this.#inHand.halve(batch)
+    const retryMs = retryDelayMs(this.#pausesInRow, afterMs, this.#pace.random())
+    this.#standing.enter(condition, { reason, retryMs })
     this.#source.settle() // the pause may be a long one
-    await this.#pace.sleep(retryDelayMs(this.#pausesInRow, afterMs, this.#pace.random()), signal)
+    await this.#pace.sleep(retryMs, signal)
   }
 
   /** Resolves the flushes whose records are confirmed, and the first `dry`, which were there when nothing was left. */

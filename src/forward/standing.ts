@@ -24,6 +24,8 @@ export interface ForwarderState {
   readonly lastError?: string | undefined
   /** Since when the condition is not `ok`, milliseconds since the epoch. */
   readonly since?: number | undefined
+  /** When it is tried again, milliseconds since the epoch; absent when the condition is `ok`. */
+  readonly nextTry?: number | undefined
 }
 
 export interface StandingParts {
@@ -39,6 +41,7 @@ export class Standing {
   #condition: ForwarderCondition = 'ok'
   #lastError: string | undefined
   #since: number | undefined
+  #nextTry: number | undefined
   #confirmed: ForwarderState['confirmed']
   #delivered = 0
   #quarantined = 0
@@ -64,6 +67,7 @@ export class Standing {
       backlog: this.#parts.backlog(),
       lastError: this.#lastError,
       since: this.#since,
+      nextTry: this.#nextTry,
     }
   }
 
@@ -81,8 +85,9 @@ export class Standing {
     this.#failures += count
   }
 
-  enter(condition: ForwarderCondition, lastError?: string): void {
-    this.#lastError = lastError
+  enter(condition: ForwarderCondition, trouble?: { readonly reason: string; readonly retryMs: number }): void {
+    this.#lastError = trouble?.reason
+    this.#nextTry = trouble === undefined ? undefined : this.#parts.nowMs() + trouble.retryMs
     if (condition === this.#condition) return
     this.#condition = condition
     this.#since = condition === 'ok' ? undefined : this.#parts.nowMs()

@@ -140,12 +140,14 @@ test('a failed batch is sent again unchanged, after pauses that double up to a m
   const pauses: number[] = []
   for (let failure = 0; failure < 12; failure++) {
     pauses.push(await pace.untilAsleep())
+    assert.equal(forwarder.state().nextTry, pace.nowMs() + (pauses.at(-1) ?? 0))
     pace.advance(pauses.at(-1) ?? 0)
   }
   assert.deepEqual(pauses, [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000])
   await source.untilConfirmed(1)
   assert.deepEqual(destination.sent, Array(13).fill([1]))
   assert.deepEqual([forwarder.state().delivered, forwarder.state().failures], [1, 12])
+  assert.equal(forwarder.state().nextTry, undefined)
 })
 
 test('Retry-After is waited for, up to a minute, and never shortens the pause', async (t) => {
