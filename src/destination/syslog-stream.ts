@@ -6,7 +6,7 @@
 
 import { once } from 'node:events'
 import net from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import nodeTls from 'node:tls'
 import { monotonicMs } from '../clock.ts'
 import { readTls } from './credentials.ts'
@@ -17,6 +17,8 @@ import { frameMessage } from './syslog-message.ts'
 const keepAliveMs = 10_000
 /** A server that refuses our certificate says so only after its side of the handshake: least time to wait for that. */
 const refusalMsMin = 250
+/** How long a closing that crosses our bytes may take to arrive: a round trip of most networks. */
+const closingMsMin = 50
 
 export interface StreamLineOptions {
   readonly tls: TlsFiles
@@ -93,9 +95,15 @@ function handOver(socket: net.Socket, bytes: Buffer): Promise<void> {
   })
 }
 
-/** Resolves when the server has closed its side, after it was told that nothing more comes. */
+/**
+ * Resolves when the server has closed its side, after it was told that nothing more comes. A server that closed before
+ * our bytes reached it would look the same: its closing is on the way by then, so it is waited for before we close. One
+ * that closes later without having read everything resets the connection.
+ */
 async function untilRead(socket: net.Socket): Promise<void> {
-  if (socket.readableEnded) throw new Error('the server closed the connection')
+  await delay(closingMsMin, undefined, { ref: false })
+  await nextTurn() // what has arrived meanwhile is seen only now
+  if (socket.readableEnded || socket.destroyed) throw new Error('the server closed the connection')
   const ended = once(socket, 'end')
   socket.end()
   await ended
