@@ -68,9 +68,14 @@ export async function retirePartition(client: Queryable, name: string): Promise<
   if (state !== 'gone') {
     const isPending = (await stateOf(client, name)) === 'pending'
     if (isPending) await detach(client, name, 'finalize')
-    await putBack(client, name)
+    // Then another partition has the name.
+    if (await putBack(client, name)) return
     await withShortLocks(client, () => client.query(`drop table if exists audit.${quote(name)}`))
   }
+  await forgetRetiring(client, name)
+}
+
+async function forgetRetiring(client: Queryable, name: string): Promise<void> {
   await client.query('delete from audit.retiring where partition = $1', [name])
 }
 
@@ -85,15 +90,15 @@ async function detach(client: Queryable, name: string, how: 'concurrently' | 'fi
   }
 }
 
-/** What came after the partition was closed: those rows stay, in a partition of their own. */
-async function putBack(client: Queryable, name: string): Promise<void> {
+/** What came after the partition was closed stays, in a partition of its own; whether there was any. All or nothing. */
+async function putBack(client: Queryable, name: string): Promise<boolean> {
   const uncovered = `not exists (select from audit.partition p
     where p.stream = r.stream and r.seq between p.from_seq and p.to_seq and p.sealed_at is not null)`
   const found = await client.query<{ at: string }>(
     `select r.recorded_at::text as at from audit.${quote(name)} r where ${uncovered} limit 1`,
   )
   const late = found.rows[0]
-  if (late === undefined) return
+  if (late === undefined) return false
   const aside = `${name}_retiring`
   await client.query('begin')
   try {
@@ -101,7 +106,9 @@ async function putBack(client: Queryable, name: string): Promise<void> {
     await client.query('select audit.ensure_partition($1::timestamptz)', [late.at])
     await client.query(`insert into audit.record select r.* from audit.${quote(aside)} r where ${uncovered}`)
     await client.query(`drop table audit.${quote(aside)}`)
+    await forgetRetiring(client, name)
     await client.query('commit')
+    return true
   } catch (thrown) {
     await client.query('rollback').catch(() => undefined) // a lost connection has rolled back by itself
     throw thrown
