@@ -4,7 +4,6 @@
  */
 
 import type { LoggerProvider } from '@opentelemetry/sdk-logs'
-import type { Signer } from '../chain/note.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { ActionName, Emitted } from '../event/catalogued-event.ts'
 import type { DeliveryFact } from '../forward/quarantine.ts'
@@ -29,6 +28,7 @@ import type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } fro
 import { Reloader, type ReloadReport } from './reload.ts'
 import { reloadAtChange, reloadAtSignal } from './reload-triggers.ts'
 import type { Sealer } from './sealer.ts'
+import type { Signing } from './signing.ts'
 import type { Instance } from './slots.ts'
 import { type AuditState, reasonsAgainst, type SpoolReading, SpoolWatch } from './state.ts'
 import type { Suppressions } from './suppressions.ts'
@@ -39,7 +39,7 @@ export interface AuditParts {
   readonly config: AuditConfig
   readonly worker: URL
   readonly instance: Instance
-  readonly signer: Signer
+  readonly signing: Signing
 }
 
 /** An open trail. Made by `createAudit`. */
@@ -67,13 +67,13 @@ export class Audit implements AsyncDisposable {
   readonly #endings: (() => void)[] = []
   #closing: Promise<void> | undefined
 
-  constructor({ config, worker, instance, signer }: AuditParts) {
+  constructor({ config, worker, instance, signing }: AuditParts) {
     const { spool, slot, destinations, adopt } = instance
     const counts = new EventCounts(config.metrics.actions)
     this.#config = config
     this.#spool = spool
     this.#slot = slot
-    this.verifierKey = signer.verifierKey
+    this.verifierKey = signing.signer.verifierKey
     this.catalogue = config.catalogue
     this.#resource = keptMembers(config.resource)
     const inForce = compileInForce(config)
@@ -85,11 +85,11 @@ export class Audit implements AsyncDisposable {
       syncs: () => syncTimes.read(),
     })
     const onRefusal = () => this.#look()
-    const { sealer, suppressions } = openSealer({ config, inForce, spool, counts, onRefusal })
+    const { sealer, suppressions } = openSealer({ config, inForce, spool, counts, onRefusal, more: signing.facts })
     this.#sealer = sealer
     this.#suppressions = suppressions
     this.#reloader = new Reloader(sealer, config, () => this.#closing !== undefined)
-    const key = { file: config.signingKeyFile, name: signer.name }
+    const key = { pem: signing.pem, name: signing.signer.name }
     const role = { role: 'sync', start: spool.syncerStart(), key, syncTimes: syncTimes.memory } as const
     const thread = startSyncThread(worker, role, spool)
     this.#releaseSync = () => thread.setReferenced(false)
@@ -99,6 +99,7 @@ export class Audit implements AsyncDisposable {
       rotten: (finding) => this.#spoolWatch.hearRot(spool.directory, finding),
     })
     const { positions, directory } = spool
+    signing.remember(() => spool.durable(sealer.head))
     const delivery = { directory, memory: positions.memory, destinations, adopt }
     const durable = (record: RecordNumber) => spool.durable(record)
     this.#forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })

@@ -55,7 +55,10 @@ export interface AuditConfig {
   readonly spool: SpoolConfig
   readonly policy: PolicyConfig
   readonly redact: RedactionOptions
+  /** The key itself, where it was given instead of its file. */
+  readonly signingKey: string | undefined
   readonly signingKeyFile: string
+  readonly rotationsFile: string | undefined
   /** Not given: it lies in the spool directory. */
   readonly isKeyDefault: boolean
   readonly destinations: readonly DestinationOptions[]
@@ -132,7 +135,9 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     },
     redact: { ...redact, pseudonymKey: secrets.get('redact.pseudonymKey') ?? redact.pseudonymKey },
     signingKeyFile,
-    isKeyDefault: parsed.keys.signingKeyFile === undefined,
+    rotationsFile: parsed.keys.rotationsFile,
+    isKeyDefault: parsed.keys.signingKeyFile === undefined && parsed.keys.signingKey === undefined,
+    signingKey: parsed.keys.signingKey,
     destinations: parsed.destinations,
     isAsync: parsed.async,
     requiredUntil: parsed.async ? 'durable' : databaseOf(parsed.destinations),

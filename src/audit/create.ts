@@ -3,7 +3,6 @@
  * file) throws before the first event, and then nothing stays open.
  */
 
-import { loadOrCreateSigner } from '../chain/keys.ts'
 import type { Catalogue } from '../event/catalogue.ts'
 import { Spool } from '../spool/spool.ts'
 import { Audit } from './audit.ts'
@@ -11,6 +10,7 @@ import type { AuditConfig } from './config.ts'
 import { sayConfig } from './config-notices.ts'
 import type { AuditOptions } from './options.ts'
 import { readOptions, readOptionsAndEnvironment } from './read-config.ts'
+import { openSigning } from './signing.ts'
 import { openInstance } from './slots.ts'
 import { workerModule } from './threads.ts'
 
@@ -41,9 +41,9 @@ function openAudit(config: AuditConfig): Audit {
   const worker = workerModule(config.workerUrl)
   const instance = openInstance(config, (directory) => openSpool(config, directory))
   try {
-    const signer = loadOrCreateSigner(config.signingKeyFile, config.deployment)
+    const signing = openSigning(config, instance.spool.directory)
     sayConfig(config)
-    return new Audit({ config, worker, instance, signer })
+    return new Audit({ config, worker, instance, signing })
   } catch (error) {
     instance.spool.abandon()
     throw error

@@ -1,9 +1,10 @@
 /**
  * The files that configuration is read from: the JSON file of options, and files that hold one secret each. What is wrong
- * with one is told without a word of its content. A secret that everybody on the machine could read is refused.
+ * with one is told without a word of its content. A secret that everybody on the machine could read is refused. Also
+ * short notes to the next opening, in the spool directory, which may be lost without harm.
  */
 
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { errorCode, errorText } from '../errors.ts'
 import type { Problem } from './problem.ts'
 
@@ -52,6 +53,25 @@ export function readConfigFile(file: string, setting: string): Reading<Record<st
 function describePlace(thrown: unknown): string {
   const [, place] = /\((line \d+ column \d+)\)/.exec(errorText(thrown)) ?? []
   return place === undefined ? '' : ` (${place})`
+}
+
+/** A note that `writeNote` has left; `undefined` when there is none. */
+export function readNote(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trimEnd()
+  } catch {
+    return undefined // a note that cannot be read is one that was never left
+  }
+}
+
+/** Leaves a note, whole or not at all. What cannot be written is a note that was never left. */
+export function writeNote(file: string, text: string): void {
+  try {
+    writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+  } catch {
+    // the directory is full or gone: what the note would have spared is done again
+  }
 }
 
 function readWhole(

@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '../event/canonical.ts'
 import { compileCatalogue } from '../event/catalogue-check.ts'
+import type { ControlFact } from '../event/record.ts'
 import { readHeld } from '../forward/quarantine-folder.ts'
 import { compilePolicy } from '../policy/policy.ts'
 import { compileRedaction } from '../policy/redact.ts'
@@ -21,10 +22,12 @@ export interface SealerSetting {
   readonly spool: Spool
   readonly counts: EventCounts
   readonly onRefusal: () => void
+  /** What is to be said behind the opening. */
+  readonly more: readonly ControlFact[]
 }
 
 /** Seals what is to be said first. Whoever closes the trail closes `suppressions` before the spool's lock goes. */
-export function openSealer({ config, inForce, spool, counts, onRefusal }: SealerSetting): {
+export function openSealer({ config, inForce, spool, counts, onRefusal, more }: SealerSetting): {
   readonly sealer: Sealer
   readonly suppressions: Suppressions
 } {
@@ -41,7 +44,7 @@ export function openSealer({ config, inForce, spool, counts, onRefusal }: Sealer
     blockMsMax: config.spool.onFull === 'block' ? config.spool.blockMsMax : 0,
     counts,
     onRefusal,
-    opening: openingFacts(config.deployment, spool.recovered, refusedBefore(spool)),
+    opening: [...openingFacts(config.deployment, spool.recovered, refusedBefore(spool)), ...more],
     deployment: config.deployment,
     head: {
       stream,

@@ -30,8 +30,12 @@ export interface AuditOptions {
   readonly redact?: RedactSettings | undefined
   readonly keys?:
     | {
+        /** The key itself, PKCS#8 PEM, instead of a file: from a secret store, or `AUDIT_KEYS_SIGNING_KEY`. */
+        readonly signingKey?: string | undefined
         /** PKCS#8 PEM, mode 0600; made on first use. Default: `audit.key` in the spool directory, with a warning. */
         readonly signingKeyFile?: string | undefined
+        /** The rotations that led to this key. Default: the file of the key and `.rotations`. */
+        readonly rotationsFile?: string | undefined
       }
     | undefined
   /** Where records go. Default: nowhere; the spool keeps them. */

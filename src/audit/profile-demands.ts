@@ -91,7 +91,8 @@ export const keyApart: Demand = {
   setting: 'keys.signingKeyFile',
   allowed: 'a file outside of the spool directory',
   remedy: 'Make one elsewhere (otel-audit key new --name DEPLOYMENT --out FILE) and name it.',
-  refuses: ({ signingKeyFile, spool }) => liesBelow(spool.directory, signingKeyFile),
+  refuses: ({ signingKey, signingKeyFile, spool }) =>
+    signingKey === undefined && liesBelow(spool.directory, signingKeyFile),
 }
 
 export const waitsForRoom: Demand = {

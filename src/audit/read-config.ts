@@ -90,7 +90,8 @@ function readSecrets(parsed: ParsedOptions, nameOf: (path: string) => string): S
   const problems: Problem[] = []
   for (const { secret, file } of secretPairs) {
     const path = valueAt(parsed, file)
-    if (typeof path !== 'string') continue
+    // The signing key has stricter doors of its own, and is made when it is missing.
+    if (typeof path !== 'string' || file === 'keys.signingKeyFile') continue
     const read = readSecretFile(path, nameOf(file))
     if ('problem' in read) problems.push(read.problem)
     else values.set(secret, read.value)

@@ -31,18 +31,23 @@ export function loadSigner(file: string, name: string): Signer {
   return signerOf(readKeyFile(file), name)
 }
 
-/** The signer of a key file, which is made when there is none. Of two processes that race, both get one key. */
-export function loadOrCreateSigner(file: string, name: string): Signer {
+/**
+ * The PEM in a key file, which is made when there is none: for `signerFromPem`, in this thread and in others. Of two
+ * processes that race, both get one key.
+ */
+export function loadOrCreateKey(file: string, name: string): string {
   checkKeyName(name, 'deployment')
   // Looked at first, because an existing key may lie in a directory that cannot be written.
   if (!existsSync(file)) createKeyFile(file)
-  return loadSigner(file, name)
+  const pem = readPrivateFile(file)
+  parseKey(pem, `the signing key file ${file}`)
+  return pem
 }
 
-/** The signer of a PKCS#8 PEM that was kept elsewhere than in a file. */
+/** The signer of a PKCS#8 PEM that was kept elsewhere than in a file. Its line breaks may be written as `\n`. */
 export function signerFromPem(pem: string, name: string): Signer {
   checkKeyName(name, 'deployment')
-  return signerOf(parseKey(pem, 'the signing key'), name)
+  return signerOf(parseKey(pem.replaceAll('\\n', '\n'), 'the signing key'), name)
 }
 
 /** `INVALID_OPTION` for `setting` when a key cannot sign under this name. */
@@ -87,7 +92,8 @@ function linkNewKey(file: string): boolean {
   }
 }
 
-function writeSynced(file: string, text: string): void {
+/** Writes a new file of mode 0600, durable on return but for its name. */
+export function writeSynced(file: string, text: string): void {
   const descriptor = openSync(file, 'wx', keyFileMode)
   try {
     writeFileSync(descriptor, text)
@@ -97,7 +103,8 @@ function writeSynced(file: string, text: string): void {
   }
 }
 
-function syncDirectory(directory: string): void {
+/** Makes the names in a directory durable. */
+export function syncDirectory(directory: string): void {
   const descriptor = openSync(directory, 'r')
   try {
     fsyncSync(descriptor)

@@ -56,7 +56,7 @@ export const commands: readonly CommandRow[] = [
   },
   {
     name: 'doctor',
-    summary: "name what loses records in a collector's configuration",
+    summary: "name what loses records in a collector's configuration, or what guards a database no more",
     load: () => import('./doctor.ts'),
   },
   { name: 'policy', summary: 'try a policy on past records: test', load: () => import('./policy.ts') },
@@ -65,7 +65,11 @@ export const commands: readonly CommandRow[] = [
     summary: 'find whose pseudonym it is, with the key: lookup',
     load: () => import('./pseudonym.ts'),
   },
-  { name: 'key', summary: 'make a signing key, or print its public half', load: () => import('./key.ts') },
+  {
+    name: 'key',
+    summary: 'make a signing key, rotate it, print its public half: new, public, rotate, list',
+    load: () => import('./key.ts'),
+  },
   {
     name: 'schema',
     summary: 'print what stands in every record, for those who review the trail',

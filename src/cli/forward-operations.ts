@@ -9,6 +9,7 @@ import { join, parse } from 'node:path'
 import type { Audit } from '../audit/audit.ts'
 import type { AuditConfig } from '../audit/config.ts'
 import { createAudit } from '../audit/create.ts'
+import type { AuditOptions } from '../audit/options.ts'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { slotMark } from '../destination/slot-path.ts'
 import { AuditError, errorText } from '../errors.ts'
@@ -74,12 +75,18 @@ export class Operations {
       deployment: deployment() ?? config.deployment,
       spool: { directory: this.#directory },
       policy: { level: 'all' },
-      ...(config.isKeyDefault ? {} : { keys: { signingKeyFile: config.signingKeyFile } }),
+      keys: keysOf(config),
       destinations: config.destinations.map(destinationOfOperations),
       closeTimeoutMs: config.closeTimeoutMs,
       workerUrl: config.workerUrl,
     } as const
   }
+}
+
+/** The key of the trail, unless that lies in its spool: then the operations stream makes its own. */
+function keysOf({ isKeyDefault, signingKey, signingKeyFile, rotationsFile }: AuditConfig): AuditOptions['keys'] {
+  if (isKeyDefault) return {}
+  return signingKey === undefined ? { signingKeyFile, rotationsFile } : { signingKey, rotationsFile }
 }
 
 /** One lane writes a file: the operations stream has one of its own, `audit.operations.ndjson` beside `audit.ndjson`. */

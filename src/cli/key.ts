@@ -6,6 +6,7 @@
 import { checkKeyName, createKeyFile, loadSigner } from '../chain/keys.ts'
 import { AuditError } from '../errors.ts'
 import { type Command, type CommandGroup, type CommandIo, parseOptions, requireOption } from './command.ts'
+import { list, rotate } from './key-rotate.ts'
 
 /** What `key new --json` and `key public --json` print. */
 export interface KeyReport {
@@ -83,8 +84,8 @@ Examples:
 
 export const command: CommandGroup = {
   name: 'key',
-  summary: 'make a signing key, or print its public half',
-  commands: [newKey, publicKey],
+  summary: 'make a signing key, rotate it, print its public half: new, public, rotate, list',
+  commands: [newKey, publicKey, rotate, list],
 }
 
 const commonOptions = { name: { type: 'string' }, json: { type: 'boolean', default: false } } as const

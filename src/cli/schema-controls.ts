@@ -83,7 +83,14 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
     meaning: 'A change of policy was asked for and refused: the policy in force stays.',
     details: { ...policyChange, reason: 'why it was refused', setting: 'the setting at fault' },
   },
-  'audit.key.rotated': reserved('Another key signs from here on.'),
+  'audit.key.rotated': {
+    meaning: 'Another key signs from here on.',
+    details: {
+      old: 'verifier key until now',
+      new: 'verifier key from now on',
+      note: 'the statement of the change, signed by both',
+    },
+  },
   'audit.quarantined': {
     meaning: 'Records that a destination refuses for ever were set aside; they stay in the quarantine.',
     details: {

@@ -5,7 +5,7 @@
  */
 
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
-import { loadSigner } from '../chain/keys.ts'
+import { signerFromPem } from '../chain/keys.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { SyncerStart, SyncMessage } from '../spool/sync-message.ts'
 import { SyncTimes, timeSyncs } from '../spool/sync-times.ts'
@@ -17,7 +17,8 @@ import type { DeliveryStart } from './delivery.ts'
 export interface SyncRole {
   readonly role: 'sync'
   readonly start: SyncerStart
-  readonly key: { readonly file: string; readonly name: string }
+  /** The key that the opening thread has read: one that is rotated meanwhile signs from the next opening on. */
+  readonly key: { readonly pem: string; readonly name: string }
   /** Where durations of syncs are counted. */
   readonly syncTimes?: SharedArrayBuffer | undefined
 }
@@ -36,7 +37,7 @@ if (!isMainThread && parentPort !== null) {
   if (role.role === 'sync') {
     const post = (message: SyncMessage) => port.postMessage(message)
     const files = timeSyncs(diskFiles, new SyncTimes(role.syncTimes))
-    const signer = () => loadSigner(role.key.file, role.key.name)
+    const signer = () => signerFromPem(role.key.pem, role.key.name)
     const make = () => new Syncer(files, role.start, { signer: signer(), post, scrubFiles: uncachedFiles })
     runSyncer(make, post)
   } else {

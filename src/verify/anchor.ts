@@ -17,6 +17,8 @@ export interface Anchor {
   readonly root: Uint8Array
   /** The tree of `size` records. */
   readonly frontier: Frontier
+  /** The believed keys that signed it; none where nothing was asked of signatures. */
+  readonly signers: readonly Verifier[]
 }
 
 export interface AnchorRefusal {
@@ -37,8 +39,8 @@ export function openAnchor(link: Link, { verifiers, deployment }: Trust): Anchor
   const expected = deploymentFor(link, { verifiers, deployment })
   const opened = openCheckpoint(link.control?.details, originOf(expected, link.stream), verifiers)
   if (opened.problem !== undefined) return refuse(link, opened)
-  const { size, root, frontier } = opened
-  return { link, deployment: expected, size, root, frontier }
+  const { size, root, frontier, signers } = opened
+  return { link, deployment: expected, size, root, frontier, signers }
 }
 
 /** The stream's own deployment; before one is known, the one the note names if a key is trusted for it. */
@@ -67,5 +69,5 @@ function readUnsigned(link: Link): Anchor | undefined {
   const decoded = hashes.map((hash) => (typeof hash === 'string' ? decodeBase64(hash) : undefined))
   const frontier = decoded.every((hash) => hash !== undefined) ? Frontier.from(size, decoded) : undefined
   if (frontier === undefined || !frontier.root().equals(root)) return undefined
-  return { link, deployment: deploymentIn(origin), size, root, frontier }
+  return { link, deployment: deploymentIn(origin), size, root, frontier, signers: [] }
 }

@@ -21,7 +21,9 @@ export interface Link {
   readonly place: Place | undefined
   readonly mismatch: ProjectionMismatch | undefined
   /** Details of the control records that verification needs, undefined for all others. */
-  readonly control: { readonly type: 'checkpoint' | 'opened' | 'deleted'; readonly details: unknown } | undefined
+  readonly control:
+    | { readonly type: 'checkpoint' | 'opened' | 'rotated' | 'deleted'; readonly details: unknown }
+    | undefined
   /** Last position at which the same bytes were found again. */
   again?: number
   /** Other records found with the same number. */
@@ -54,6 +56,7 @@ export function readLink(found: FoundRecord): Link | undefined {
 function controlOf(members: RecordMembers): Link['control'] {
   if (members.event_type === 'audit.checkpoint') return { type: 'checkpoint', details: members.details }
   if (members.event_type === 'audit.stream.opened') return { type: 'opened', details: members.details }
+  if (members.event_type === 'audit.key.rotated') return { type: 'rotated', details: members.details }
   if (members.event_type === 'audit.file.deleted') return { type: 'deleted', details: members.details }
   return undefined
 }

@@ -5,6 +5,7 @@
 
 import type { Verifier } from '../chain/note.ts'
 import { FindingLog } from './finding-log.ts'
+import { KeyRing } from './key-ring.ts'
 import type { Misfit } from './misfits.ts'
 import type { Unreadable } from './report.ts'
 import type { Head, Source } from './source.ts'
@@ -31,6 +32,7 @@ export interface Reading {
   readonly source: Source
   readonly options: VerifyOptions
   readonly log: FindingLog
+  readonly ring: KeyRing
   readonly streams: Map<string, StreamVerifier>
   readonly misfits: Misfit[]
   readonly unreadable: Unreadable[]
@@ -46,6 +48,7 @@ export function beginReading(source: Source, options: VerifyOptions): Reading {
     source,
     options,
     log: new FindingLog(source.name),
+    ring: new KeyRing(options.verifiers),
     streams: new Map(),
     misfits: [],
     unreadable: [],

@@ -6,14 +6,15 @@
  */
 
 import { Frontier } from '../chain/merkle.ts'
-import type { Verifier } from '../chain/note.ts'
 import { checkpointLagMax } from '../limits.ts'
-import { type Anchor, type AnchorRefusal, openAnchor } from './anchor.ts'
+import type { Anchor, AnchorRefusal } from './anchor.ts'
 import type { FindingLog } from './finding-log.ts'
 import { StreamJudge } from './judge.ts'
+import type { KeyRing } from './key-ring.ts'
 import type { Link } from './link.ts'
 import { resolveLinks, resolveToRoot } from './resolve.ts'
 import type { Source } from './source.ts'
+import { StreamKeys } from './stream-keys.ts'
 
 /** Beyond this many records a hole is taken for one: a checkpoint reaches back no further. */
 const windowRecordsMax = 2 * checkpointLagMax
@@ -22,7 +23,8 @@ const lookaheadRecords = 256
 
 export interface StreamContext {
   readonly source: Source
-  readonly verifiers: readonly Verifier[]
+  /** The keys to believe; shared by the streams of one source. */
+  readonly ring: KeyRing
   readonly log: FindingLog
   /** For tests: how many records are waited for what is missing before them. */
   readonly windowRecordsMax?: number | undefined
@@ -37,7 +39,7 @@ export class StreamVerifier {
   readonly #anchors: Anchor[] = []
   /** The root signed for each size. */
   readonly #roots = new Map<number, string>()
-  readonly #refusals: AnchorRefusal[] = []
+  readonly #keys: StreamKeys
   readonly #opened: Link[] = []
   readonly #deleted: Link[] = []
   /** The tree up to `#settledTo`; undefined while a leaf below is unknown. */
@@ -59,6 +61,7 @@ export class StreamVerifier {
   constructor(stream: string, context: StreamContext) {
     this.stream = stream
     this.#context = context
+    this.#keys = new StreamKeys(context.ring, windowRecordsMax)
     this.judge = new StreamJudge({ source: context.source, stream, log: context.log })
   }
 
@@ -73,6 +76,7 @@ export class StreamVerifier {
     else first.rivals = [...(first.rivals ?? []), link]
     if (first === undefined) this.#count(link)
     if (link.control?.type === 'checkpoint') this.#addCheckpoint(link)
+    if (link.control?.type === 'rotated') this.#addRotation(link)
     if (link.control?.type === 'opened') this.#opened.push(link)
     if (link.control?.type === 'deleted') this.#deleted.push(link)
     while (this.#window.has(this.#contiguousTo + 1)) this.#contiguousTo += 1
@@ -81,6 +85,7 @@ export class StreamVerifier {
 
   /** Settles everything that is left, the records after the last checkpoint by their links alone. */
   finish(): void {
+    this.#reopenRefused()
     while (this.#settleNext()) {}
     const top = this.last?.sequence ?? 0
     if (top > this.#settledTo) this.#settleByLinks(top)
@@ -88,7 +93,7 @@ export class StreamVerifier {
 
   /** Logs the checkpoints that no key vouches for, as far as their records stand as sealed. */
   reportRefusals(): void {
-    for (const refusal of this.#refusals) this.#reportRefusal(refusal)
+    for (const refusal of this.#keys.refusals) this.#reportRefusal(refusal)
   }
 
   /** The control records `audit.stream.opened` that stand. */
@@ -98,7 +103,7 @@ export class StreamVerifier {
 
   /** The control records `audit.file.deleted` that stand; with keys, those that a signature covers: others can be forged. */
   get deletions(): readonly Link[] {
-    const covered = this.#context.verifiers.length > 0 ? this.coveredTo : Number.POSITIVE_INFINITY
+    const covered = this.#keys.isAsked ? this.coveredTo : Number.POSITIVE_INFINITY
     return this.#deleted.filter(({ sequence, leaf }) => sequence <= covered && this.judge.leafOf(sequence) === leaf)
   }
 
@@ -142,21 +147,31 @@ export class StreamVerifier {
   }
 
   #addCheckpoint(link: Link): void {
-    const { verifiers } = this.#context
-    const anchor = openAnchor(link, { verifiers, deployment: this.deployment })
+    const anchor = this.#keys.open(link, this.deployment)
     if (anchor === undefined) return
-    if ('verdict' in anchor) {
-      if (this.#refusals.length < windowRecordsMax) this.#refusals.push(anchor)
-      return
-    }
     this.deployment ??= anchor.deployment
     this.anchorsSeen += 1
-    if (verifiers.length > 0) this.checkpoints += 1
+    if (this.#keys.isAsked) this.checkpoints += 1
     // The same size again is a replay and covers nothing; with another root the key has signed two histories.
     if (this.#isKnownSize(anchor) || anchor.size <= this.#settledTo) return
     const at = this.#anchors.findIndex(({ size }) => size > anchor.size)
     this.#anchors.splice(at === -1 ? this.#anchors.length : at, 0, anchor)
     if (at === -1) this.#settleReady()
+  }
+
+  #addRotation(link: Link): void {
+    this.#keys.addRotation(link)
+    this.#reopenRefused()
+  }
+
+  /** Adds again what more keys may vouch for now. */
+  #reopenRefused(): void {
+    for (let refused = this.#keys.takeRefused(); refused.length > 0; refused = this.#keys.takeRefused()) {
+      for (const link of refused) {
+        if (link.control?.type === 'rotated') this.#keys.addRotation(link)
+        else this.#addCheckpoint(link)
+      }
+    }
   }
 
   #isKnownSize({ size, root, link }: Anchor): boolean {

@@ -46,8 +46,8 @@ function takeIn(reading: Reading, one: FoundRecord | Damage): void {
   }
   let stream = reading.streams.get(link.stream)
   if (stream === undefined) {
-    const { source, log, options } = reading
-    stream = new StreamVerifier(link.stream, { source, log, verifiers: options.verifiers })
+    const { source, log, ring } = reading
+    stream = new StreamVerifier(link.stream, { source, log, ring })
     reading.streams.set(link.stream, stream)
   }
   reading.records += 1

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { startSyncThread, workerModule } from '../../src/audit/threads.ts'
-import { loadOrCreateSigner } from '../../src/chain/keys.ts'
+import { loadOrCreateKey } from '../../src/chain/keys.ts'
 import { type AuditEvent, createAudit, type Receipt } from '../../src/index.ts'
 import { diskFiles } from '../../src/spool/files.ts'
 import { openReader } from '../../src/spool/settle.ts'
@@ -18,8 +18,7 @@ const limits = { bytesMax: 10 * 2 ** 30, reserveBytes: 16 * 2 ** 20, unsyncedByt
 /** The sync thread reads back, hashes and signs as ever; its checkpoints are not sealed, being nobody else's work. */
 export function createSpoolKeeper({ directory }: KeeperSetup, records: BenchRecords): Keeper<string> {
   const spool = Spool.open({ directory: join(directory, 'spool'), deployment, ...limits })
-  const key = { file: join(directory, 'bench.key'), name: deployment }
-  loadOrCreateSigner(key.file, key.name)
+  const key = { pem: loadOrCreateKey(join(directory, 'bench.key'), deployment), name: deployment }
   const thread = startSyncThread(workerModule(undefined), { role: 'sync', start: spool.syncerStart(), key }, spool)
   spool.attach(thread, { checkpoint() {}, changed() {}, rotten() {} })
   return {

@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
-import { createKeyFile, loadOrCreateSigner, loadSigner, signerFromPem } from '../../src/chain/keys.ts'
+import { createKeyFile, loadOrCreateKey, loadSigner, signerFromPem } from '../../src/chain/keys.ts'
 import { openNote, signNote } from '../../src/chain/note.ts'
 import { AuditError } from '../../src/errors.ts'
 import { verifierOf } from './signers.ts'
@@ -31,6 +31,8 @@ const pemOf = (type: 'ed25519' | 'x25519'): string =>
   generateKeyPairSync(type as 'ed25519')
     .privateKey.export({ type: 'pkcs8', format: 'pem' })
     .toString()
+
+const loadOrCreateSigner = (file: string, name: string) => signerFromPem(loadOrCreateKey(file, name), name)
 
 const unreadable =
   (message: RegExp, hint: RegExp = /./) =>
@@ -88,8 +90,8 @@ test('making a key never replaces one, and leaves no draft behind', () => {
 
 test('processes that race for the first key all end with the same one', async () => {
   const file = freshPath()
-  const script = `import { loadOrCreateSigner } from ${JSON.stringify(new URL('../../src/chain/keys.ts', import.meta.url))}
-    process.stdout.write(loadOrCreateSigner(${JSON.stringify(file)}, 'prod').verifierKey)`
+  const script = `import { loadOrCreateKey, signerFromPem } from ${JSON.stringify(new URL('../../src/chain/keys.ts', import.meta.url))}
+    process.stdout.write(signerFromPem(loadOrCreateKey(${JSON.stringify(file)}, 'prod'), 'prod').verifierKey)`
   const start = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script])
   const keys = await Promise.all([start(), start(), start(), start()])
   assert.deepEqual([...new Set(keys.map(({ stdout }) => stdout))], [loadSigner(file, 'prod').verifierKey])

@@ -79,3 +79,38 @@ test('key public takes exactly one file', async () => {
   assert.match(two.stderr, /^otel-audit: unexpected argument b\n/)
   assert.deepEqual([none.exitCode, two.exitCode], [2, 2])
 })
+
+test('key rotate puts another key in the place of the old one, which stays beside it, and lists both', async () => {
+  const file = freshPath()
+  const made = await runCli(['key', 'new', '--name', 'prod', '--out', file])
+  const { keyId } = loadSigner(file, 'prod')
+  const rotated = await runCli(['key', 'rotate', file, '--name', 'prod'])
+  assert.equal(rotated.exitCode, 0, rotated.stderr)
+  assert.equal(rotated.stdout, `${loadSigner(file, 'prod').verifierKey}\n`)
+  assert.notEqual(rotated.stdout, made.stdout)
+  assert.equal(loadSigner(`${file}.${keyId}`, 'prod').verifierKey, made.stdout.trim())
+  assert.deepEqual([statSync(file).mode & 0o777, statSync(`${file}.${keyId}`).mode & 0o777], [0o600, 0o600])
+  const listed = await runCli(['key', 'list', file, '--name', 'prod'])
+  assert.equal(listed.stdout, `${made.stdout.trim()}  replaced\n${rotated.stdout.trim()}  signs\n`)
+})
+
+test('key rotate --next leaves the old file alone and takes the key that it names', async () => {
+  const [file, next] = [freshPath(), freshPath()]
+  await runCli(['key', 'new', '--name', 'prod', '--out', file])
+  const before = readFileSync(file, 'utf8')
+  await runCli(['key', 'new', '--name', 'prod', '--out', next])
+  const rotated = await runCli(['key', 'rotate', file, '--name', 'prod', '--next', next, '--json'])
+  const report = JSON.parse(rotated.stdout)
+  assert.deepEqual(report, {
+    file: next,
+    oldFile: file,
+    rotationsFile: `${next}.rotations`,
+    name: 'prod',
+    old: loadSigner(file, 'prod').verifierKey,
+    new: loadSigner(next, 'prod').verifierKey,
+  })
+  assert.equal(readFileSync(file, 'utf8'), before)
+  const same = await runCli(['key', 'rotate', file, '--name', 'prod', '--next', file])
+  assert.equal(same.exitCode, 2)
+  assert.match(same.stderr, /^otel-audit: --next: .* holds the key that is to be replaced\n {2}hint: /)
+})

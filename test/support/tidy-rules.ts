@@ -52,7 +52,7 @@ const singleDoors: readonly SingleDoor[] = [
     what: 'the file system',
     doors: [
       /^src\/spool\/(files|lock|uncached)\.ts$/,
-      /^src\/chain\/keys\.ts$/,
+      /^src\/chain\/(keys|key-rotation)\.ts$/,
       /^src\/audit\/(local-files|reload-triggers|standard-error)\.ts$/,
       /^src\/postgres\/migrate\.ts$/,
       /^src\/verify\/sources[\w-]*\.ts$/,
@@ -106,6 +106,7 @@ const longHeads = new Set([
   'src/chain/note.ts',
   'src/chain/merkle.ts',
   'src/chain/checkpoint.ts',
+  'src/chain/rotation.ts',
   'src/event/record.ts',
 ])
 

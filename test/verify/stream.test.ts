@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { FindingLog } from '../../src/verify/finding-log.ts'
+import { KeyRing } from '../../src/verify/key-ring.ts'
 import { readLink } from '../../src/verify/link.ts'
 import type { Source } from '../../src/verify/source.ts'
 import { createNdjsonSource } from '../../src/verify/sources/ndjson.ts'
@@ -21,7 +22,7 @@ async function* nothing(): AsyncGenerator<Buffer> {}
 
 function feed(lines: readonly string[], source: Source, windowRecordsMax: number) {
   const log = new FindingLog('copy')
-  const verifier = new StreamVerifier(stream, { source, verifiers, log, windowRecordsMax })
+  const verifier = new StreamVerifier(stream, { source, ring: new KeyRing(verifiers), log, windowRecordsMax })
   for (const [position, text] of lines.entries()) {
     const link = readLink({ bytes: Buffer.from(text), position })
     assert.ok(link !== undefined)

@@ -1,0 +1,68 @@
+/**
+ * The key that signs a trail, and what the trail must say when it is another than before: the spool directory remembers
+ * in `key-in-use` which key signed last. Always holds: that file changes only after the record of the rotation is durable,
+ * so that a crash in between seals it once more and never not at all. A key without a file has no rotations but those
+ * that `keys.rotationsFile` names.
+ */
+
+import { join } from 'node:path'
+import { readRotations, rotationsFileOf } from '../chain/key-rotation.ts'
+import { loadOrCreateKey, signerFromPem } from '../chain/keys.ts'
+import type { Signer } from '../chain/note.ts'
+import { rotationsTo } from '../chain/rotation.ts'
+import type { ControlFact } from '../event/record.ts'
+import type { AuditConfig } from './config.ts'
+import { readNote, writeNote } from './local-files.ts'
+import { announce } from './notice.ts'
+
+export interface Signing {
+  readonly signer: Signer
+  /** The private key, for the thread that signs. */
+  readonly pem: string
+  /** To be sealed behind the opening: the rotations since the key that signed here last. */
+  readonly facts: readonly ControlFact[]
+  /** To be called once these facts are sealed; `durable` resolves when they are. */
+  remember(durable: () => Promise<void>): void
+}
+
+type KeyConfig = Pick<AuditConfig, 'deployment' | 'rotationsFile' | 'signingKey' | 'signingKeyFile'>
+
+/** Reads or makes the key. Throws `KEY_UNREADABLE`, and `INVALID_OPTION` for a name that cannot sign. */
+export function openSigning(config: KeyConfig, directory: string): Signing {
+  const { deployment, signingKey, signingKeyFile } = config
+  const pem = signingKey ?? loadOrCreateKey(signingKeyFile, deployment)
+  const signer = signerFromPem(pem, deployment)
+  const mark = join(directory, 'key-in-use')
+  const before = readNote(mark)
+  const facts = before === signer.verifierKey ? [] : rotationFacts(config, { signer, before })
+  const remember = (durable: () => Promise<void>): void => {
+    if (before === signer.verifierKey) return
+    // A spool that fails says so itself; the next opening seals the rotation again.
+    durable().then(
+      () => writeNote(mark, signer.verifierKey),
+      () => {},
+    )
+  }
+  return { signer, pem, facts, remember }
+}
+
+function rotationFacts(
+  { rotationsFile, signingKey, signingKeyFile }: KeyConfig,
+  { signer, before }: { signer: Signer; before: string | undefined },
+): ControlFact[] {
+  const file = rotationsFile ?? (signingKey === undefined ? rotationsFileOf(signingKeyFile) : undefined)
+  const known = file === undefined ? [] : readRotations(file)
+  const path = rotationsTo(signer.verifierKey, known, before)
+  const isNamed = before === undefined || path[0]?.old === before
+  if (!isNamed && nameOf(before) === signer.name)
+    announce(
+      `the signing key is another than before (${before}) and no rotation leads to it: whoever trusts that key cannot ` +
+        'verify what is signed from here on; change keys with otel-audit key rotate, or give them the new verifier key',
+    )
+  return path.map((one) => ({ type: 'audit.key.rotated', details: { ...one } }))
+}
+
+/** A renamed deployment starts a new stream with a key of that name; nobody expects a rotation there. */
+function nameOf(verifierKey: string): string {
+  return verifierKey.slice(0, verifierKey.indexOf('+'))
+}

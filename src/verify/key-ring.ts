@@ -1,0 +1,50 @@
+/**
+ * The keys that are believed while one source is read: those that the caller trusts, and those that rotations found in
+ * the source lead to or come from. Always holds: a key joins only by a statement that it and a believed key have signed;
+ * records can name keys, never make them trusted. Without any trusted key nothing joins.
+ */
+
+import type { Verifier } from '../chain/note.ts'
+import { openRotation } from '../chain/rotation.ts'
+
+/** What a rotation did to the ring, or why it proves nothing. */
+export type RotationOutcome =
+  | { readonly refusal?: undefined; readonly old: Verifier; readonly hasGrown: boolean }
+  | { readonly refusal: string }
+
+export class KeyRing {
+  #verifiers: readonly Verifier[]
+
+  constructor(trusted: readonly Verifier[]) {
+    this.#verifiers = trusted
+  }
+
+  get verifiers(): readonly Verifier[] {
+    return this.#verifiers
+  }
+
+  /** Takes the details of an `audit.key.rotated` record. */
+  take(details: unknown): RotationOutcome {
+    const opened = openRotation(details)
+    if (opened.problem !== undefined) return { refusal: opened.reason }
+    const { old, next } = opened
+    const [trustsOld, trustsNext] = [this.#trusts(old), this.#trusts(next)]
+    if (!trustsOld && !trustsNext) return { refusal: `neither ${keyOf(old)} nor ${keyOf(next)} is trusted` }
+    const joining = [...(trustsOld ? [] : [old]), ...(trustsNext ? [] : [next])]
+    this.#verifiers = [...this.#verifiers, ...joining]
+    return { old, hasGrown: joining.length > 0 }
+  }
+
+  #trusts(key: Verifier): boolean {
+    return this.#verifiers.some((one) => isSameKey(one, key))
+  }
+}
+
+/** The same name, key id and public key: an id alone is four bytes, which can be searched for. */
+export function isSameKey(one: Verifier, other: Verifier): boolean {
+  return one.name === other.name && one.keyId === other.keyId && one.publicKey.equals(other.publicKey)
+}
+
+function keyOf({ name, keyId }: Verifier): string {
+  return `${name}+${keyId}`
+}
