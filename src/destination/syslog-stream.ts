@@ -16,7 +16,7 @@ import { frameMessage } from './syslog-message.ts'
 
 const keepAliveMs = 10_000
 /** A server that refuses our certificate says so only after its side of the handshake: least time to wait for that. */
-const refusalMsMin = 250
+const refusalMsMin = { first: 1_000, later: 250 } as const
 /** How long a closing that crosses our bytes may take to arrive: a round trip of most networks. */
 const closingMsMin = 50
 
@@ -36,6 +36,8 @@ interface Connection {
 
 export function createStreamLine(address: SyslogAddress, { tls, awaitsReading }: StreamLineOptions): SyslogLine {
   let open: Connection | undefined
+  /** A server that took our certificate once will hardly refuse it; the first time it is given longer to. */
+  let hasConnected = false
   const leave = () => {
     open?.socket.destroy()
     open = undefined
@@ -43,12 +45,13 @@ export function createStreamLine(address: SyslogAddress, { tls, awaitsReading }:
   return {
     async write(messages, signal) {
       if (open?.socket.destroyed || open?.socket.readableEnded) leave()
-      open ??= connect(address, tls)
+      open ??= connect(address, tls, hasConnected ? refusalMsMin.later : refusalMsMin.first)
       const { socket, ready, broken } = open
       const stop = () => socket.destroy(new Error('stopped'))
       signal.addEventListener('abort', stop, { once: true })
       try {
         await ready
+        hasConnected = true
         await Promise.race([handOver(socket, Buffer.concat(messages.map(frameMessage))), broken])
         if (awaitsReading) await Promise.race([untilRead(socket), broken])
         if (awaitsReading) leave()
@@ -65,14 +68,14 @@ export function createStreamLine(address: SyslogAddress, { tls, awaitsReading }:
   }
 }
 
-function connect({ transport, host, port }: SyslogAddress, files: TlsFiles): Connection {
+function connect({ transport, host, port }: SyslogAddress, files: TlsFiles, refusalMs: number): Connection {
   const isTls = transport === 'tls'
   const socket = isTls ? nodeTls.connect({ host, port, ...readTls(files) }) : net.connect({ host, port })
   socket.setKeepAlive(true, keepAliveMs)
   const broken = new Promise<never>((_, reject) => {
     socket.on('error', reject).on('close', () => reject(new Error('the server closed the connection')))
   })
-  const ready = Promise.race([isTls ? untilAccepted(socket) : once(socket, 'connect'), broken])
+  const ready = Promise.race([isTls ? untilAccepted(socket, refusalMs) : once(socket, 'connect'), broken])
   for (const promise of [broken, ready]) promise.catch(() => {}) // told to whoever waits then; idle, the next write asks
   socket.resume() // a server says nothing, but its end is only seen by reading
   return { socket, ready, broken }
@@ -82,10 +85,10 @@ function connect({ transport, host, port }: SyslogAddress, files: TlsFiles): Con
  * With TLS 1.3 the client is done before the server has looked at its certificate, and what is written in between is
  * lost: a server that refuses closes within a few round trips, of which the handshake gives the measure.
  */
-async function untilAccepted(socket: net.Socket): Promise<void> {
+async function untilAccepted(socket: net.Socket, refusalMs: number): Promise<void> {
   const startedMs = monotonicMs()
   await once(socket, 'secureConnect')
-  await delay(Math.max(refusalMsMin, 2 * (monotonicMs() - startedMs)), undefined, { ref: false })
+  await delay(Math.max(refusalMs, 2 * (monotonicMs() - startedMs)), undefined, { ref: false })
 }
 
 /** Resolves when the operating system has every byte. */
