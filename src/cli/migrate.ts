@@ -5,7 +5,16 @@
 
 import { AuditError, errorText } from '../errors.ts'
 import { type Connection, withConnection } from '../postgres/client.ts'
-import { type MigrationStatus, migrateUp, migrationStatus } from '../postgres/migrate.ts'
+import {
+  type MigrationStatus,
+  migrateUp,
+  migrationScript,
+  migrationStatus,
+  partitionsScript,
+  readMigrations,
+} from '../postgres/migrate.ts'
+import { indexClosedPartition } from '../postgres/query.ts'
+import { makeRoles, ownerRole, roles } from '../postgres/roles.ts'
 import { type Command, type CommandGroup, type CommandIo, parseOptions, requireOption } from './command.ts'
 
 /** What `migrate up --json` and `migrate status --json` print. */
@@ -13,6 +22,8 @@ export interface MigrateReport extends MigrationStatus {
   /** Numbers of the migrations that this run applied; empty for `status`. */
   readonly ran: readonly number[]
 }
+
+const urlAndJson = { url: { type: 'string' }, json: { type: 'boolean', default: false } } as const
 
 const optionsHelp = `Options:
   --url URL   postgres://user:password@host:5432/database (default: AUDIT_POSTGRES_URL)
@@ -51,17 +62,110 @@ Examples:
   run: (argv, io) => report(argv, io, async () => ({ ran: [] })),
 }
 
+const print: Command = {
+  name: 'migrate print',
+  summary: 'print the SQL of the migrations',
+  help: `Usage: otel-audit migrate print [--url URL] [--json]
+
+Prints the SQL that \`migrate up\` would run, for review or for a DBA: each migration in a transaction of its own, with
+the row that says it was applied. With --url only what is pending there; without it, all of it.
+
+Options:
+  --url URL   print what this database lacks
+  --json      print {"migrations":[{"number","name","checksum","breaking","sql"}]}
+  -h, --help  show this
+
+Examples:
+  otel-audit migrate print > audit-schema.sql
+  otel-audit migrate print --url postgres://owner@localhost/app
+`,
+  async run(argv, io) {
+    const { values } = parseOptions({ args: [...argv], options: urlAndJson })
+    const migrations = readMigrations()
+    const numbers =
+      values.url === undefined
+        ? migrations.map(({ number }) => number)
+        : (await connected(values.url, migrationStatus)).pending.map(({ number }) => number)
+    const chosen = migrations.filter(({ number }) => numbers.includes(number))
+    const script = [...chosen.map(migrationScript), partitionsScript].join('\n')
+    io.stdout.write(values.json ? `${JSON.stringify({ migrations: chosen })}\n` : script)
+    return 0
+  },
+}
+
+const makeRolesCommand: Command = {
+  name: 'migrate roles',
+  summary: 'make the roles of the schema and grant what each may do',
+  help: `Usage: otel-audit migrate roles --url URL [--json]
+
+Makes the roles ${[ownerRole, ...roles.map(({ name }) => name)].join(', ')} (none may
+log in: grant them to your users), hands the schema to ${ownerRole}, and grants each role what it needs and nothing else.
+What others were granted is left: \`otel-audit doctor --postgres\` names it. Safe to repeat, and to be repeated after
+\`migrate up\`. Run it as a superuser: roles belong to the whole server.
+
+Options:
+  --url URL   postgres://user:password@host:5432/database (default: AUDIT_POSTGRES_URL)
+  --json      print {"roles":[{"name","purpose"}]}
+  -h, --help  show this
+
+Examples:
+  otel-audit migrate roles --url postgres://postgres@localhost/app
+`,
+  async run(argv, io) {
+    const { values } = parseOptions({ args: [...argv], options: urlAndJson })
+    const url = requireOption(values.url ?? io.env.AUDIT_POSTGRES_URL, '--url')
+    await connected(url, makeRoles)
+    const made = [
+      { name: ownerRole, purpose: 'owns everything' },
+      ...roles.map(({ name, purpose }) => ({ name, purpose })),
+    ]
+    const lines = made.map(({ name, purpose }) => `${name.padEnd(17)} ${purpose}\n`)
+    io.stdout.write(values.json ? `${JSON.stringify({ roles: made })}\n` : lines.join(''))
+    return 0
+  },
+}
+
+const index: Command = {
+  name: 'migrate index',
+  summary: 'build search indexes on partitions that are over',
+  help: `Usage: otel-audit migrate index --url URL [--json]
+
+Builds the indexes for actor, target, action and tenant on every partition that ended more than a day ago and lacks
+them. Blocks nobody but who writes into such a partition. Run it once a month, as the owner.
+
+${optionsHelp.replace('{"applied","pending","ran"}', '{"indexed":["record_2026_10"]}')}
+Examples:
+  otel-audit migrate index --url postgres://owner@localhost/app
+`,
+  async run(argv, io) {
+    const { values } = parseOptions({ args: [...argv], options: urlAndJson })
+    const url = requireOption(values.url ?? io.env.AUDIT_POSTGRES_URL, '--url')
+    const indexed = await connected(url, async (connection) => {
+      const names: string[] = []
+      // One after the other: each call builds what one partition lacks.
+      for (let name = await indexClosedPartition(connection); name !== undefined; ) {
+        names.push(name)
+        name = await indexClosedPartition(connection)
+      }
+      return names
+    })
+    io.stdout.write(
+      values.json ? `${JSON.stringify({ indexed })}\n` : indexed.map((name) => `${name}: indexed\n`).join(''),
+    )
+    return 0
+  },
+}
+
 export const command: CommandGroup = {
   name: 'migrate',
   summary: 'create or update the schema of a PostgreSQL database',
-  commands: [up, status],
+  commands: [up, status, print, makeRolesCommand, index],
 }
 
 type Act = (connection: Connection) => Promise<Pick<MigrateReport, 'ran'>>
 
 async function report(argv: readonly string[], io: CommandIo, act: Act): Promise<number> {
-  const options = { url: { type: 'string' }, json: { type: 'boolean', default: false } } as const
-  const { values } = parseOptions({ args: [...argv], options })
+  const { values } = parseOptions({ args: [...argv], options: urlAndJson })
   const url = requireOption(values.url ?? io.env.AUDIT_POSTGRES_URL, '--url')
   const outcome = await connected(url, async (connection) => {
     const { ran } = await act(connection)
@@ -71,7 +175,7 @@ async function report(argv: readonly string[], io: CommandIo, act: Act): Promise
   return outcome.pending.length === 0 ? 0 : 1
 }
 
-async function connected(url: string, act: (connection: Connection) => Promise<MigrateReport>): Promise<MigrateReport> {
+async function connected<Result>(url: string, act: (connection: Connection) => Promise<Result>): Promise<Result> {
   try {
     // A migration bounds its own waiting for locks; building an index may take its time.
     return await withConnection({ url, queryMsMax: 3_600_000 }, act)

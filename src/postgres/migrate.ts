@@ -79,6 +79,25 @@ export async function migrateUp(client: Queryable, migrations = readMigrations()
   return ran
 }
 
+/** A migration as a script that a DBA can run instead: with its transaction and the row that says it was applied. */
+export function migrationScript({ number, name, checksum, breaking, sql }: Migration): string {
+  return `-- otel-audit migration ${number} (${name}); SHA-256 ${checksum}
+begin;
+set local lock_timeout = '10s';
+set local search_path = pg_catalog;
+select pg_advisory_xact_lock(hashtextextended('audit.migration', 0));
+${sql}
+insert into audit.migration (number, name, checksum, breaking)
+values (${number}, '${name}', decode('${checksum}', 'hex'), ${breaking});
+commit;
+`
+}
+
+/** What `migrateUp` does behind the last migration. */
+export const partitionsScript = `-- The partitions of this month and the next ones.
+select audit.ensure_partition(now() + make_interval(months => ahead)) from generate_series(0, ${monthsAhead}) as ahead;
+`
+
 /** Applies the first pending migration under the lock; `undefined` when there is none. */
 async function applyNext(client: Queryable, migrations: readonly Migration[]): Promise<Migration | undefined> {
   await lockMigrations(client)

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { DatabaseReport } from '../../src/cli/doctor-postgres.ts'
 import type { MigrateReport } from '../../src/cli/migrate.ts'
 import { databaseFor, queryOnce } from '../support/postgres.ts'
 import { runCli } from './run.ts'
@@ -56,4 +57,53 @@ test('what cannot be done is said with the remedy, and the password never', asyn
     assert.match(stderr, /\n {2}hint: /)
     assert.ok(!stderr.includes('hidden') && !stderr.includes(new URL(url).password))
   }
+})
+
+test('what migrate print prints does what migrate up does', async (t) => {
+  const url = await databaseFor(t)
+  const { exitCode, stdout } = await runCli(['migrate', 'print', '--url', url])
+  assert.equal(exitCode, 0)
+  await queryOnce(url, stdout)
+  const status = await runCli(['migrate', 'status', '--url', url])
+  assert.deepEqual([status.exitCode, status.stderr], [0, ''])
+  const partitions = `select count(*)::int as count from pg_partition_tree('audit.record') where isleaf`
+  assert.deepEqual(await queryOnce(url, partitions), [{ count: 3 }])
+  const nothing = await runCli(['migrate', 'print', '--url', url, '--json'])
+  assert.deepEqual(JSON.parse(nothing.stdout), { migrations: [] })
+})
+
+test('migrate roles makes a database that doctor has nothing to say about, and doctor names what departs from it', async (t) => {
+  const url = await databaseFor(t)
+  const pending = await runCli(['doctor', '--postgres', url])
+  assert.deepEqual([pending.exitCode, pending.stdout.includes('remedy: otel-audit migrate up')], [1, true])
+  await runCli(['migrate', 'up', '--url', url])
+  const without = await runCli(['doctor', '--postgres', url, '--json'])
+  const report: DatabaseReport = JSON.parse(without.stdout)
+  assert.deepEqual([report.pending, report.exitCode, without.exitCode], [[], 1, 1])
+  assert.deepEqual(new Set(report.differences.map(({ kind }) => kind)), new Set(['role']))
+  const made = await runCli(['migrate', 'roles', '--url', url, '--json'])
+  assert.deepEqual(
+    JSON.parse(made.stdout).roles.map(({ name }: { name: string }) => name),
+    ['audit_owner', 'audit_app', 'audit_relay', 'audit_maintainer', 'audit_reader'],
+  )
+  const good = await runCli(['doctor', '--postgres', url])
+  assert.deepEqual([good.exitCode, good.stderr], [0, ''], good.stdout)
+  await queryOnce(url, 'alter table audit.record disable trigger refuse_update; grant select on audit.outbox to public')
+  const bad = await runCli(['doctor', '--postgres', url])
+  assert.equal(bad.exitCode, 1)
+  assert.match(bad.stdout, /trigger {2}audit\.record\.refuse_update: expected enabled always; found disabled/)
+  assert.match(bad.stdout, /grant {2}audit\.outbox: expected public may nothing; found public may select/)
+  const nowhere = await runCli(['doctor', '--postgres', 'postgres://u:geheim@127.0.0.1:1/db'])
+  assert.equal(nowhere.exitCode, 2)
+  assert.ok(!nowhere.stderr.includes('geheim'))
+})
+
+test('migrate index builds indexes on what is over, once', async (t) => {
+  const url = await databaseFor(t)
+  await runCli(['migrate', 'up', '--url', url])
+  await queryOnce(url, `select audit.ensure_partition('2020-02-01')`)
+  const first = await runCli(['migrate', 'index', '--url', url])
+  assert.deepEqual([first.exitCode, first.stdout], [0, 'record_2020_02: indexed\n'])
+  const second = await runCli(['migrate', 'index', '--url', url, '--json'])
+  assert.deepEqual([second.exitCode, second.stdout], [0, '{"indexed":[]}\n'])
 })

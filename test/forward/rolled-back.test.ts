@@ -19,6 +19,7 @@ import { createPostgresSource } from '../../src/verify/sources/postgres.ts'
 import { openSource } from '../../src/verify/sources.ts'
 import { verifySource } from '../../src/verify/verify.ts'
 import { freshFolder, openAudit, type RecordJson, recordsIn } from '../audit/opened.ts'
+import { unguard } from '../support/migrated.ts'
 import { databaseFor, queryOnce } from '../support/postgres.ts'
 import { cloneSpool, copySpool, restoreInPlace, type SpoolCopy } from '../support/spool-copy.ts'
 
@@ -174,6 +175,7 @@ test('a database that lacks what it had when the new stream began is TRUNCATED',
   await audit.flush()
   await audit.close()
   const { length } = (await storedIn(setup)).filter((one) => one.stream === stream)
+  await queryOnce(setup.url, unguard)
   await queryOnce(setup.url, `delete from audit.stream_head where stream = $1`, [stream])
   await queryOnce(setup.url, `delete from audit.record where stream = $1 and seq > 70`, [stream])
   const { findings } = await verified(setup, audit)

@@ -4,6 +4,7 @@ import { leafHash } from '../../src/chain/hash.ts'
 import { parseRecord } from '../../src/event/record.ts'
 import type { Queryable } from '../../src/postgres/client.ts'
 import { type ColumnType, deriveColumns, derivedColumns, type ProjectedRecord } from '../../src/postgres/projection.ts'
+import { unguard } from '../support/migrated.ts'
 
 const fromText: Readonly<Record<ColumnType, (value: string) => string>> = {
   bytea: (value) => `decode(${value}, 'hex')`,
@@ -14,6 +15,7 @@ const fromText: Readonly<Record<ColumnType, (value: string) => string>> = {
 
 /** Replaces whatever the database holds. */
 export async function fillDatabase(client: Queryable, lines: readonly string[]): Promise<void> {
+  await client.query(unguard)
   await client.query('delete from audit.record')
   await client.query('delete from audit.stream_head')
   const rows = rowsOf(lines)

@@ -7,6 +7,7 @@ import { withConnection } from '../../src/postgres/client.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
 import { createPostgresSource } from '../../src/verify/sources/postgres.ts'
 import { verifySource } from '../../src/verify/verify.ts'
+import { unguard } from '../support/migrated.ts'
 import { databaseFor, queryOnce } from '../support/postgres.ts'
 import { leafOf, makeKeys, makeTrail } from '../support/trail.ts'
 
@@ -23,6 +24,7 @@ async function delivered(t: TestContext): Promise<string> {
   const delivery = await destination.send({ records, bytes: 1 }, AbortSignal.timeout(30_000))
   await destination.close()
   assert.deepEqual(delivery, { status: 'delivered' })
+  await queryOnce(url, unguard)
   return url
 }
 
