@@ -23,6 +23,7 @@ import { closeAtSignal, endTrail, syncAtExit } from './ending.ts'
 import { Forks } from './forks.ts'
 import { registerMetrics } from './metrics.ts'
 import { compileInForce, openSealer } from './open-sealer.ts'
+import { openSequencer } from './open-sequencer.ts'
 import type { AuditOptions } from './options.ts'
 import type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './receipt.ts'
 import { Reloader, type ReloadReport } from './reload.ts'
@@ -32,7 +33,7 @@ import type { Signing } from './signing.ts'
 import type { Instance } from './slots.ts'
 import { type AuditState, reasonsAgainst, type SpoolReading, SpoolWatch } from './state.ts'
 import type { Suppressions } from './suppressions.ts'
-import { startSyncThread } from './threads.ts'
+import { type SequencerThread, startSyncThread } from './threads.ts'
 import { TransactionAudit } from './tx.ts'
 
 export interface AuditParts {
@@ -60,6 +61,7 @@ export class Audit implements AsyncDisposable {
   readonly #resource: JsonObject | undefined
   readonly #destinations: Destinations
   readonly #forks: Forks
+  readonly #sequencer: SequencerThread | undefined
   readonly #spoolWatch = new SpoolWatch()
   readonly #removeMetrics: () => void
   readonly #releaseSync: () => void
@@ -111,6 +113,7 @@ export class Audit implements AsyncDisposable {
         seal: (fact) => this.#forks.seal(fact),
       },
     )
+    this.#sequencer = openSequencer({ config, worker, inForce, key, directory })
     this.#emitter = new Emitter(sealer, this.#resource)
     this.loggerProvider = this.#emitter.provider
     this.#endings.push(syncAtExit(spool, () => this.#account()))
@@ -213,6 +216,7 @@ export class Audit implements AsyncDisposable {
       durable: this.#spool.durableSequence,
       emergencies,
       destinations: this.#destinations.states,
+      outbox: this.#sequencer?.state,
       slot: this.#slot,
       adopted: this.#destinations.adopted,
       lastError: reading.reason === '' ? (this.#spoolWatch.rot ?? this.#destinations.lastError) : reading.reason,
@@ -267,6 +271,7 @@ export class Audit implements AsyncDisposable {
     this.#account()
     this.#sealer.close()
     this.#sealer.sealFact({ type: 'audit.stream.closed', details: {} })
+    const sequenced = this.#sequencer?.stop()
     const spool = this.#spool
     const stop = () => {
       this.#suppressions.close() // control is ours as long as the lock is
@@ -278,6 +283,7 @@ export class Audit implements AsyncDisposable {
       timeoutMs: this.#config.closeTimeoutMs,
       releaseSync: this.#releaseSync,
     })
+    await sequenced
     for (const forget of this.#endings) forget()
     await this.loggerProvider.shutdown()
     this.#removeMetrics()

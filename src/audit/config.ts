@@ -66,6 +66,8 @@ export interface AuditConfig {
   readonly isAsync: boolean
   /** What `emitRequired` waits for unless it is told: `durable`, or the name of a destination. */
   readonly requiredUntil: string
+  /** The database whose outbox is sealed from here. */
+  readonly outboxUrl: string | undefined
   readonly retention: { readonly enabled: boolean; readonly days: number; readonly batchRows: number }
   /** A sidecar delivers. */
   readonly isExternal: boolean
@@ -141,6 +143,7 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     destinations: parsed.destinations,
     isAsync: parsed.async,
     requiredUntil: parsed.async ? 'durable' : databaseOf(parsed.destinations),
+    outboxUrl: parsed.outbox.url,
     retention: parsed.retention,
     isExternal: parsed.delivery === 'external',
     closeTimeoutMs: parsed.closeTimeoutMs,

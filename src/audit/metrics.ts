@@ -127,6 +127,13 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     help: 'Durable records that a destination has not confirmed yet; absent while unknown.',
     read: ({ state }) => byDestination(state(), ({ backlog }) => backlog),
   },
+  {
+    name: 'audit_outbox_backlog_records',
+    type: 'gauge',
+    help: 'Committed events that no sequencer has sealed yet, counted up to 100,000; absent without outbox.url.',
+    aggregator: 'max', // each process counts the same outbox
+    read: ({ state }) => single(state().outbox?.backlog),
+  },
 ]
 
 /** Registers the metrics; the returned function takes them away again. Throws `INVALID_OPTION` where one is taken. */
@@ -171,8 +178,8 @@ class PulledMetric implements RegisteredMetric {
   reset(): void {}
 }
 
-function single(value: number): Sample[] {
-  return [{ value, labels: {} }]
+function single(value: number | undefined): Sample[] {
+  return value === undefined ? [] : [{ value, labels: {} }]
 }
 
 function byDestination(

@@ -44,6 +44,15 @@ export interface AuditOptions {
   readonly delivery?: 'thread' | 'external' | undefined
   /** `false`: `emitRequired` waits for the database, unless the call says otherwise. Default: `true`. */
   readonly async?: boolean | undefined
+  readonly outbox?:
+    | {
+        /**
+         * PostgreSQL database whose outbox (`audit.tx`) is sealed from a thread of this process; may be the same in any
+         * number of processes, with one signing key. Default: none, another process seals it.
+         */
+        readonly url?: string | undefined
+      }
+    | undefined
   readonly metrics?: MetricsSettings | undefined
   readonly retention?: RetentionSettings | undefined
   /** How long `close` waits for destinations, in milliseconds. What is left is sent at the next start. Default: 5,000. */

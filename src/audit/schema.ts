@@ -250,6 +250,23 @@ export const optionsSchema = z.strictObject({
       '`false`: `emitRequired` waits until the first `postgres` destination has the record, unless the call names something else; needs such a destination',
     example: 'true',
   }),
+  outbox: z
+    .strictObject({
+      url: noted(
+        z
+          .string()
+          .regex(/^postgres(ql)?:\/\//i, 'a URL that begins with postgres://')
+          .optional(),
+        {
+          about:
+            'PostgreSQL database whose outbox (`audit.tx`, [postgres.md](postgres.md)) is sealed from a thread of this process; may be the same in any number of processes, with one signing key',
+          otherwise: 'none: another process seals it',
+          example: 'postgres://audit_relay@db.example/app',
+          isSecret: true,
+        },
+      ),
+    })
+    .prefault({}),
   metrics: metrics.prefault({}),
   retention: retention.prefault({}),
   closeTimeoutMs: noted(wholeNumber.default(5_000), {

@@ -6,6 +6,7 @@
 import type { AdoptedSlot } from '../forward/adopt.ts'
 import type { ForwarderState } from '../forward/standing.ts'
 import { spoolFillingShare } from '../limits.ts'
+import type { SequencerState } from '../postgres/sequencing.ts'
 import { describeRot, type ScrubFinding } from '../spool/scrub.ts'
 import type { SpoolState } from '../spool/state.ts'
 import { announce } from './notice.ts'
@@ -33,6 +34,8 @@ export interface AuditState {
   /** Records that went to standard error instead of the spool. */
   readonly emergencies: number
   readonly destinations: readonly ForwarderState[]
+  /** How the sequencer of the database stands; absent without `outbox.url`. */
+  readonly outbox: SequencerState | undefined
   /** The slot that this process writes; absent with `instances: 'single'`. */
   readonly slot: string | undefined
   /** A slot whose process is gone and whose records are sent from here. */

@@ -6,10 +6,14 @@
 
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { afterMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
 import type { FlushOnly, FlushOutcome } from '../forward/flushes.ts'
-import type { DeliverRole, SyncRole, WorkerRole } from '../forward/worker.ts'
+import type { DeliverRole, SequenceRole, SyncRole, WorkerRole } from '../forward/worker.ts'
+import { stopMsMax } from '../limits.ts'
+import { type SequencerState, untried } from '../postgres/sequencing.ts'
+import type { SequencingMessage } from '../postgres/sequencing-thread.ts'
 import { exists } from '../spool/files.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { SyncMessage, SyncThread } from '../spool/sync-message.ts'
@@ -29,7 +33,7 @@ function startWorker(url: URL, role: WorkerRole): Worker {
   const env = { ...process.env, NODE_OPTIONS: '' }
   // The sync thread opens segments that the application thread writes: its end must not close them. What the delivery
   // thread holds is its own, the lock of an adopted slot above all, and goes with it.
-  const trackUnmanagedFds = role.role === 'deliver'
+  const trackUnmanagedFds = role.role !== 'sync'
   return new Worker(url, { workerData: role, execArgv: [], env, name: `otel-audit ${role.role}`, trackUnmanagedFds })
 }
 
@@ -104,5 +108,39 @@ export class DeliveryThread {
   #settleFlushes(): void {
     this.#hasEnded = true
     for (const resolve of this.#flushes.values()) resolve('stopped')
+  }
+}
+
+/** The thread that seals the outbox of a database, seen from the application thread. */
+export class SequencerThread {
+  readonly #worker: Worker
+  readonly #stopped: Promise<void>
+  #state = untried
+
+  constructor(url: URL, role: SequenceRole, changed: (state: SequencerState) => void) {
+    this.#worker = startWorker(url, role)
+    this.#worker.on('message', ({ kind, state }: SequencingMessage) => {
+      this.#state = state
+      if (kind === 'changed') changed(state)
+    })
+    this.#worker.on('error', (error) => {
+      this.#state = { ...this.#state, condition: 'failing', lastError: errorText(error) }
+      changed(this.#state)
+    })
+    this.#worker.unref() // behind the listeners, as above
+    this.#stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+  }
+
+  get state(): SequencerState {
+    return this.#state
+  }
+
+  /** Ends the thread, within a bounded time: events that are not sealed stay in the outbox. */
+  async stop(): Promise<void> {
+    this.#worker.ref()
+    this.#worker.postMessage('stop')
+    const forget = afterMs(stopMsMax, () => void this.#worker.terminate())
+    await this.#stopped
+    forget()
   }
 }

@@ -1,14 +1,10 @@
 /**
- * `otel-audit forward --spool DIR`: the sidecar. Reads what to deliver to from the configuration of the application,
+ * `otel-audit forward --spool DIR`: the sidecar; `--postgres URL` goes to `forward-journal.ts`. Reads what to deliver to from the configuration of the application,
  * runs until a signal or, with `--once`, until everything is delivered, and says what changes. Owns signals and exit.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditConfig } from '../audit/config.ts'
-import { errorOf } from '../audit/problem.ts'
-import { readConfig } from '../audit/read-config.ts'
-import { createDestination } from '../destination/create.ts'
-import type { DestinationOptions } from '../destination/destination.ts'
 import { AuditError } from '../errors.ts'
 import { Sidecar, type SidecarState } from '../forward/sidecar.ts'
 import type { SidecarListener } from '../forward/sidecar-spool.ts'
@@ -17,7 +13,9 @@ import { readControl } from '../spool/control.ts'
 import { diskFiles, exists } from '../spool/files.ts'
 import { spoolDirectories } from '../spool/instances.ts'
 import { type Command, type CommandIo, parseOptions, requireOption } from './command.ts'
+import { isStdout, readForwardConfig } from './forward-config.ts'
 import { Operations } from './forward-operations.ts'
+import { listenToSignals, type Signals } from './forward-signals.ts'
 import { startProgress } from './progress.ts'
 import { formatCount } from './spool-arguments.ts'
 
@@ -36,12 +34,15 @@ export type ForwardLine =
 
 const options = {
   spool: { type: 'string' },
+  postgres: { type: 'string' },
+  state: { type: 'string' },
   config: { type: 'string' },
   once: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const
 
 const help = `Usage: otel-audit forward --spool DIR [--config FILE] [--once] [--json]
+       otel-audit forward --postgres URL [--state DIR] [--config FILE] [--once] [--json]
 
 Delivers the records of a spool from a process of its own: a sidecar, for an application with delivery: 'external'.
 Reads the spool beside the application as far as it is durable; when the application is gone it recovers the spool and
@@ -54,11 +55,17 @@ destinations as the application, by the same names. What a destination refuses f
 own, DIR/operations, with the key that the configuration names or DIR/operations/audit.key. Its copy of a file
 destination is written beside the file: audit.operations.ndjson.
 
+With --postgres it seals the outbox of a database (audit.tx, audit.emit) and delivers the records of that journal; their
+cursors lie in the database. Any number of processes may do so with one signing key, for each destination one at a time.
+Without destinations it seals. What this machine has seen of the journal is kept in DIR of --state.
+
 SIGTERM: goes on until the application has closed and everything is delivered, at most closeTimeoutMs of the
 configuration (5 s), then ends. A second signal ends at once. What is left is delivered by the next start.
 
 Options:
   --spool DIR    the directory that spool.directory names
+  --postgres URL the database; the name of its trail and its key come from the configuration
+  --state DIR    where --postgres keeps what it has seen (default: ./audit-journal)
   --config FILE  JSON with the options of the application (default: AUDIT_CONFIG_FILE)
   --once         deliver everything that is durable now, then end
   --json         print a JSON object, one line each, for each change and at the end (type ForwardLine)
@@ -71,6 +78,7 @@ Examples:
   otel-audit forward --spool ./audit-spool --config ./audit.json
   otel-audit forward --spool ./audit-spool --config ./audit.json --once
   otel-audit forward --spool /var/lib/app/audit-spool --json
+  otel-audit forward --postgres postgres://audit_relay@db.example/app --config ./audit.json
 `
 
 export const command: Command = {
@@ -79,6 +87,8 @@ export const command: Command = {
   help,
   async run(argv, io) {
     const { values } = parseOptions({ args: [...argv], options })
+    if (values.postgres !== undefined)
+      return (await import('./forward-journal.ts')).forwardJournal(values.postgres, values, io)
     const directory = requireOption(values.spool, '--spool')
     const config = await readForwardConfig(values.config, { directory, json: values.json, env: io.env })
     if (values.once) requireSpool(directory)
@@ -142,55 +152,6 @@ async function drainAtSignal(sidecar: Sidecar, config: AuditConfig, { first, sec
   const deadline = new AbortController()
   void sleep(config.closeTimeoutMs, undefined, { ref: false }).then(() => deadline.abort())
   return sidecar.drain('ended', AbortSignal.any([second, deadline.signal]))
-}
-
-interface Signals {
-  readonly first: AbortSignal
-  readonly second: AbortSignal
-  forget(): void
-}
-
-function listenToSignals(): Signals {
-  const [first, second] = [new AbortController(), new AbortController()]
-  const onSignal = () => (first.signal.aborted ? second.abort() : first.abort())
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
-  const forget = () => void process.off('SIGTERM', onSignal).off('SIGINT', onSignal)
-  return { first: first.signal, second: second.signal, forget }
-}
-
-/** Throws `INVALID_OPTION` for the first thing that is wrong, also with a destination or where none is named. */
-async function readForwardConfig(
-  file: string | undefined,
-  { directory, json, env }: { directory: string; json: boolean; env: NodeJS.ProcessEnv },
-): Promise<AuditConfig> {
-  const given = { options: { spool: { directory } }, environment: env }
-  const reading = readConfig(file === undefined ? given : { ...given, file })
-  const [problem] = reading.problems
-  if (problem !== undefined) throw errorOf(problem)
-  const { config } = reading
-  if (config === undefined || reading.given.get('destinations')?.source.kind === 'default') throw noDestinations()
-  if (config.destinations.length === 0) throw noDestinations()
-  if (json && config.destinations.some(isStdout)) throw bothPrint()
-  for (const options of config.destinations) await (await createDestination(options)).close() // says what cannot be meant
-  return config
-}
-
-function isStdout({ type }: DestinationOptions): boolean {
-  return type === 'stdout'
-}
-
-function noDestinations(): AuditError {
-  return new AuditError('INVALID_OPTION', 'no destination is named', {
-    setting: 'destinations',
-    hint: 'Give --config FILE with the destinations of the application, or set AUDIT_DESTINATIONS or AUDIT_LOG_DESTINATION.',
-  })
-}
-
-function bothPrint(): AuditError {
-  return new AuditError('INVALID_OPTION', 'a destination is stdout, and --json prints there too', {
-    setting: '--json',
-    hint: 'Leave --json out: what changes is said on standard error.',
-  })
 }
 
 function requireSpool(directory: string): void {

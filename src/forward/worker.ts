@@ -1,11 +1,13 @@
 /**
- * Entry of the two worker threads, told apart by `workerData.role`. `sync` makes records durable (`spool/syncer.ts`):
- * it blocks its thread and loads nothing of the network. `deliver` runs one forwarder per destination. Published as
+ * Entry of the worker threads, told apart by `workerData.role`. `sync` makes records durable (`spool/syncer.ts`):
+ * it blocks its thread and loads nothing of the network. `deliver` runs one forwarder per destination; `sequence`
+ * seals the outbox of a database. Published as
  * `otel-audit/worker`, so that a bundler can be pointed at it.
  */
 
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { signerFromPem } from '../chain/keys.ts'
+import type { SequencingStart } from '../postgres/sequencing-thread.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { SyncerStart, SyncMessage } from '../spool/sync-message.ts'
 import { SyncTimes, timeSyncs } from '../spool/sync-times.ts'
@@ -29,7 +31,13 @@ export interface DeliverRole {
   readonly start: DeliveryStart
 }
 
-export type WorkerRole = SyncRole | DeliverRole
+/** What the sequencer's thread is started with. */
+export interface SequenceRole {
+  readonly role: 'sequence'
+  readonly start: SequencingStart
+}
+
+export type WorkerRole = SyncRole | DeliverRole | SequenceRole
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort
@@ -40,6 +48,8 @@ if (!isMainThread && parentPort !== null) {
     const signer = () => signerFromPem(role.key.pem, role.key.name)
     const make = () => new Syncer(files, role.start, { signer: signer(), post, scrubFiles: uncachedFiles })
     runSyncer(make, post)
+  } else if (role.role === 'sequence') {
+    void import('../postgres/sequencing-thread.ts').then(({ runSequencing }) => runSequencing(role.start, port))
   } else {
     void import('./delivery.ts').then(({ runDelivery }) => runDelivery(role.start, port))
   }

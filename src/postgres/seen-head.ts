@@ -36,6 +36,12 @@ export class SeenHeadFile {
     return this.#head
   }
 
+  /** Saves a head of the journal's current stream, unless a later one was seen; durable on return. */
+  note(head: SeenHead): void {
+    const isLater = head.stream !== this.#head?.stream || head.sequence > this.#head.sequence
+    if (isLater) this.save(head)
+  }
+
   /** Durable on return. */
   save(head: SeenHead): void {
     const directory = diskFiles.openDirectory(this.#directory)

@@ -2,14 +2,13 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import { signerFromPem } from '../chain/keys.ts'
-import type { Signer } from '../chain/note.ts'
 import { errorText } from '../errors.ts'
 import { admitForeign } from '../policy/foreign.ts'
 import type { Policy } from '../policy/policy.ts'
 import { compileRedaction } from '../policy/redact.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import { SeenHeadFile } from './seen-head.ts'
-import { type SequencerState, Sequencing, untried } from './sequencing.ts'
+import { type SequencerState, Sequencing, type SequencingOptions, untried } from './sequencing.ts'
 
 const reportMs = 1_000
 
@@ -29,10 +28,10 @@ export type SequencingMessage =
   /** It began or ceased to fail. */
   | { readonly kind: 'changed'; readonly state: SequencerState }
 
-/** Throws for a directory or a URL that cannot be used. */
+/** Throws for a URL that cannot be used. */
 export function openSequencing(
   start: Omit<SequencingStart, 'key'>,
-  { signer, onChange }: { signer: Signer; onChange: (state: SequencerState) => void },
+  { signer, seen, onChange }: Pick<SequencingOptions, 'signer' | 'seen' | 'onChange'>,
 ): Sequencing {
   const redaction = compileRedaction(start.redact)
   return new Sequencing({
@@ -40,7 +39,7 @@ export function openSequencing(
     signer,
     service: start.service,
     admit: (input) => admitForeign(input, start.policy, redaction),
-    seen: new SeenHeadFile(start.directory),
+    seen,
     onChange,
   })
 }
@@ -52,7 +51,8 @@ export async function runSequencing(start: SequencingStart, port: MessagePort): 
   const post = (message: SequencingMessage) => port.postMessage(message)
   try {
     const signer = signerFromPem(start.key.pem, start.key.name)
-    const sequencing = openSequencing(start, { signer, onChange: (state) => post({ kind: 'changed', state }) })
+    const seen = new SeenHeadFile(start.directory)
+    const sequencing = openSequencing(start, { signer, seen, onChange: (state) => post({ kind: 'changed', state }) })
     const timer = setInterval(() => post({ kind: 'state', state: sequencing.state }), reportMs)
     await sequencing.run(stopping.signal)
     clearInterval(timer)

@@ -61,6 +61,8 @@ export class Sequencing {
   /** Below this number the outbox was empty: dead rows before it need not be read again and again. */
   #above = 0
   #wholeLookAtMs = 0
+  /** On a connection that has sealed nothing yet: whether the database is the one that was left is asked at once. */
+  #isNew = true
   #backlogAtMs = 0
 
   /** Throws `INVALID_OPTION` for a URL that is none; does not connect. */
@@ -136,7 +138,7 @@ export class Sequencing {
 
   /** Without a lock: whether there are events above the low water, or records that are to be signed. */
   async #isWanted(connection: Connection): Promise<boolean> {
-    if (await hasEvents(connection, this.#above)) return true
+    if (this.#isNew || (await hasEvents(connection, this.#above))) return true
     const journal = await readJournal(connection)
     return journal !== undefined && journal.unsigned > 0
   }
@@ -149,6 +151,7 @@ export class Sequencing {
   }
 
   async #seal(connection: Connection, signs: boolean): Promise<BatchOutcome> {
+    this.#isNew = false
     const limit = { above: this.#above, events: batchEvents, signs }
     try {
       return await this.#sequencer.sealBatch(connection, limit)
@@ -178,6 +181,7 @@ export class Sequencing {
     if (this.#connection !== undefined) return this.#connection
     const { url, connect = () => createConnection({ url }) } = this.#options
     const connection = connect()
+    this.#isNew = true
     this.#connection = connection
     await connection.open()
     return connection

@@ -43,8 +43,6 @@ create table audit.sink_cursor (
   -- Null before the first record.
   stream uuid,
   seq bigint not null default 0,
-  -- The last record of a batch that was on its way.
-  in_flight_seq bigint,
   updated_at timestamptz not null default now()
 ) with (fillfactor = 50);
 

@@ -1,0 +1,40 @@
+/** Starts the sequencer of the database that the configuration names, and says when it begins or ceases to fail. */
+
+import { join } from 'node:path'
+import type { PolicyInForce } from './admission.ts'
+import type { AuditConfig } from './config.ts'
+import { announce } from './notice.ts'
+import { SequencerThread } from './threads.ts'
+
+export interface SequencerSetting {
+  readonly config: AuditConfig
+  readonly worker: URL
+  readonly inForce: PolicyInForce
+  readonly key: { readonly pem: string; readonly name: string }
+  /** The spool directory. */
+  readonly directory: string
+}
+
+/** `undefined` where the configuration names no database. */
+export function openSequencer({
+  config,
+  worker,
+  inForce,
+  key,
+  directory,
+}: SequencerSetting): SequencerThread | undefined {
+  const { outboxUrl, service, redact } = config
+  if (outboxUrl === undefined) return undefined
+  const start = {
+    url: outboxUrl,
+    directory: join(directory, 'journal'),
+    key,
+    service,
+    policy: { hash: inForce.policy.hash, level: inForce.policy.level },
+    redact,
+  }
+  return new SequencerThread(worker, { role: 'sequence', start }, ({ condition, lastError }) => {
+    if (condition === 'ok') announce('the outbox of the database is sealed again')
+    else announce(`the outbox of the database is not sealed: ${lastError}; its events stay there`)
+  })
+}
