@@ -16,6 +16,7 @@ export type { AllowedTrap, CollectorReport, CollectorTrap } from './cli/collecto
 export type { ConfigCheck, ConfigPrint, ProfileRequirement } from './cli/config.ts'
 export type { DatabaseReport } from './cli/doctor-postgres.ts'
 export type { ForwardLine } from './cli/forward.ts'
+export type { JournalLine } from './cli/forward-journal.ts'
 export type { KeyReport } from './cli/key.ts'
 export type { MigrateReport } from './cli/migrate.ts'
 export type { PolicyTest, PolicyTestExample, PolicyTestRule } from './cli/policy-replay.ts'
@@ -75,6 +76,7 @@ export type { RecordMembers } from './event/record.ts'
 export type { StandardSchemaV1 } from './event/standard-schema.ts'
 export { type ReadingProblem, type RecordReading, readRecord, upcastRecord } from './event/upcast.ts'
 export type { AdoptedSlot } from './forward/adopt.ts'
+export type { JournalState } from './forward/journal.ts'
 export type { SidecarState } from './forward/sidecar.ts'
 export type { ForwarderState } from './forward/standing.ts'
 export type { Level } from './policy/level.ts'
@@ -82,6 +84,7 @@ export { redactRemoteAddr, redactText, type TextRedaction } from './policy/redac
 export type { RedactionMode, RedactionOptions, RedactionPointer, RedactionRule } from './policy/redaction/options.ts'
 export type { PolicyRule } from './policy/rules.ts'
 export type { TransactionClient } from './postgres/outbox.ts'
+export type { SequencerState } from './postgres/sequencing.ts'
 export type {
   CopyComparison,
   CopyReading,
