@@ -1,12 +1,13 @@
 /**
- * Delivers to a PostgreSQL database with our schema. One connection of its own, opened when first needed; one
- * statement a batch. A repeated batch changes nothing. A record that contradicts what the database holds is refused
+ * Delivers to a PostgreSQL database with our schema. One connection of its own, opened when first needed; a
+ * small batch is one statement, a large one goes by COPY. A repeated batch changes nothing. A record that contradicts what the database holds is refused
  * and named, never written over it; anything else that goes wrong is `retry`, so that no record is given up.
  */
 
 import { errorCode, errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
-import { type Connection, createConnection } from '../postgres/client.ts'
+import { type CopyingConnection, createConnection } from '../postgres/client.ts'
+import { copyRecords, isCopyable } from '../postgres/copy-records.ts'
 import { deriveColumns, isStreamId, type ProjectedRecord } from '../postgres/projection.ts'
 import { type AppendOutcome, appendRecords, encodeRecords, ensurePartition, readHead } from '../postgres/records.ts'
 import type { Batch, Delivery, Destination, ForkedRecord, HeadReading, Retry } from './destination.ts'
@@ -29,8 +30,8 @@ export function createPostgresDestination(
 class PostgresDestination implements Destination {
   readonly name: string
   readonly keepsChain = true
-  readonly #connect: () => Connection
-  #connection: Connection | undefined
+  readonly #connect: () => CopyingConnection
+  #connection: CopyingConnection | undefined
 
   constructor(options: PostgresDestinationOptions, timeouts: PostgresTimeouts) {
     this.name = options.name ?? options.type
@@ -72,18 +73,20 @@ class PostgresDestination implements Destination {
   }
 
   async #append(records: readonly ProjectedRecord[]): Promise<AppendOutcome[]> {
-    const arrays = encodeRecords(records)
     const connection = await this.#opened()
+    const append = isCopyable(records)
+      ? () => copyRecords(connection, records)
+      : () => appendRecords(connection, encodeRecords(records))
     try {
-      return await appendRecords(connection, arrays)
+      return await append()
     } catch (thrown) {
       if (!isPartitionMissing(thrown)) throw thrown
       for (const month of monthsOf(records)) await ensurePartition(connection, month)
-      return await appendRecords(connection, arrays)
+      return await append()
     }
   }
 
-  async #opened(): Promise<Connection> {
+  async #opened(): Promise<CopyingConnection> {
     if (this.#connection !== undefined) return this.#connection
     const connection = this.#connect()
     this.#connection = connection

@@ -7,6 +7,7 @@
 import { Socket } from 'node:net'
 import { Client } from 'pg'
 import { AuditError } from '../errors.ts'
+import { CopyIn } from './copy-in.ts'
 
 /** What a statement needs of a client; `pg` clients have it. */
 export interface Queryable {
@@ -31,14 +32,21 @@ export interface Connection extends Queryable {
   destroy(): void
 }
 
+/** A connection that can also take a whole input at once. */
+export interface CopyingConnection extends Connection {
+  /** Runs a `copy … from stdin` with this input. Rejects with the driver's error. */
+  copyIn(text: string, input: Buffer): Promise<void>
+}
+
 /** Prepares a connection without opening it. Throws `INVALID_OPTION` for what is not a PostgreSQL URL. */
-export function createConnection(options: ConnectOptions): Connection {
+export function createConnection(options: ConnectOptions): CopyingConnection {
   const socket = new Socket()
   const client = createClient(options, socket)
   // Every loss of the connection also rejects the query under way or the next one: the event adds nothing.
   client.on('error', () => {})
   return {
     query: (text, values) => client.query(text, values),
+    copyIn: (text, input) => client.query(new CopyIn(text, input)).done,
     open: async () => {
       await client.connect()
     },

@@ -43,7 +43,7 @@ export const roles: readonly Role[] = [
       partition: select,
       migration: select,
     },
-    functions: ['append', 'ensure_partition', 'exported_to', 'is_pruned'],
+    functions: ['advance_heads', 'append', 'ensure_partition', 'exported_to', 'is_pruned'],
   },
   {
     name: 'audit_maintainer',

@@ -9,11 +9,13 @@ import { leafHash } from '../../src/chain/hash.ts'
 import type { Batch, Delivery, Destination } from '../../src/destination/destination.ts'
 import { createPostgresDestination } from '../../src/destination/postgres.ts'
 import type { StoredRecord } from '../../src/event/record.ts'
-import { withConnection } from '../../src/postgres/client.ts'
+import { type CopyingConnection, withConnection } from '../../src/postgres/client.ts'
+import { copyRecords } from '../../src/postgres/copy-records.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
+import { deriveColumns } from '../../src/postgres/projection.ts'
 import { readRecords } from '../../src/postgres/records.ts'
 import { connectionFor, migratedDatabase } from '../support/migrated.ts'
-import { databaseFor, startEmbeddedPostgres } from '../support/postgres.ts'
+import { databaseFor, queryOnce, startEmbeddedPostgres } from '../support/postgres.ts'
 import { chainOf } from '../support/record-chain.ts'
 
 const never = new AbortController().signal
@@ -41,6 +43,7 @@ function reasonOf(delivery: Delivery): string {
   return delivery.status === 'delivered' ? '' : delivery.reason
 }
 
+const thisMonth = () => ({ recorded: `${new Date().toISOString().slice(0, -1)}000000Z` })
 const delivered: Delivery = { status: 'delivered' }
 
 describe('a PostgreSQL destination', () => {
@@ -254,6 +257,143 @@ describe('a PostgreSQL destination', () => {
         message: /not a PostgreSQL URL/,
       })
     }
+  })
+})
+
+describe('a large batch', () => {
+  const large = 200
+
+  it('is delivered once, however often, over the border of a month that has no partition', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(large, {
+      members: (sequence) => ({ recorded: `2044-0${sequence <= 90 ? 1 : 2}-10T00:00:00.000000000Z` }),
+    })
+    assert.deepEqual(await destination.send(batchOf(records.slice(0, 150)), never), delivered)
+    assert.deepEqual(await destination.send(batchOf(records.slice(20)), never), delivered)
+    assert.deepEqual(await destination.send(batchOf(records), never), delivered)
+    assert.deepEqual(await storedIn(url), records)
+  })
+
+  it('is refused from the fork on, and what is held stays', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const stream = randomUUID()
+    const held = chainOf(large, { stream })
+    const forked = chainOf(large, { stream, members: () => ({ outcome: 'denied' }) })
+    assert.deepEqual(await destination.send(batchOf(held), never), delivered)
+    const delivery = await destination.send(batchOf(forked), never)
+    assert.deepEqual(delivery.status === 'rejected' && delivery.forked?.index, 0)
+    assert.deepEqual(await storedIn(url), held)
+  })
+
+  it('commits to disk although the database’s default does not', async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    await connection.query(`alter database ${new URL(url).pathname.slice(1)} set synchronous_commit = off`)
+    await connection.query(
+      `create function audit.note_commit() returns trigger language plpgsql as
+       $$ begin new.service := current_setting('synchronous_commit'); return new; end $$`,
+    )
+    await connection.query(
+      'create trigger note before insert on audit.record for each row execute function audit.note_commit()',
+    )
+    assert.deepEqual(await destinationFor(t, url).send(batchOf(chainOf(large)), never), delivered)
+    const { rows } = await connection.query('select distinct service from audit.record')
+    assert.deepEqual(rows, [{ service: 'on' }])
+  })
+
+  const obstacles: readonly { what: string; reason: RegExp; on: string; off: string }[] = [
+    {
+      what: 'a statement timeout that nothing can keep',
+      reason: /statement timeout/,
+      on: "alter database DB set statement_timeout = '1ms'",
+      off: 'alter database DB reset statement_timeout',
+    },
+    {
+      what: 'a read-only database',
+      reason: /read-only/,
+      on: 'alter database DB set default_transaction_read_only = on',
+      off: 'alter database DB reset default_transaction_read_only',
+    },
+    {
+      what: 'a server that has no connection left',
+      reason: /too many connections/,
+      on: 'alter role ROLE connection limit 0',
+      off: 'alter role ROLE connection limit -1',
+    },
+    {
+      what: 'a database that lets nobody in',
+      reason: /not currently accepting connections/,
+      on: 'alter database DB allow_connections false',
+      off: 'alter database DB allow_connections true',
+    },
+  ]
+  for (const { what, reason, on, off } of obstacles) {
+    it(`is retried for as long as there is ${what}`, async (t) => {
+      const { url, connection } = await migratedDatabase(t)
+      const role = `app_${randomUUID().slice(0, 8)}`
+      await connection.query(`create role ${role} login password 'p'`)
+      const elsewhere = new URL('/postgres', url).href
+      t.after(() => queryOnce(elsewhere, `drop role ${role}`)) // the database is gone by then
+      await connection.query(
+        `grant usage on schema audit to ${role}; grant all on all tables in schema audit to ${role}`,
+      )
+      const own = new URL(url)
+      own.username = role
+      own.password = 'p'
+      const [toggleOn, toggleOff] = [on, off].map((one) =>
+        one.replace('DB', new URL(url).pathname.slice(1)).replace('ROLE', role),
+      )
+      const destination = destinationFor(t, own.href)
+      const records = chainOf(large)
+      await queryOnce(elsewhere, toggleOn ?? '')
+      const delivery = await destination.send(batchOf(records), never)
+      assert.equal(delivery.status, 'retry')
+      assert.match(reasonOf(delivery), reason)
+      await queryOnce(elsewhere, toggleOff ?? '')
+      assert.deepEqual(await destination.send(batchOf(records), never), delivered)
+      assert.deepEqual(await storedIn(url), records)
+    })
+  }
+
+  it('is whole or not there when its session is ended in the middle, and is delivered after that', async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(large)
+    // Held up at its hundredth row: half of the batch is in the table, and not committed.
+    await connection.query(
+      `create function audit.hold_up() returns trigger language plpgsql as
+       $$ begin perform pg_advisory_xact_lock(7); return new; end $$`,
+    )
+    await connection.query(
+      'create trigger hold_up before insert on audit.record for each row when (new.seq = 100) execute function audit.hold_up()',
+    )
+    await connection.query('select pg_advisory_lock(7)')
+    const cut = destination.send(batchOf(records), never)
+    await waiterOf(connection)
+    await connection.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`)
+    const delivery = await cut
+    assert.equal(delivery.status, 'retry')
+    assert.match(reasonOf(delivery), /terminating connection/)
+    assert.deepEqual(await storedIn(url), [])
+    await connection.query('select pg_advisory_unlock(7)')
+    assert.deepEqual(await destination.send(batchOf(records), never), delivered)
+    assert.deepEqual(await storedIn(url), records)
+  })
+
+  it('does not hold the head for ever when its writer hangs in the middle', async (t) => {
+    const { connection } = await migratedDatabase(t)
+    const noted: unknown[] = []
+    const spying: CopyingConnection = {
+      ...connection,
+      copyIn: async (text, input) => {
+        noted.push(...(await connection.query('show idle_in_transaction_session_timeout')).rows)
+        return connection.copyIn(text, input)
+      },
+    }
+    await copyRecords(spying, chainOf(large, { members: thisMonth }).map(deriveColumns))
+    assert.deepEqual(noted, [{ idle_in_transaction_session_timeout: '30s' }])
   })
 })
 

@@ -1,13 +1,13 @@
 /** A fresh database with our schema and an open connection to it. */
 
 import type { TestContext } from 'node:test'
-import { type Connection, createConnection } from '../../src/postgres/client.ts'
+import { type CopyingConnection, createConnection } from '../../src/postgres/client.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
 import { databaseFor } from './postgres.ts'
 
 export interface MigratedDatabase {
   readonly url: string
-  readonly connection: Connection
+  readonly connection: CopyingConnection
 }
 
 export async function migratedDatabase(t: TestContext): Promise<MigratedDatabase> {
@@ -22,7 +22,7 @@ export const unguard =
   'alter table audit.record disable trigger user; alter table audit.stream_head disable trigger user'
 
 /** An open connection that ends with the test. */
-export async function connectionFor(t: TestContext, url: string): Promise<Connection> {
+export async function connectionFor(t: TestContext, url: string): Promise<CopyingConnection> {
   const connection = createConnection({ url })
   await connection.open()
   t.after(() => connection.destroy())
