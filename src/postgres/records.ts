@@ -1,6 +1,6 @@
 /**
  * The statements on sealed records: append, partitions, reading in order. A record is never changed and
- * never deleted here, and none is inserted but through `audit.append`, which holds the lock on the
+ * never deleted here, and none is inserted but through `audit.append` or `audit.advance_heads`, which hold the lock on the
  * stream's head, skips only what it holds with the same hash, and refuses forks and gaps.
  */
 
@@ -63,7 +63,11 @@ export async function appendRecords(client: Queryable, arrays: readonly Buffer[]
      from audit.append(${parameters})`,
     [...arrays],
   )
-  return rows.map((row) => ({
+  return rows.map(toOutcome)
+}
+
+export function toOutcome(row: AppendRow): AppendOutcome {
+  return {
     stream: row.stream,
     status: row.status,
     inserted: Number(row.inserted),
@@ -72,10 +76,11 @@ export async function appendRecords(client: Queryable, arrays: readonly Buffer[]
     refusedSequence: row.refused_seq === null ? null : Number(row.refused_seq),
     heldHash: row.held_hash,
     sentHash: row.sent_hash,
-  }))
+  }
 }
 
-interface AppendRow {
+/** As the statements give it, hashes in hex. */
+export interface AppendRow {
   readonly stream: string
   readonly status: AppendOutcome['status']
   readonly inserted: string
@@ -140,10 +145,16 @@ export async function readHead(
  */
 export async function* readRecords(
   client: Queryable,
-  options: { readonly stream?: string | undefined; readonly pageRecords?: number | undefined } = {},
+  options: {
+    readonly stream?: string | undefined
+    /** Begins behind this sequence; of one stream only. */
+    readonly behind?: number | undefined
+    readonly pageRecords?: number | undefined
+  } = {},
 ): AsyncGenerator<ProjectedRecord> {
-  const { stream, pageRecords = 1_000 } = options
+  const { stream, behind, pageRecords = 1_000 } = options
   let after = ['00000000-0000-0000-0000-000000000000', '-9223372036854775808', '-infinity']
+  if (stream !== undefined && behind !== undefined) after = [stream, String(behind), 'infinity']
   for (;;) {
     // One page after the other: each begins where the last one ended.
     const { rows } = await client.query<RecordRow>(
