@@ -6,23 +6,27 @@
 import { AuditError } from '../errors.ts'
 import type { Finding, Report, SourceReport, StreamReport } from '../verify/report.ts'
 import { combineReports, findingsMax } from '../verify/report.ts'
+import { reportMissing } from '../verify/since.ts'
 import { expandSource, openSource } from '../verify/sources.ts'
 import { verifySource } from '../verify/verify.ts'
 import { type Command, parseOptions } from './command.ts'
 import { printable } from './printable.ts'
 import { startProgress } from './progress.ts'
 import { readVerifiers } from './verifier-keys.ts'
+import { keepCheckpoints, readSince } from './verify-kept.ts'
 
-const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--allow-unanchored] [--allow-partial] [--json]
+const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--since FILE] [--keep FILE] [--allow-unanchored] [--allow-partial] [--json]
 
 Verifies every copy of a trail on its own: each record against its hash, each hash against the next record, and all
-of them against the signed checkpoints. Needs no network but that of a database, and writes nothing.
+of them against the signed checkpoints. Needs no network but that of a database, and writes nothing but the file of --keep.
 
 SOURCE is a spool directory or one of slots, an NDJSON file, an OTLP JSON file of a collector, postgres://..., or - for standard
 input; its kind is found by looking.
 
 Options:
   --vkey KEY          a verifier key, or a file with one a line; may be repeated. Without it nothing is proven
+  --since FILE        checkpoints kept from earlier: the copies must continue them. Shows a copy that was rolled back
+  --keep FILE         when nothing is found, write the last checkpoint of each stream there, for the next --since
   --allow-unanchored  exit 0 although nothing signed covers a stream, or no key was given
   --allow-partial     the copy is known to begin later than its streams: a closed file alone, a destination added later
   --json              print the report as JSON
@@ -33,11 +37,14 @@ Exit codes: 0 verified, 1 findings, 2 could not verify (no records, unreadable).
 Examples:
   otel-audit verify ./audit.ndjson --vkey ./audit.vkey
   otel-audit verify ./audit-spool ./collector.jsonl postgres://localhost/app --vkey ./audit.vkey --json
+  otel-audit verify ./audit.ndjson --vkey ./audit.vkey --since last.checkpoint --keep last.checkpoint
   otel-audit spool export ./audit-spool | otel-audit verify - --vkey ./audit.vkey
 `
 
 const options = {
   vkey: { type: 'string', multiple: true, default: [] as string[] },
+  since: { type: 'string' },
+  keep: { type: 'string' },
   'allow-unanchored': { type: 'boolean', default: false },
   'allow-partial': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
@@ -55,12 +62,14 @@ export const command: Command = {
         hint: 'name what to verify: otel-audit verify ./audit.ndjson',
       })
     const verifiers = values.vkey.flatMap(readVerifiers)
+    const since = values.since === undefined ? [] : readSince(values.since, verifiers, values.keep)
     const sources: SourceReport[] = []
     for (const name of positionals.flatMap(expandSource)) {
       const progress = values.json ? undefined : startProgress(io)
       sources.push(
         await verifyNamed(name, {
           verifiers,
+          since,
           allowUnanchored: values['allow-unanchored'],
           allowPartial: values['allow-partial'],
           onProgress: ({ source, records }) => progress?.show(`${printable(source)}: ${formatCount(records)} records`),
@@ -68,7 +77,9 @@ export const command: Command = {
       )
       progress?.clear()
     }
-    const report = combineReports(sources)
+    const missing = reportMissing(values.since ?? '', since, sources)
+    const report = combineReports(missing === undefined ? sources : [...sources, missing])
+    if (values.keep !== undefined) keepCheckpoints(values.keep, { report, since }, io)
     io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatReport(report, verifiers.length > 0))
     return report.exitCode
   },

@@ -4,6 +4,7 @@
  */
 
 import { readDeletions } from './deletions.ts'
+import type { Link } from './link.ts'
 import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
 import type { Reading } from './reading.ts'
 import { type Finding, type SourceReport, type StreamReport, worstVerdict } from './report.ts'
@@ -21,6 +22,8 @@ export function concludeSource(reading: Reading): SourceReport {
     reportTruncation(stream, reading)
   }
   for (const head of reading.heads) compareHead(head, reading)
+  for (const { kept, stream, last, deployment } of reading.streams.values())
+    kept.report(reading.log, { stream, last: last?.sequence ?? 0, deployment })
   const observations: Finding[] = []
   for (const stream of reading.streams.values()) observations.push(...observe(stream, reading))
   return reportOf(reading, observations)
@@ -257,7 +260,7 @@ function reportOf(reading: Reading, observations: readonly Finding[]): SourceRep
 
 function streamReportOf(
   stream: StreamVerifier,
-  { log, source }: Reading,
+  { log, source, options }: Reading,
   observations: readonly Finding[],
 ): StreamReport {
   const seen = observations.filter((each) => each.stream === stream.stream).map(({ verdict }) => verdict)
@@ -271,5 +274,12 @@ function streamReportOf(
     last: stream.last?.sequence ?? 0,
     checkpoints: stream.checkpoints,
     coveredTo: stream.coveredTo,
+    ...(stream.kept.agreedTo > 0 && { agreedTo: stream.kept.agreedTo }),
+    ...(options.verifiers.length > 0 && noteOf(stream.reached)),
   }
+}
+
+function noteOf(checkpoint: Link | undefined): { checkpoint?: string } {
+  const { note } = membersOf(checkpoint?.control?.details)
+  return typeof note === 'string' ? { checkpoint: note } : {}
 }

@@ -8,6 +8,7 @@ import { FindingLog } from './finding-log.ts'
 import { KeyRing } from './key-ring.ts'
 import type { Misfit } from './misfits.ts'
 import type { Unreadable } from './report.ts'
+import type { KeptCheckpoint } from './since.ts'
 import type { Head, Source } from './source.ts'
 import type { StreamVerifier } from './stream.ts'
 
@@ -18,6 +19,8 @@ export interface VerifyOptions {
   readonly allowUnanchored?: boolean | undefined
   /** Takes a stream's missing beginning, and missing predecessors, for known: a rotated file, a late destination. */
   readonly allowPartial?: boolean | undefined
+  /** Checkpoints kept from earlier: every stream that they name must begin with them. */
+  readonly since?: readonly KeptCheckpoint[] | undefined
   /** Called after each group of records that was read. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }

@@ -66,6 +66,10 @@ export interface StreamReport {
   readonly checkpoints: number
   /** The largest size that a signed checkpoint of this copy covers; 0 when none does. */
   readonly coveredTo: number
+  /** The size of the largest checkpoint kept from earlier that the stream has been shown to begin with. */
+  readonly agreedTo?: number
+  /** The note of the last checkpoint whose root the records lead to: what an auditor keeps. */
+  readonly checkpoint?: string
 }
 
 export interface SourceReport {

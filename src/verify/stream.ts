@@ -13,8 +13,10 @@ import { StreamJudge } from './judge.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { Link } from './link.ts'
 import { resolveLinks, resolveToRoot } from './resolve.ts'
+import { type KeptCheckpoint, KeptRoots } from './since.ts'
 import type { Source } from './source.ts'
 import { StreamKeys } from './stream-keys.ts'
+import { linksUpTo } from './window.ts'
 
 /** Beyond this many records a hole is taken for one: a checkpoint reaches back no further. */
 const windowRecordsMax = 2 * checkpointLagMax
@@ -26,6 +28,8 @@ export interface StreamContext {
   /** The keys to believe; shared by the streams of one source. */
   readonly ring: KeyRing
   readonly log: FindingLog
+  /** Checkpoints of any streams, kept outside the source. */
+  readonly since?: readonly KeptCheckpoint[] | undefined
   /** For tests: how many records are waited for what is missing before them. */
   readonly windowRecordsMax?: number | undefined
 }
@@ -33,6 +37,7 @@ export interface StreamContext {
 export class StreamVerifier {
   readonly stream: string
   readonly judge: StreamJudge
+  readonly kept: KeptRoots
   readonly #context: StreamContext
   readonly #window = new Map<number, Link>()
   /** Anchors above what is settled, smallest size first. */
@@ -54,6 +59,8 @@ export class StreamVerifier {
   checkpoints = 0
   anchorsSeen = 0
   coveredTo = 0
+  /** The last checkpoint whose root was reached. */
+  reached: Link | undefined
   first = Number.POSITIVE_INFINITY
   last: Link | undefined
   #belowLast: Link | undefined
@@ -62,6 +69,7 @@ export class StreamVerifier {
     this.stream = stream
     this.#context = context
     this.#keys = new StreamKeys(context.ring, windowRecordsMax)
+    this.kept = new KeptRoots((context.since ?? []).filter((one) => one.stream === stream))
     this.judge = new StreamJudge({ source: context.source, stream, log: context.log })
   }
 
@@ -214,7 +222,9 @@ export class StreamVerifier {
       resolved.filter(({ link }) => link.sequence <= size),
       size,
     )
-    if (outcome?.reachesRoot) this.isProven = true
+    this.kept.fold(base, resolved, size)
+    if (base === undefined) this.kept.takeSigned(size, root)
+    if (outcome?.reachesRoot) [this.isProven, this.reached] = [true, anchor.link]
     else if (outcome?.folded !== undefined) this.#reportRange(anchor, outcome.folded.root())
     this.#provenTo = size
     this.coveredTo = size
@@ -249,6 +259,7 @@ export class StreamVerifier {
     const settled = resolved.filter(({ link }) => link.sequence <= upTo)
     this.judge.settle(settled, upTo)
     const isWhole = settled.length === upTo - this.#settledTo
+    this.kept.fold(this.#tree, settled, upTo)
     if (isWhole) for (const { leaf } of settled) this.#tree?.append(leaf)
     this.#leave(upTo, isWhole ? this.#tree : undefined)
   }
@@ -260,19 +271,8 @@ export class StreamVerifier {
     this.#contiguousTo = Math.max(this.#contiguousTo, size)
   }
 
-  /** The records in the window up to `limit`, in order of sequence. */
   #linksUpTo(limit: number): Link[] {
-    if (limit - this.#settledTo <= this.#window.size) {
-      const links: Link[] = []
-      for (let sequence = this.#settledTo + 1; sequence <= limit; sequence += 1) {
-        const link = this.#window.get(sequence)
-        if (link !== undefined) links.push(link)
-      }
-      return links
-    }
-    // Numbers far apart: never count through them.
-    const links = [...this.#window.values()].filter(({ sequence }) => sequence <= limit)
-    return links.sort((one, other) => one.sequence - other.sequence)
+    return linksUpTo(this.#window, this.#settledTo, limit)
   }
 
   #beneath(): { sequence: number; leaf: string | undefined } {

@@ -46,8 +46,8 @@ function takeIn(reading: Reading, one: FoundRecord | Damage): void {
   }
   let stream = reading.streams.get(link.stream)
   if (stream === undefined) {
-    const { source, log, ring } = reading
-    stream = new StreamVerifier(link.stream, { source, log, ring })
+    const { source, log, ring, options } = reading
+    stream = new StreamVerifier(link.stream, { source, log, ring, since: options.since })
     reading.streams.set(link.stream, stream)
   }
   reading.records += 1

@@ -1,0 +1,60 @@
+/** The checkpoints that an auditor keeps between two runs of `verify`: read by `--since`, written by `--keep`. */
+
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { Verifier } from '../chain/note.ts'
+import { AuditError, errorText } from '../errors.ts'
+import type { Report, StreamReport } from '../verify/report.ts'
+import { type KeptCheckpoint, readKept } from '../verify/since.ts'
+import type { CommandIo } from './command.ts'
+
+/** A file that is also the one to be written may be missing: then this is the first run. */
+export function readSince(path: string, verifiers: readonly Verifier[], keep?: string): readonly KeptCheckpoint[] {
+  if (path === keep && !existsSync(path)) return []
+  const text = readText(path)
+  const kept = readKept(text, verifiers)
+  if (typeof kept !== 'string') return kept
+  throw refuse(
+    '--since',
+    `${path}: ${kept}`,
+    'name the file that "otel-audit verify --keep" wrote, and the key that signed',
+  )
+}
+
+/** Writes the last checkpoint of each stream, unless anything was found; streams that were kept before stay kept. */
+export function keepCheckpoints(
+  path: string,
+  { report, since }: { report: Report; since: readonly KeptCheckpoint[] },
+  io: CommandIo,
+): void {
+  const largest = new Map<string, StreamReport>()
+  for (const stream of report.sources.flatMap(({ streams }) => streams)) {
+    if (stream.checkpoint !== undefined && stream.coveredTo > (largest.get(stream.stream)?.coveredTo ?? 0))
+      largest.set(stream.stream, stream)
+  }
+  const notes = [...largest.values()].map(({ checkpoint = '' }) => checkpoint)
+  const isWhole = report.exitCode === 0 && notes.length > 0 && since.every(({ stream }) => largest.has(stream))
+  if (!isWhole) {
+    io.stderr.write(
+      `${path} was left as it is: ${notes.length === 0 ? 'no checkpoint was verified' : 'see the findings'}\n`,
+    )
+    return
+  }
+  try {
+    writeFileSync(`${path}.new`, notes.join(''))
+    renameSync(`${path}.new`, path)
+  } catch (cause) {
+    throw refuse('--keep', `${path}: ${errorText(cause)}`, 'name a file that can be written', cause)
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw refuse('--since', `${path}: ${errorText(cause)}`, 'name a file of kept checkpoints', cause)
+  }
+}
+
+function refuse(setting: string, message: string, hint: string, cause?: unknown): AuditError {
+  return new AuditError('INVALID_OPTION', `${setting} ${message}`, { setting, hint, cause })
+}
