@@ -6,6 +6,7 @@
 import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import type { JsonObject } from '../event/canonical.ts'
 import type { ActionName, Emitted } from '../event/catalogued-event.ts'
+import type { ControlFact } from '../event/record.ts'
 import type { DeliveryFact } from '../forward/quarantine.ts'
 import { checkpointLagMax } from '../limits.ts'
 import type { SealOutcome, SealSource } from '../otel/processor.ts'
@@ -19,15 +20,15 @@ import { type AuditContext, runInContext } from './context.ts'
 import { EventCounts } from './counts.ts'
 import { Destinations } from './destinations.ts'
 import { Emitter } from './emitter.ts'
-import { closeAtSignal, endTrail, syncAtExit } from './ending.ts'
+import { endTrail, syncAtExit } from './ending.ts'
 import { Forks } from './forks.ts'
+import { listenToProcess } from './listening.ts'
 import { registerMetrics } from './metrics.ts'
 import { compileInForce, openSealer } from './open-sealer.ts'
 import { openSequencer } from './open-sequencer.ts'
 import type { AuditOptions } from './options.ts'
 import type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './receipt.ts'
 import { Reloader, type ReloadReport } from './reload.ts'
-import { reloadAtChange, reloadAtSignal } from './reload-triggers.ts'
 import type { Sealer } from './sealer.ts'
 import type { Signing } from './signing.ts'
 import type { Instance } from './slots.ts'
@@ -35,6 +36,7 @@ import { type AuditState, reasonsAgainst, type SpoolReading, SpoolWatch } from '
 import type { Suppressions } from './suppressions.ts'
 import { type SequencerThread, startSyncThread } from './threads.ts'
 import { TransactionAudit } from './tx.ts'
+import { Verification } from './verification.ts'
 
 export interface AuditParts {
   readonly config: AuditConfig
@@ -61,6 +63,7 @@ export class Audit implements AsyncDisposable {
   readonly #resource: JsonObject | undefined
   readonly #destinations: Destinations
   readonly #forks: Forks
+  readonly #verification: Verification
   readonly #sequencer: SequencerThread | undefined
   readonly #spoolWatch = new SpoolWatch()
   readonly #removeMetrics: () => void
@@ -85,6 +88,7 @@ export class Audit implements AsyncDisposable {
       counts,
       suppressed: () => this.#suppressions.totals(),
       syncs: () => syncTimes.read(),
+      verification: () => this.#verification.counts,
     })
     const onRefusal = () => this.#look()
     const { sealer, suppressions } = openSealer({ config, inForce, spool, counts, onRefusal, more: signing.facts })
@@ -114,21 +118,15 @@ export class Audit implements AsyncDisposable {
       },
     )
     this.#sequencer = openSequencer({ config, worker, inForce, key, directory })
+    const { verifierKeys } = signing
+    const intervalMinutes = config.verifyIntervalMinutes
+    const seal = (fact: ControlFact) => void sealer.sealFact(fact)
+    this.#verification = new Verification({ worker, directory, verifierKeys, intervalMinutes, seal })
     this.#emitter = new Emitter(sealer, this.#resource)
     this.loggerProvider = this.#emitter.provider
     this.#endings.push(syncAtExit(spool, () => this.#account()))
-    this.#listen(config)
-  }
-
-  #listen({ handleSignals, watchedFile }: AuditConfig): void {
-    const reloader = this.#reloader
-    if (handleSignals) {
-      this.#endings.push(closeAtSignal(() => this.close()))
-      this.#endings.push(reloadAtSignal(() => void reloader.reload('SIGHUP')))
-    }
-    if (watchedFile !== undefined) {
-      this.#endings.push(reloadAtChange(watchedFile, () => void reloader.reload('file')))
-    }
+    const reload = (source: 'SIGHUP' | 'file') => void this.#reloader.reload(source)
+    this.#endings.push(...listenToProcess(config, { close: () => this.close(), reload }))
   }
 
   /**
@@ -268,6 +266,7 @@ export class Audit implements AsyncDisposable {
   }
 
   async #closeOnce(): Promise<void> {
+    this.#verification.stop()
     this.#account()
     this.#sealer.close()
     this.#sealer.sealFact({ type: 'audit.stream.closed', details: {} })

@@ -71,6 +71,8 @@ export interface AuditConfig {
   readonly retention: { readonly enabled: boolean; readonly days: number; readonly batchRows: number }
   /** A sidecar delivers. */
   readonly isExternal: boolean
+  /** How often the spool is verified from here; 0: never. */
+  readonly verifyIntervalMinutes: number
   readonly closeTimeoutMs: number
   readonly handleSignals: boolean
   readonly workerUrl: string | URL | undefined
@@ -146,6 +148,7 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     outboxUrl: parsed.outbox.url,
     retention: parsed.retention,
     isExternal: parsed.delivery === 'external',
+    verifyIntervalMinutes: parsed.verify.intervalMinutes,
     closeTimeoutMs: parsed.closeTimeoutMs,
     handleSignals: parsed.handleSignals,
     workerUrl: parsed.workerUrl,

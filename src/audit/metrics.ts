@@ -9,6 +9,7 @@ import type { ForwarderState } from '../forward/standing.ts'
 import type { SyncHistogram } from '../spool/sync-times.ts'
 import type { EventCounts } from './counts.ts'
 import { type AuditState, auditSpoolStates } from './state.ts'
+import type { VerificationCounts } from './verification.ts'
 
 /** As much of a prom-client `Registry` as metrics need. */
 export interface MetricsRegistry {
@@ -37,6 +38,7 @@ export interface MetricSources {
   /** Since the start. */
   readonly suppressed: () => readonly { readonly rule: string; readonly count: number }[]
   readonly syncs: () => SyncHistogram
+  readonly verification: () => VerificationCounts
 }
 
 interface Sample {
@@ -133,6 +135,19 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     help: 'Committed events that no sequencer has sealed yet, counted up to 100,000; absent without outbox.url.',
     aggregator: 'max', // each process counts the same outbox
     read: ({ state }) => single(state().outbox?.backlog),
+  },
+  {
+    name: 'audit_verify_findings',
+    type: 'gauge',
+    help: 'Findings of the last verification of the spool; absent before the first.',
+    read: ({ verification }) => single(verification().findings),
+  },
+  {
+    name: 'audit_verify_last_success_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the spool was last verified without findings, in seconds since the epoch; absent before the first time.',
+    aggregator: 'max',
+    read: ({ verification }) => single(verification().lastSuccess),
   },
 ]
 

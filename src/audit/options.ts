@@ -55,6 +55,12 @@ export interface AuditOptions {
     | undefined
   readonly metrics?: MetricsSettings | undefined
   readonly retention?: RetentionSettings | undefined
+  readonly verify?:
+    | {
+        /** How often a thread verifies the spool while the service runs; 0: never. Default: 1440, once a day. */
+        readonly intervalMinutes?: number | undefined
+      }
+    | undefined
   /** How long `close` waits for destinations, in milliseconds. What is left is sent at the next start. Default: 5,000. */
   readonly closeTimeoutMs?: number | undefined
   /** Take signals: SIGTERM closes the trail and then ends the process. Default: `false`, a library takes no signals. */

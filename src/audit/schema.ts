@@ -9,6 +9,7 @@ import { type Catalogue, isCatalogue } from '../event/catalogue.ts'
 import { levels } from '../policy/level.ts'
 import { redactionPresets } from '../policy/redaction/options.ts'
 import { destinationSchema } from './destination-schema.ts'
+import { keysSchema, verifySchema } from './keys-schema.ts'
 import { isMetricsRegistry, type MetricsRegistry } from './metrics.ts'
 import { profiles } from './options.ts'
 import { policyRuleSchema, redactModeSchema, redactPointerSchema, redactRuleSchema } from './rule-schema.ts'
@@ -214,27 +215,8 @@ export const optionsSchema = z.strictObject({
   spool: spoolSchema.prefault({}),
   policy: policy.prefault({}),
   redact: redact.prefault({}),
-  keys: z
-    .strictObject({
-      signingKey: noted(text.optional(), {
-        about:
-          'the key itself: PKCS#8 PEM of an Ed25519 key, its line breaks as they are or written `\\n`. A file is better: the environment of a process is seen by more people ([keys.md](keys.md))',
-        otherwise: 'none',
-        example: '-----BEGIN PRIVATE KEY-----\\n…\\n-----END PRIVATE KEY-----',
-        isSecret: true,
-      }),
-      signingKeyFile: noted(text.optional(), {
-        about: 'PKCS#8 PEM of an Ed25519 key, mode 0600; made on first use',
-        otherwise: '`audit.key` in the spool directory, with a warning',
-        example: '/etc/otel-audit/audit.key',
-      }),
-      rotationsFile: noted(text.optional(), {
-        about: 'where `otel-audit key rotate` has written the rotations that led to this key ([keys.md](keys.md))',
-        otherwise: 'the file of the key and `.rotations`',
-        example: '/etc/otel-audit/audit.key.rotations',
-      }),
-    })
-    .prefault({}),
+  keys: keysSchema.prefault({}),
+  verify: verifySchema.prefault({}),
   destinations: noted(z.array(destinationSchema).default([]), {
     about: 'where records go ([Destinations](#destinations)); without any, the spool keeps them',
     example: '[{"type":"otlp"}]',

@@ -1,6 +1,6 @@
 /**
  * The key that signs a trail, and what the trail must say when it is another than before: the spool directory remembers
- * in `key-in-use` which key signed last. Always holds: that file changes only after the record of the rotation is durable,
+ * in `key-in-use` which key signed last, in its last line. Always holds: that file changes only after the record of the rotation is durable,
  * so that a crash in between seals it once more and never not at all. A key without a file has no rotations but those
  * that `keys.rotationsFile` names.
  */
@@ -19,6 +19,8 @@ export interface Signing {
   readonly signer: Signer
   /** The private key, for the thread that signs. */
   readonly pem: string
+  /** Verifier keys of this private key: the current one, and those of earlier names of the deployment. */
+  readonly verifierKeys: readonly string[]
   /** To be sealed behind the opening: the rotations since the key that signed here last. */
   readonly facts: readonly ControlFact[]
   /** To be called once these facts are sealed; `durable` resolves when they are. */
@@ -33,17 +35,18 @@ export function openSigning(config: KeyConfig, directory: string): Signing {
   const pem = signingKey ?? loadOrCreateKey(signingKeyFile, deployment)
   const signer = signerFromPem(pem, deployment)
   const mark = join(directory, 'key-in-use')
-  const before = readNote(mark)
+  const noted = readNote(mark)?.split('\n') ?? []
+  const before = noted.at(-1)
   const facts = before === signer.verifierKey ? [] : rotationFacts(config, { signer, before })
   const remember = (durable: () => Promise<void>): void => {
     if (before === signer.verifierKey) return
     // A spool that fails says so itself; the next opening seals the rotation again.
     durable().then(
-      () => writeNote(mark, signer.verifierKey),
+      () => writeNote(mark, [...noted.filter((key) => nameOf(key) !== deployment), signer.verifierKey].join('\n')),
       () => {},
     )
   }
-  return { signer, pem, facts, remember }
+  return { signer, pem, verifierKeys: namesOf(signer, noted), facts, remember }
 }
 
 function rotationFacts(
@@ -60,6 +63,15 @@ function rotationFacts(
         'verify what is signed from here on; change keys with otel-audit key rotate, or give them the new verifier key',
     )
   return path.map((one) => ({ type: 'audit.key.rotated', details: { ...one } }))
+}
+
+/** The same private key under earlier names: streams of theirs may still lie in the spool. */
+function namesOf(signer: Signer, noted: readonly string[]): string[] {
+  const publicHalf = (key: string) => key.split('+').slice(2).join('+')
+  const earlier = noted.filter(
+    (key) => key !== signer.verifierKey && publicHalf(key) === publicHalf(signer.verifierKey),
+  )
+  return [signer.verifierKey, ...earlier]
 }
 
 /** A renamed deployment starts a new stream with a key of that name; nobody expects a rotation there. */

@@ -10,13 +10,14 @@ import { afterMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
 import type { FlushOnly, FlushOutcome } from '../forward/flushes.ts'
-import type { DeliverRole, SequenceRole, SyncRole, WorkerRole } from '../forward/worker.ts'
+import type { DeliverRole, SequenceRole, SyncRole, VerifyRole, WorkerRole } from '../forward/worker.ts'
 import { stopMsMax } from '../limits.ts'
 import { type SequencerState, untried } from '../postgres/sequencing.ts'
 import type { SequencingMessage } from '../postgres/sequencing-thread.ts'
 import { exists } from '../spool/files.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { SyncMessage, SyncThread } from '../spool/sync-message.ts'
+import type { SourceReport } from '../verify/report.ts'
 
 /** Where the worker module lies: beside the sources, compiled or not; elsewhere when a bundler moved it. */
 export function workerModule(given: string | URL | undefined): URL {
@@ -47,6 +48,25 @@ export function startSyncThread(url: URL, role: SyncRole, spool: Spool): SyncThr
   })
   worker.unref() // behind the listeners: adding one for messages references the thread again
   return { setReferenced: (referenced) => (referenced ? worker.ref() : worker.unref()) }
+}
+
+/** Starts a thread that verifies the spool and ends; hears its report, or why there is none. Returns how to end it. */
+export function startVerification(
+  url: URL,
+  role: VerifyRole,
+  heard: (outcome: SourceReport | string) => void,
+): () => void {
+  const worker = startWorker(url, role)
+  let outcome: SourceReport | string = 'its thread ended without a report'
+  worker.on('message', (report: SourceReport) => {
+    outcome = report
+  })
+  worker.on('error', (error) => {
+    outcome = errorText(error)
+  })
+  worker.once('exit', () => heard(outcome))
+  worker.unref() // behind the listeners, as above
+  return () => void worker.terminate()
 }
 
 /** The delivery thread, seen from the application thread. */

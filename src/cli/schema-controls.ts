@@ -107,7 +107,17 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
   },
   'audit.erased': reserved('Personal fields of a subject were erased.'),
   'audit.pruned': reserved('Records past their retention were removed from a copy.'),
-  'audit.verified': reserved('A copy was verified, with this verdict.'),
+  'audit.verified': {
+    meaning: 'A copy was verified, with this verdict.',
+    details: {
+      stream: 'the stream that was read',
+      from: 'first sequence that the copy holds',
+      to: 'last sequence that a signature covers, or the last one where none does',
+      root: 'the root that was signed for that size; absent where none was',
+      verdict: 'the worst that was seen of this stream',
+      source: 'which copy: `spool`, the own one of the service',
+    },
+  },
   'audit.anchored': reserved('A checkpoint was anchored outside.'),
   'audit.query': reserved('Somebody queried the trail.'),
   'audit.exported': reserved('Somebody exported records.'),

@@ -13,6 +13,7 @@ import type { SyncerStart, SyncMessage } from '../spool/sync-message.ts'
 import { SyncTimes, timeSyncs } from '../spool/sync-times.ts'
 import { runSyncer, Syncer } from '../spool/syncer.ts'
 import { uncachedFiles } from '../spool/uncached.ts'
+import type { VerificationStart } from '../verify/scheduled.ts'
 import type { DeliveryStart } from './delivery.ts'
 
 /** What the sync thread is started with. */
@@ -37,7 +38,13 @@ export interface SequenceRole {
   readonly start: SequencingStart
 }
 
-export type WorkerRole = SyncRole | DeliverRole | SequenceRole
+/** What a thread that verifies the spool is started with. */
+export interface VerifyRole {
+  readonly role: 'verify'
+  readonly start: VerificationStart
+}
+
+export type WorkerRole = SyncRole | DeliverRole | SequenceRole | VerifyRole
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort
@@ -50,6 +57,8 @@ if (!isMainThread && parentPort !== null) {
     runSyncer(make, post)
   } else if (role.role === 'sequence') {
     void import('../postgres/sequencing-thread.ts').then(({ runSequencing }) => runSequencing(role.start, port))
+  } else if (role.role === 'verify') {
+    void import('../verify/scheduled.ts').then(({ runVerification }) => runVerification(role.start, port))
   } else {
     void import('./delivery.ts').then(({ runDelivery }) => runDelivery(role.start, port))
   }

@@ -164,9 +164,9 @@ function reportTruncation({ stream, last, signedBeyond }: StreamVerifier, { log 
 function compareHead({ stream, sequence, hash }: Head, { streams, log }: Reading): void {
   const found = streams.get(stream)
   const last = found?.last?.sequence ?? 0
-  const expected = hash === null ? {} : { expected: hash }
+  const expected = typeof hash === 'string' ? { expected: hash } : {}
   if (found === undefined) {
-    if (hash !== null)
+    if (typeof hash === 'string')
       log.add({
         verdict: 'STREAM_MISSING',
         stream,
@@ -184,14 +184,14 @@ function compareHead({ stream, sequence, hash }: Head, { streams, log }: Reading
     })
   } else {
     const leaf = found.judge.leafOf(sequence)
-    if (leaf === undefined || leaf === hash) return
+    if (leaf === undefined || hash === undefined || leaf === hash) return
     const detail = 'the head that the source keeps is not this record'
     log.add({
       verdict: 'PROJECTION_MISMATCH',
       stream,
       sequence,
       expected: leaf,
-      ...(hash !== null && { found: hash }),
+      ...(typeof hash === 'string' && { found: hash }),
       detail,
     })
   }
@@ -274,6 +274,7 @@ function streamReportOf(
     last: stream.last?.sequence ?? 0,
     checkpoints: stream.checkpoints,
     coveredTo: stream.coveredTo,
+    ...(stream.coveredRoot !== undefined && { root: stream.coveredRoot }),
     ...(stream.kept.agreedTo > 0 && { agreedTo: stream.kept.agreedTo }),
     ...(options.verifiers.length > 0 && noteOf(stream.reached)),
   }

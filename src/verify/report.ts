@@ -66,6 +66,8 @@ export interface StreamReport {
   readonly checkpoints: number
   /** The largest size that a signed checkpoint of this copy covers; 0 when none does. */
   readonly coveredTo: number
+  /** The root that was signed for that size, base64 as in a checkpoint; absent where nothing is covered. */
+  readonly root?: string
   /** The size of the largest checkpoint kept from earlier that the stream has been shown to begin with. */
   readonly agreedTo?: number
   /** The note of the last checkpoint whose root the records lead to: what an auditor keeps. */

@@ -47,7 +47,8 @@ export interface Damage {
 
 /** The end of a stream, as its source keeps it. */
 export interface Head extends Place {
-  readonly hash: string | null
+  /** Leaf hash of its last record; `undefined` where only the number is kept. */
+  readonly hash: string | null | undefined
 }
 
 export interface Source {

@@ -115,6 +115,12 @@ export class StreamVerifier {
     return this.#deleted.filter(({ sequence, leaf }) => sequence <= covered && this.judge.leafOf(sequence) === leaf)
   }
 
+  /** The root signed for `coveredTo`, base64. */
+  get coveredRoot(): string | undefined {
+    const root = this.#roots.get(this.coveredTo)
+    return root === undefined ? undefined : Buffer.from(root, 'hex').toString('base64')
+  }
+
   /** A signed size that the copy does not reach. */
   get signedBeyond(): number | undefined {
     return this.#anchors.at(-1)?.size

@@ -39,7 +39,7 @@ export function createSpoolSource(directory: string): Source {
 function headsOf({ state, durable }: SpoolView): Head[] {
   const { stream, watermark } = state
   const sequence = Math.max(watermark.nextSequence, durable.epoch === state.epoch ? durable.nextSequence : 1) - 1
-  const hash = sequence === watermark.nextSequence - 1 ? (watermark.hash ?? null) : null
+  const hash = sequence === watermark.nextSequence - 1 ? (watermark.hash ?? null) : undefined
   return sequence === 0 ? [] : [{ stream, sequence, hash }]
 }
 
