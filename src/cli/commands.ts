@@ -40,6 +40,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./quarantine.ts'),
   },
   {
+    name: 'evidence',
+    summary: 'make a bundle for an auditor: records, proofs, keys and how to check them without us',
+    load: () => import('./evidence.ts'),
+  },
+  {
     name: 'reconcile',
     summary: 'compare copies of a trail: what one has that another lacks or holds otherwise',
     load: () => import('./reconcile.ts'),

@@ -29,7 +29,8 @@ describe('the tarball', () => {
 
   it('holds what a reader needs, and neither tests nor sources that Node would refuse to run', () => {
     assert.deepEqual(missing(['README.md', 'LICENSE', 'CHANGELOG.md']), [])
-    const allowed = /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|(?:dist|docs|collector-config)\/.+)$/
+    const allowed =
+      /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|(?:dist|docs|collector-config|examples\/verify-elsewhere)\/.+)$/
     const refused = /\.test\.|(?<!\.d)\.ts$|\.pem$|\.key$/
     assert.deepEqual(
       consumer.packed.filter((path) => !allowed.test(path) || refused.test(path)),
