@@ -4,16 +4,19 @@
  */
 
 import { readDeletions } from './deletions.ts'
+import { compareHead } from './heads.ts'
 import type { Link } from './link.ts'
 import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
 import type { Reading } from './reading.ts'
 import { type Finding, type SourceReport, type StreamReport, worstVerdict } from './report.ts'
-import type { Head } from './source.ts'
 import type { StreamVerifier } from './stream.ts'
 
 /** Settles every stream, logs what is left, and writes the report. */
 export function concludeSource(reading: Reading): SourceReport {
-  for (const stream of reading.streams.values()) stream.finish()
+  const streams = [...reading.streams.values()]
+  for (const stream of streams) stream.finish()
+  const prunings = reading.source.kind === 'postgres' ? streams.flatMap((stream) => stream.standing('pruned')) : []
+  reading.prunes.believe(prunings)
   placeLeftovers(reading)
   for (const stream of reading.streams.values()) {
     stream.judge.reportDeferred()
@@ -24,7 +27,7 @@ export function concludeSource(reading: Reading): SourceReport {
   for (const head of reading.heads) compareHead(head, reading)
   for (const { kept, stream, last, deployment } of reading.streams.values())
     kept.report(reading.log, { stream, last: last?.sequence ?? 0, deployment })
-  const observations: Finding[] = []
+  const observations: Finding[] = [...reading.prunes.observations]
   for (const stream of reading.streams.values()) observations.push(...observe(stream, reading))
   return reportOf(reading, observations)
 }
@@ -43,6 +46,8 @@ function placeLeftovers(reading: Reading): void {
     const isKnown = hole.from === 1 && (mayBeginLater || isDeleted(hole.stream, hole.to, hole.expected))
     if (!hole.isVoid && !isKnown) reportHole(hole, reading)
   }
+  for (const absence of reading.prunes.explainBeginnings())
+    if (!mayBeginLater) reportHole({ ...absence, expected: undefined }, reading)
   // Where nothing is a record, nothing was inserted either: it is no copy of a trail.
   if (reading.records > 0) for (const misfit of left.misfits) reportMisfit(misfit, reading)
   else if (left.misfits.length > 0) reading.unreadable.push({ reason: 'nothing in it is a record of a trail' })
@@ -78,7 +83,10 @@ function trailingHole({ source, streams, lastStream, lastPosition }: Reading): H
   ]
 }
 
-function reportHole({ stream, from, to, expected }: Hole, { log }: Reading): void {
+type Absent = Pick<Hole, 'stream' | 'from' | 'to' | 'expected'>
+
+function reportHole({ stream, from, to, expected }: Absent, { log, prunes }: Reading): void {
+  if (prunes.explain({ stream, from, to })) return
   const range = from === to ? { sequence: from } : { from, to }
   const evidence = from === to && expected !== undefined ? { expected } : {}
   const detail =
@@ -103,10 +111,10 @@ function reportMisfit({ position, reason, stream, sequence, expected, found }: M
 }
 
 /** A stream that continues another names its end: stream, sequence and hash. */
-function joinPredecessors({ openings }: StreamVerifier, reading: Reading): void {
-  const { streams, log, source, options } = reading
+function joinPredecessors(joining: StreamVerifier, reading: Reading): void {
+  const { streams, log, source, options, prunes } = reading
   const isDeleted = readDeletions(reading)
-  for (const opening of openings) {
+  for (const opening of joining.standing('opened')) {
     const named = predecessorIn(opening.control?.details, streams)
     if (named === undefined) continue
     const { stream, sequence, hash: expected, isOther } = named
@@ -115,9 +123,11 @@ function joinPredecessors({ openings }: StreamVerifier, reading: Reading): void 
     const by = `stream ${opening.stream} ${isOther ? 'saw its record' : 'continues it from sequence'} ${sequence}`
     if (predecessor === undefined) {
       if (source.beginsLater || options.allowPartial || isDeleted(stream, sequence, expected)) continue
+      if (prunes.explain({ stream, from: 1, to: sequence })) continue
       log.add({ verdict: 'STREAM_MISSING', stream, expected, detail: `the stream is not in this copy: ${by}` })
     } else if (last < sequence) {
       const range = { from: last + 1, to: sequence }
+      if (prunes.explain({ stream, ...range })) continue
       log.add({ verdict: 'TRUNCATED', stream, ...range, expected, detail: `the stream ends too early: ${by}` })
     } else {
       const found = predecessor.judge.leafOf(sequence)
@@ -154,47 +164,11 @@ function membersOf(value: unknown): Readonly<Record<string, unknown>> {
   return (value ?? {}) as Readonly<Record<string, unknown>>
 }
 
-function reportTruncation({ stream, last, signedBeyond }: StreamVerifier, { log }: Reading): void {
+function reportTruncation({ stream, last, signedBeyond }: StreamVerifier, { log, prunes }: Reading): void {
   if (signedBeyond === undefined || last === undefined) return
+  if (prunes.explain({ stream, from: last.sequence + 1, to: signedBeyond })) return
   const detail = `a signed checkpoint says that the stream has ${signedBeyond} records`
   log.add({ verdict: 'TRUNCATED', stream, from: last.sequence + 1, to: signedBeyond, detail })
-}
-
-/** The source's own note of where a stream ends, against the records. */
-function compareHead({ stream, sequence, hash }: Head, { streams, log }: Reading): void {
-  const found = streams.get(stream)
-  const last = found?.last?.sequence ?? 0
-  const expected = typeof hash === 'string' ? { expected: hash } : {}
-  if (found === undefined) {
-    if (typeof hash === 'string')
-      log.add({
-        verdict: 'STREAM_MISSING',
-        stream,
-        ...expected,
-        detail: `its head is at ${sequence}, but no record of it is here`,
-      })
-  } else if (last < sequence) {
-    log.add({
-      verdict: 'TRUNCATED',
-      stream,
-      from: last + 1,
-      to: sequence,
-      ...expected,
-      detail: `its head is at ${sequence}`,
-    })
-  } else {
-    const leaf = found.judge.leafOf(sequence)
-    if (leaf === undefined || hash === undefined || leaf === hash) return
-    const detail = 'the head that the source keeps is not this record'
-    log.add({
-      verdict: 'PROJECTION_MISMATCH',
-      stream,
-      sequence,
-      expected: leaf,
-      ...(typeof hash === 'string' && { found: hash }),
-      detail,
-    })
-  }
 }
 
 /** The benign states of a stream; logs UNANCHORED, which is benign only where it is allowed. */
@@ -205,7 +179,7 @@ function observe(stream: StreamVerifier, reading: Reading): Finding[] {
   const note = (verdict: Finding['verdict'], detail: string, range: Partial<Finding> = {}): void => {
     observations.push({ verdict, source: source.name, stream: stream.stream, ...range, detail })
   }
-  for (const opening of stream.openings) {
+  for (const opening of stream.standing('opened')) {
     const named = predecessorIn(opening.control?.details, streams)
     if (named?.isOther) note('INTACT', `it continues a branch of stream ${named.stream} that this copy had refused`)
   }

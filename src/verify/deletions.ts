@@ -19,8 +19,8 @@ export type Deleted = (stream: string, to: number, hash?: string) => boolean
 /** What the records of a reading say. */
 export function readDeletions({ source, streams }: Reading): Deleted {
   if (source.kind !== 'ndjson') return () => false
-  const ranges = [...streams.values()].flatMap(({ deletions }) =>
-    deletions.flatMap(({ control }) => rangesIn(control?.details)),
+  const ranges = [...streams.values()].flatMap((stream) =>
+    stream.standing('deleted').flatMap(({ control }) => rangesIn(control?.details)),
   )
   return (stream, to, hash) => {
     const own = ranges.filter((range) => range.stream === stream).sort((a, b) => a.from - b.from)

@@ -38,6 +38,12 @@ export class StreamJudge {
     this.#log = log
   }
 
+  /** Everything up to `sequence` is settled elsewhere; the record of that sequence has this leaf hash. */
+  begin(sequence: number, leaf: string): void {
+    this.#settledTo = sequence
+    this.#seen.set(sequence, leaf)
+  }
+
   /** The leaf hash that belongs to a settled sequence, where known. */
   leafOf(sequence: number): string | undefined {
     return this.#seen.get(sequence)

@@ -7,6 +7,7 @@ import type { Verifier } from '../chain/note.ts'
 import { FindingLog } from './finding-log.ts'
 import { KeyRing } from './key-ring.ts'
 import type { Misfit } from './misfits.ts'
+import { Prunes } from './prunes.ts'
 import type { Unreadable } from './report.ts'
 import type { KeptCheckpoint } from './since.ts'
 import type { Head, Source } from './source.ts'
@@ -40,6 +41,7 @@ export interface Reading {
   readonly misfits: Misfit[]
   readonly unreadable: Unreadable[]
   heads: readonly Head[]
+  readonly prunes: Prunes
   records: number
   /** The stream of the record read last, and where it stood. */
   lastStream: string | undefined
@@ -47,10 +49,12 @@ export interface Reading {
 }
 
 export function beginReading(source: Source, options: VerifyOptions): Reading {
+  const log = new FindingLog(source.name)
   return {
     source,
     options,
-    log: new FindingLog(source.name),
+    log,
+    prunes: new Prunes(source.name, log),
     ring: new KeyRing(options.verifiers),
     streams: new Map(),
     misfits: [],

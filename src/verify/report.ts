@@ -15,6 +15,7 @@ export const findingVerdicts = [
   'STREAM_MISSING',
   'TRUNCATED',
   'MISSING',
+  'UNAUTHORISED_PRUNE',
   'INSERTED',
   'WRONG_ORIGIN',
   'BAD_SIGNATURE',

@@ -51,6 +51,17 @@ export interface Head extends Place {
   readonly hash: string | null | undefined
 }
 
+/** Records that retention has removed, as the source lists them beside the others. */
+export interface PrunedRange {
+  readonly stream: string
+  readonly from: number
+  readonly to: number
+  /** Leaf hash of the record `to`. */
+  readonly hash: string
+  /** The roots of the perfect subtrees of the stream's first `to` records, largest first, where they are known. */
+  readonly tree: readonly Uint8Array[] | undefined
+}
+
 export interface Source {
   readonly kind: SourceKind
   /** As the user gave it, secrets taken out. */
@@ -63,6 +74,8 @@ export interface Source {
   locate(position: number): string
   /** How far each stream must reach, where the source keeps that beside the records. Called before `read`. */
   readonly readHeads?: (() => Promise<readonly Head[]>) | undefined
+  /** What was removed, where the source keeps that beside the records. Called before `read`. */
+  readonly readPruned?: (() => Promise<readonly PrunedRange[]>) | undefined
   /** In groups as they were read. Throws `AuditError` SOURCE_UNREADABLE when reading itself fails. */
   read(): AsyncIterable<readonly (FoundRecord | Damage)[]>
 }

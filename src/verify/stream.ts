@@ -12,6 +12,7 @@ import type { FindingLog } from './finding-log.ts'
 import { StreamJudge } from './judge.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { Link } from './link.ts'
+import type { Base } from './prunes.ts'
 import { resolveLinks, resolveToRoot } from './resolve.ts'
 import { type KeptCheckpoint, KeptRoots } from './since.ts'
 import type { Source } from './source.ts'
@@ -28,6 +29,8 @@ export interface StreamContext {
   /** The keys to believe; shared by the streams of one source. */
   readonly ring: KeyRing
   readonly log: FindingLog
+  /** Where it begins, when retention has removed what was before. */
+  readonly base?: Base | undefined
   /** Checkpoints of any streams, kept outside the source. */
   readonly since?: readonly KeptCheckpoint[] | undefined
   /** For tests: how many records are waited for what is missing before them. */
@@ -45,8 +48,8 @@ export class StreamVerifier {
   /** The root signed for each size. */
   readonly #roots = new Map<number, string>()
   readonly #keys: StreamKeys
-  readonly #opened: Link[] = []
-  readonly #deleted: Link[] = []
+  /** Control records that verification needs, without checkpoints. */
+  readonly #controls: Link[] = []
   /** The tree up to `#settledTo`; undefined while a leaf below is unknown. */
   #tree: Frontier | undefined = new Frontier()
   #settledTo = 0
@@ -71,6 +74,7 @@ export class StreamVerifier {
     this.#keys = new StreamKeys(context.ring, windowRecordsMax)
     this.kept = new KeptRoots((context.since ?? []).filter((one) => one.stream === stream))
     this.judge = new StreamJudge({ source: context.source, stream, log: context.log })
+    if (context.base !== undefined) this.#begin(context.base)
   }
 
   add(link: Link): void {
@@ -85,8 +89,7 @@ export class StreamVerifier {
     if (first === undefined) this.#count(link)
     if (link.control?.type === 'checkpoint') this.#addCheckpoint(link)
     if (link.control?.type === 'rotated') this.#addRotation(link)
-    if (link.control?.type === 'opened') this.#opened.push(link)
-    if (link.control?.type === 'deleted') this.#deleted.push(link)
+    else if (link.control !== undefined) this.#controls.push(link)
     while (this.#window.has(this.#contiguousTo + 1)) this.#contiguousTo += 1
     if (this.#window.size > (this.#context.windowRecordsMax ?? windowRecordsMax)) this.#settleHalf()
   }
@@ -104,15 +107,11 @@ export class StreamVerifier {
     for (const refusal of this.#keys.refusals) this.#reportRefusal(refusal)
   }
 
-  /** The control records `audit.stream.opened` that stand. */
-  get openings(): readonly Link[] {
-    return this.#opened.filter((link) => this.judge.leafOf(link.sequence) === link.leaf)
-  }
-
-  /** The control records `audit.file.deleted` that stand; with keys, those that a signature covers: others can be forged. */
-  get deletions(): readonly Link[] {
-    const covered = this.#keys.isAsked ? this.coveredTo : Number.POSITIVE_INFINITY
-    return this.#deleted.filter(({ sequence, leaf }) => sequence <= covered && this.judge.leafOf(sequence) === leaf)
+  /** The control records of a type that stand; with keys, of what can be forged those that a signature covers. */
+  standing(type: 'opened' | 'deleted' | 'pruned'): readonly Link[] {
+    const covered = this.#keys.isAsked && type !== 'opened' ? this.coveredTo : Number.POSITIVE_INFINITY
+    const isCovered = ({ control, sequence }: Link) => control?.type === type && sequence <= covered
+    return this.#controls.filter((link) => isCovered(link) && this.judge.leafOf(link.sequence) === link.leaf)
   }
 
   /** The root signed for `coveredTo`, base64. */
@@ -139,6 +138,12 @@ export class StreamVerifier {
     if (this.last !== undefined) this.judge.forgetStray(this.last)
     this.records -= 1
     this.last = this.#belowLast
+  }
+
+  #begin({ sequence, hash, tree }: Base): void {
+    this.#leave(sequence, tree)
+    this.#provenTo = sequence
+    this.judge.begin(sequence, hash)
   }
 
   #count(link: Link): void {

@@ -27,6 +27,7 @@ export async function verifySource(source: Source, options: VerifyOptions): Prom
   try {
     // Before the records: what is delivered meanwhile may only make a stream longer than its head.
     reading.heads = (await source.readHeads?.()) ?? []
+    reading.prunes.list((await source.readPruned?.()) ?? [])
     for await (const group of source.read()) {
       for (const one of group) takeIn(reading, one)
       options.onProgress?.({ source: source.name, records: reading.records })
@@ -46,8 +47,9 @@ function takeIn(reading: Reading, one: FoundRecord | Damage): void {
   }
   let stream = reading.streams.get(link.stream)
   if (stream === undefined) {
-    const { source, log, ring, options } = reading
-    stream = new StreamVerifier(link.stream, { source, log, ring, since: options.since })
+    const { source, log, ring, options, prunes } = reading
+    const base = prunes.baseOf(link)
+    stream = new StreamVerifier(link.stream, { source, log, ring, since: options.since, base })
     reading.streams.set(link.stream, stream)
   }
   reading.records += 1

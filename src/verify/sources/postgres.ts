@@ -9,6 +9,7 @@ import type { RecordMembers } from '../../event/record.ts'
 import { type Connection, createConnection } from '../../postgres/client.ts'
 import { compareColumns, type ProjectedRecord } from '../../postgres/projection.ts'
 import { readHeads, readRecords } from '../../postgres/records.ts'
+import { readPrunedRanges } from '../../postgres/retention-ranges.ts'
 import type { FoundRecord, ProjectionMismatch, Source } from '../source.ts'
 
 const groupRecords = 500
@@ -22,6 +23,7 @@ export function createPostgresSource(url: string): Source {
     beginsLater: false,
     locate: (position) => `row ${position}`,
     readHeads: () => connected(url, name, readHeads),
+    readPruned: () => connected(url, name, readPrunedRanges),
     async *read() {
       const connection = createConnection({ url })
       try {
