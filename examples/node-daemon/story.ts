@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { otelAudit } from '../demo/command-line.ts'
 import type { Story } from '../demo/story.ts'
 import { verify } from '../demo/verification.ts'
+import { ChildProgram } from '../stage/child-program.ts'
 import { type ComplianceLog, countActions, leaksIn, readLog, unlinkedFindings } from './compliance-log.ts'
-import { DaemonProcess } from './daemon-process.ts'
 import { type Provider, startProvider } from './provider.ts'
 
 export interface Stage {
@@ -37,6 +37,7 @@ interface Life extends Stage {
   readonly env: NodeJS.ProcessEnv
 }
 
+const program = join(import.meta.dirname, 'daemon.ts')
 const token = 'the-token-of-the-scraper'
 
 export async function tellStory(stage: Stage): Promise<Summary> {
@@ -58,7 +59,7 @@ export async function tellStory(stage: Stage): Promise<Summary> {
 async function workUntilPanic(life: Life): Promise<void> {
   const { story, running, env, dir, cycles } = life
   story.chapter('It watches, and is asked for its metrics')
-  const daemon = running.use(new DaemonProcess({ env, log: join(dir, 'watchd.log') }))
+  const daemon = running.use(new ChildProgram({ program, env, log: join(dir, 'watchd.log') }))
   const url = `${await daemon.said('listening')}/metrics`
   await daemon.said('cycles')
   story.say(`${cycles} cycles; each asks a model about one observation, whose text never reaches the log.`)
@@ -82,7 +83,7 @@ async function workUntilStop(life: Life): Promise<void> {
   const { story, running, env, dir } = life
   story.chapter('It is started again, and stopped')
   writeSettings(life, { model: 'large-2', listen_port: 0 })
-  const daemon = running.use(new DaemonProcess({ env, log: join(dir, 'watchd.log') }))
+  const daemon = running.use(new ChildProgram({ program, env, log: join(dir, 'watchd.log') }))
   await daemon.said('cycles')
   const exitCode = await daemon.end('SIGTERM')
   story.say(`Exit code ${exitCode}: the last cycle was finished, the end sealed and signed, the file has every record.`)
@@ -119,7 +120,7 @@ async function liveUnlogged(life: Life): Promise<number> {
   const off = { AUDIT_LOG_ENABLED: 'false', AUDIT_CONFIG_FILE: undefined, AUDIT_PROFILE: undefined }
   const places = { AUDIT_SPOOL_DIRECTORY: join(dir, 'off-spool'), AUDIT_LOG_FILE_PATH: path }
   const daemon = running.use(
-    new DaemonProcess({ env: { ...env, ...off, ...places, WATCHD_CYCLES: '8' }, log: join(dir, 'off.log') }),
+    new ChildProgram({ program, env: { ...env, ...off, ...places, WATCHD_CYCLES: '8' }, log: join(dir, 'off.log') }),
   )
   await daemon.said('cycles')
   const exitCode = await daemon.end('SIGTERM')

@@ -25,9 +25,9 @@ export class Checkout implements Disposable {
     symlinkSync(join(root, 'node_modules'), join(this.path, 'node_modules'))
   }
 
-  /** Runs a command in it to its end, at most two minutes long. */
+  /** Runs a command in it to its end, at most four minutes long. */
   async run(command: string, ...argv: string[]): Promise<Ran> {
-    const child = spawn(command, argv, { cwd: this.path, stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 })
+    const child = spawn(command, argv, { cwd: this.path, stdio: ['ignore', 'pipe', 'pipe'], timeout: 240_000 })
     const closed = once(child, 'close')
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
     const [exitCode] = await closed

@@ -1,31 +1,40 @@
-/** The daemon as a process of its own: started, waited for by what it says, signalled, and gone with its starter. */
+/** A program in a process of its own: started, waited for by what it says, signalled, and gone with its starter. */
 
 import type { ChildProcess } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import { killOwned, startOwned } from '../../test/parts/process.ts'
 
-const program = join(import.meta.dirname, 'daemon.ts')
+export interface ChildOptions {
+  /** The file to run, and what comes before it on Node's command line. */
+  readonly program: string
+  readonly nodeOptions?: readonly string[]
+  readonly env: NodeJS.ProcessEnv
+  /** A file for its standard error. */
+  readonly log: string
+}
 
-export class DaemonProcess implements AsyncDisposable {
+export class ChildProgram implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #lines: string[] = []
   readonly #news = new EventEmitter()
   readonly #ended: Promise<number | null>
+  readonly #program: string
   #hasEnded = false
   /** How many lines `said` has given out. */
   #heard = 0
 
-  constructor({ env, log }: { env: NodeJS.ProcessEnv; log: string }) {
+  constructor({ program, nodeOptions = [], env, log }: ChildOptions) {
     const errors = openSync(log, 'a')
-    this.#child = startOwned(process.execPath, [program], {
+    this.#program = basename(program)
+    this.#child = startOwned(process.execPath, [...nodeOptions, program], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', errors],
     })
     closeSync(errors)
-    if (this.#child.stdout === null) throw new Error('the daemon has no standard output')
+    if (this.#child.stdout === null) throw new Error(`${this.#program} has no standard output`)
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
       this.#lines.push(line)
       this.#news.emit('news')
@@ -37,14 +46,14 @@ export class DaemonProcess implements AsyncDisposable {
     })
   }
 
-  /** Waits for the next line that begins so, and gives its rest. Rejects when the daemon ends without it. */
+  /** Waits for the next line that begins so, and gives its rest. Rejects when the program ends without it. */
   async said(start: string): Promise<string> {
     for (;;) {
       const index = this.#lines.findIndex((line, at) => at >= this.#heard && line.startsWith(start))
       const line = this.#lines[index]
       this.#heard = line === undefined ? this.#lines.length : index + 1
       if (line !== undefined) return line.slice(start.length).trim()
-      if (this.#hasEnded) throw new Error(`the daemon ended without saying ${start}; see watchd.log`)
+      if (this.#hasEnded) throw new Error(`${this.#program} ended without saying ${start}; its log says why`)
       await once(this.#news, 'news')
     }
   }
