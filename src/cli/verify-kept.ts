@@ -13,11 +13,8 @@ export function readSince(path: string, verifiers: readonly Verifier[], keep?: s
   const text = readText(path)
   const kept = readKept(text, verifiers)
   if (typeof kept !== 'string') return kept
-  throw refuse(
-    '--since',
-    `${path}: ${kept}`,
-    'name the file that "otel-audit verify --keep" wrote, and the key that signed',
-  )
+  const hint = 'name the file that "otel-audit verify --keep" wrote, and the key that signed'
+  throw refuse('--since', `${path}: ${kept}`, { hint })
 }
 
 /** Writes the last checkpoint of each stream, unless anything was found; streams that were kept before stay kept. */
@@ -43,7 +40,7 @@ export function keepCheckpoints(
     writeFileSync(`${path}.new`, notes.join(''))
     renameSync(`${path}.new`, path)
   } catch (cause) {
-    throw refuse('--keep', `${path}: ${errorText(cause)}`, 'name a file that can be written', cause)
+    throw refuse('--keep', `${path}: ${errorText(cause)}`, { hint: 'name a file that can be written', cause })
   }
 }
 
@@ -51,10 +48,10 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw refuse('--since', `${path}: ${errorText(cause)}`, 'name a file of kept checkpoints', cause)
+    throw refuse('--since', `${path}: ${errorText(cause)}`, { hint: 'name a file of kept checkpoints', cause })
   }
 }
 
-function refuse(setting: string, message: string, hint: string, cause?: unknown): AuditError {
-  return new AuditError('INVALID_OPTION', `${setting} ${message}`, { setting, hint, cause })
+function refuse(setting: string, message: string, more: { hint: string; cause?: unknown }): AuditError {
+  return new AuditError('INVALID_OPTION', `${setting} ${message}`, { setting, ...more })
 }
