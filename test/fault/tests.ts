@@ -11,6 +11,7 @@ import { lyingTests } from './lying.ts'
 import { noSpaceTests } from './no-space.ts'
 import { outboxTests } from './outbox.ts'
 import { poisonTests } from './poison.ts'
+import { postgresTests } from './postgres-dies.ts'
 import { powerCutTests } from './power-cut.ts'
 import { shutdownTests } from './shutdown.ts'
 import { sickDiskTests } from './sick-disk.ts'
@@ -30,6 +31,7 @@ const all: readonly FaultTest[] = [
   ...poisonTests,
   ...collectorTests,
   ...shutdownTests,
+  ...postgresTests,
   ...outboxTests,
 ]
 
