@@ -102,4 +102,9 @@ export const found: readonly Found[] = [
     bug: 'A sidecar whose segment was given back twice before it had read anything new called the spool damaged.',
     test: 'test/spool/reader.test.ts',
   },
+  {
+    by: 'simulator',
+    bug: 'A failed sync of the directory after segments were given back was forgiven, also for the name of a rescue made in the same moment: after a power cut the spool was refused, one history in 75,000.',
+    test: 'test/spool/retention.test.ts',
+  },
 ]

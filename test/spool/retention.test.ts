@@ -143,6 +143,41 @@ test('control no longer needs a segment, durably, before the segment is unlinked
   assert.match(calls[first] ?? '', /^unlink below ([2-9]|1\d)$/)
 })
 
+test('names are removed and made by descriptors of their own: a failed sync is told to each', (t) => {
+  const by = { unlink: new Set<number>(), rename: new Set<number>() }
+  let last: keyof typeof by | undefined
+  const note = (call: keyof typeof by) => {
+    last = call
+  }
+  const files: Files = {
+    ...diskFiles,
+    rename: (from, to) => {
+      note('rename')
+      diskFiles.rename(from, to)
+    },
+    unlink: (path) => {
+      note('unlink')
+      diskFiles.unlink(path)
+    },
+    syncDirectory: (file) => {
+      if (last !== undefined) by[last].add(file)
+      last = undefined
+      diskFiles.syncDirectory(file)
+    },
+  }
+  const driven = openDriven(freshDirectory(t), { ...small, files })
+  by.rename.clear() // what recovery has opened is closed again
+  fill(driven, 60)
+  confirm(driven, 'a', 60)
+  confirm(driven, 'b', 60)
+  keepHouse(driven)
+  assert.ok(by.rename.size > 0 && by.unlink.size > 0, 'the test makes names and removes some')
+  assert.deepEqual(
+    [...by.unlink].filter((descriptor) => by.rename.has(descriptor)),
+    [],
+  )
+})
+
 test('a full spool refuses events, lets important records into the reserve, and takes events again when there is room', (t) => {
   const limits = { segmentBytesMax: 16_384, bytesMax: 60_000, reserveBytes: 8_192, destinations: ['a'] }
   const driven = openDriven(freshDirectory(t), limits)
