@@ -9,6 +9,7 @@ import { complianceTable } from './compliance.ts'
 import { configSchema } from './config-schema.ts'
 import { environmentTable, optionsTable } from './configuration.ts'
 import { environmentExample } from './environment-example.ts'
+import { attackTable } from './threat-model.ts'
 
 export interface Generated {
   /** From the root of the repository. */
@@ -23,5 +24,6 @@ export const documents: readonly Generated[] = [
   { path: 'docs/configuration.md', make: blocks({ options: optionsTable, environment: environmentTable }) },
   { path: 'docs/schema/record.json', make: () => printSchema() },
   { path: 'docs/audit-schema.md', make: () => describeSchema() },
+  { path: 'docs/threat-model.md', make: blocks({ attacks: attackTable }) },
   { path: 'docs/compliance.md', make: blocks({ profiles: complianceTable }) },
 ]
