@@ -1,20 +1,28 @@
-/** The checkpoints that an auditor keeps between two runs of `verify`: read by `--since`, written by `--keep`. */
+/** What an auditor has beside the copies: checkpoints kept between two runs (`--since`, `--keep`), and a trust file. */
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { Verifier } from '../chain/note.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { Report, StreamReport } from '../verify/report.ts'
 import { type KeptCheckpoint, readKept } from '../verify/since.ts'
+import { parseTrust, type TrustFile } from '../verify/trust.ts'
 import type { CommandIo } from './command.ts'
 
 /** A file that is also the one to be written may be missing: then this is the first run. */
 export function readSince(path: string, verifiers: readonly Verifier[], keep?: string): readonly KeptCheckpoint[] {
   if (path === keep && !existsSync(path)) return []
-  const text = readText(path)
+  const text = readText(path, '--since')
   const kept = readKept(text, verifiers)
   if (typeof kept !== 'string') return kept
   const hint = 'name the file that "otel-audit verify --keep" wrote, and the key that signed'
   throw refuse('--since', `${path}: ${kept}`, { hint })
+}
+
+/** The trust file of `--trust`. */
+export function readTrust(path: string): TrustFile {
+  const trust = parseTrust(readText(path, '--trust'))
+  if (typeof trust !== 'string') return trust
+  throw refuse('--trust', `${path}: ${trust}`, { hint: 'docs/verify.md shows a trust file' })
 }
 
 /** Writes the last checkpoint of each stream, unless anything was found; streams that were kept before stay kept. */
@@ -44,11 +52,11 @@ export function keepCheckpoints(
   }
 }
 
-function readText(path: string): string {
+function readText(path: string, setting: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw refuse('--since', `${path}: ${errorText(cause)}`, { hint: 'name a file of kept checkpoints', cause })
+    throw refuse(setting, `${path}: ${errorText(cause)}`, { hint: 'name a file that can be read', cause })
   }
 }
 

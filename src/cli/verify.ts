@@ -8,14 +8,15 @@ import type { Finding, Report, SourceReport, StreamReport } from '../verify/repo
 import { combineReports, findingsMax } from '../verify/report.ts'
 import { reportMissing } from '../verify/since.ts'
 import { expandSource, openSource } from '../verify/sources.ts'
+import { requiredStreams } from '../verify/trust.ts'
 import { verifySource } from '../verify/verify.ts'
 import { type Command, parseOptions } from './command.ts'
 import { printable } from './printable.ts'
 import { startProgress } from './progress.ts'
 import { readVerifiers } from './verifier-keys.ts'
-import { keepCheckpoints, readSince } from './verify-kept.ts'
+import { keepCheckpoints, readSince, readTrust } from './verify-kept.ts'
 
-const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--since FILE] [--keep FILE] [--allow-unanchored] [--allow-partial] [--json]
+const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--trust FILE] [--since FILE] [--keep FILE] [--allow-unanchored] [--allow-partial] [--json]
 
 Verifies every copy of a trail on its own: each record against its hash, each hash against the next record, and all
 of them against the signed checkpoints. Needs no network but that of a database, and writes nothing but the file of --keep.
@@ -25,6 +26,7 @@ input; its kind is found by looking.
 
 Options:
   --vkey KEY          a verifier key, or a file with one a line; may be repeated. Without it nothing is proven
+  --trust FILE        keys with the times in which they count, and the streams that there must be: JSON, see docs/verify.md
   --since FILE        checkpoints kept from earlier: the copies must continue them. Shows a copy that was rolled back
   --keep FILE         when nothing is found, write the last checkpoint of each stream there, for the next --since
   --allow-unanchored  exit 0 although nothing signed covers a stream, or no key was given
@@ -43,6 +45,7 @@ Examples:
 
 const options = {
   vkey: { type: 'string', multiple: true, default: [] as string[] },
+  trust: { type: 'string' },
   since: { type: 'string' },
   keep: { type: 'string' },
   'allow-unanchored': { type: 'boolean', default: false },
@@ -61,7 +64,8 @@ export const command: Command = {
         setting: 'SOURCE',
         hint: 'name what to verify: otel-audit verify ./audit.ndjson',
       })
-    const verifiers = values.vkey.flatMap(readVerifiers)
+    const trust = values.trust === undefined ? undefined : readTrust(values.trust)
+    const verifiers = [...values.vkey.flatMap(readVerifiers), ...(trust?.keys ?? []).map(({ verifier }) => verifier)]
     const since = values.since === undefined ? [] : readSince(values.since, verifiers, values.keep)
     const sources: SourceReport[] = []
     for (const name of positionals.flatMap(expandSource)) {
@@ -69,6 +73,7 @@ export const command: Command = {
       sources.push(
         await verifyNamed(name, {
           verifiers,
+          trust,
           since,
           allowUnanchored: values['allow-unanchored'],
           allowPartial: values['allow-partial'],
@@ -77,8 +82,15 @@ export const command: Command = {
       )
       progress?.clear()
     }
-    const missing = reportMissing(values.since ?? '', since, sources)
-    const report = combineReports(missing === undefined ? sources : [...sources, missing])
+    const missing = [
+      reportMissing(values.since ?? '', since, sources),
+      reportMissing(values.trust ?? '', requiredStreams(trust ?? { origins: undefined }), sources),
+    ].filter((one) => one !== undefined)
+    const isFirstUse = values.since !== undefined && since.length === 0
+    const report: Report = {
+      ...combineReports([...sources, ...missing]),
+      ...(isFirstUse && { trustedOnFirstUse: true }),
+    }
     if (values.keep !== undefined) keepCheckpoints(values.keep, { report, since }, io)
     io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatReport(report, verifiers.length > 0))
     return report.exitCode
@@ -100,6 +112,8 @@ async function verifyNamed(name: string, how: Parameters<typeof verifySource>[1]
 function formatReport(report: Report, hasKeys: boolean): string {
   const lines = report.sources.flatMap(formatSource)
   if (!hasKeys) lines.push('No verifier key was given (--vkey): damage shows, but nothing is proven.')
+  if (report.trustedOnFirstUse)
+    lines.push('Trusted on first use: no checkpoint was kept yet, so the copies were taken as they were found.')
   if (report.exitCode === 0)
     lines.push('A copy that was rolled back as a whole verifies too: compare the last sequences with what you know.')
   return `${lines.join('\n')}\n`

@@ -10,6 +10,7 @@ import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
 import type { Reading } from './reading.ts'
 import { type Finding, type SourceReport, type StreamReport, worstVerdict } from './report.ts'
 import type { StreamVerifier } from './stream.ts'
+import { isOriginTrusted } from './trust.ts'
 
 /** Settles every stream, logs what is left, and writes the report. */
 export function concludeSource(reading: Reading): SourceReport {
@@ -27,6 +28,7 @@ export function concludeSource(reading: Reading): SourceReport {
   for (const head of reading.heads) compareHead(head, reading)
   for (const { kept, stream, last, deployment } of reading.streams.values())
     kept.report(reading.log, { stream, last: last?.sequence ?? 0, deployment })
+  for (const stream of reading.streams.values()) reportOrigin(stream, reading)
   const observations: Finding[] = [...reading.prunes.observations]
   for (const stream of reading.streams.values()) observations.push(...observe(stream, reading))
   return reportOf(reading, observations)
@@ -162,6 +164,19 @@ function predecessorIn(details: unknown, streams: Reading['streams']): NamedPred
 
 function membersOf(value: unknown): Readonly<Record<string, unknown>> {
   return (value ?? {}) as Readonly<Record<string, unknown>>
+}
+
+/** A stream that the trust file does not name. */
+function reportOrigin({ stream, deployment }: StreamVerifier, { log, options }: Reading): void {
+  // Without a deployment nothing signed is in it, which is UNANCHORED.
+  if (options.trust === undefined || deployment === undefined || isOriginTrusted(options.trust, deployment, stream))
+    return
+  log.add({
+    verdict: 'WRONG_ORIGIN',
+    stream,
+    found: `${deployment}/${stream}`,
+    detail: 'the trust file names no such origin',
+  })
 }
 
 function reportTruncation({ stream, last, signedBeyond }: StreamVerifier, { log, prunes }: Reading): void {

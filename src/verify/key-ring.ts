@@ -15,8 +15,16 @@ export type RotationOutcome =
 export class KeyRing {
   #verifiers: readonly Verifier[]
 
-  constructor(trusted: readonly Verifier[]) {
+  readonly #isValidAt: (key: Verifier, recorded: string | undefined) => boolean
+
+  /** `isValidAt`: whether a key counts for what was sealed at a time; always, unless given. */
+  constructor(trusted: readonly Verifier[], isValidAt: KeyRing['isValidAt'] = () => true) {
     this.#verifiers = trusted
+    this.#isValidAt = isValidAt
+  }
+
+  isValidAt(key: Verifier, recorded: string | undefined): boolean {
+    return this.#isValidAt(key, recorded)
   }
 
   get verifiers(): readonly Verifier[] {

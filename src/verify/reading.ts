@@ -12,10 +12,13 @@ import type { Unreadable } from './report.ts'
 import type { KeptCheckpoint } from './since.ts'
 import type { Head, Source } from './source.ts'
 import type { StreamVerifier } from './stream.ts'
+import { isValidAt, type TrustFile } from './trust.ts'
 
 export interface VerifyOptions {
   /** The keys to believe. Without any, nothing is proven: every stream is UNANCHORED. */
   readonly verifiers: readonly Verifier[]
+  /** What is trusted of those keys, and which streams; everything that the keys sign, unless given. */
+  readonly trust?: TrustFile | undefined
   /** Takes UNANCHORED for an observation. */
   readonly allowUnanchored?: boolean | undefined
   /** Takes a stream's missing beginning, and missing predecessors, for known: a rotated file, a late destination. */
@@ -55,7 +58,7 @@ export function beginReading(source: Source, options: VerifyOptions): Reading {
     options,
     log,
     prunes: new Prunes(source.name, log),
-    ring: new KeyRing(options.verifiers),
+    ring: new KeyRing(options.verifiers, (key, recorded) => isValidAt(options.trust?.keys ?? [], key, recorded)),
     streams: new Map(),
     misfits: [],
     unreadable: [],

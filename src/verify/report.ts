@@ -104,6 +104,8 @@ export interface Report {
   readonly exitCode: 0 | 1 | 2
   readonly records: number
   readonly checkpoints: number
+  /** No checkpoint had been kept to hold the sources to: what was found is where trust in them begins. */
+  readonly trustedOnFirstUse?: true
   /** Each source was verified on its own. */
   readonly sources: readonly SourceReport[]
 }

@@ -98,20 +98,33 @@ interface KeptStream {
   readonly deployment: string | undefined
 }
 
-/** A report of its own for streams that were kept and that no source holds; undefined when there is none. */
+/** A stream that some source must hold. */
+export interface RequiredStream {
+  readonly deployment: string
+  readonly stream: string
+  /** Of the kept checkpoint, where one says so. */
+  readonly size?: number
+  readonly root?: string
+}
+
+/** A report of its own for streams that no source holds; `name`: the file that demands them. Undefined: all are there. */
 export function reportMissing(
   name: string,
-  kept: readonly KeptCheckpoint[],
+  kept: readonly RequiredStream[],
   sources: readonly SourceReport[],
 ): SourceReport | undefined {
   const held = new Set(sources.flatMap(({ streams }) => streams.map(({ stream }) => stream)))
   const missing = kept.filter(({ stream }) => !held.has(stream))
   if (missing.length === 0) return undefined
-  const findings = missing.map(({ deployment, stream, size, root: expected }): Finding<'STREAM_MISSING'> => {
-    const detail = `you kept a checkpoint of ${size} records of ${deployment}/${stream}, and no source holds any of it`
-    return { verdict: 'STREAM_MISSING', source: name, stream, expected, detail }
+  const findings = missing.map(({ deployment, stream, size, root }): Finding<'STREAM_MISSING'> => {
+    const known =
+      size === undefined
+        ? `${deployment}/${stream} is trusted`
+        : `you kept a checkpoint of ${size} records of ${deployment}/${stream}`
+    const detail = `${known}, and no source holds any of it`
+    return { verdict: 'STREAM_MISSING', source: name, stream, ...(root !== undefined && { expected: root }), detail }
   })
   const nothing = { records: 0, checkpoints: 0, streams: [], observations: [], unreadable: [] }
   const findingCounts = { STREAM_MISSING: findings.length }
-  return { name, kind: 'checkpoints', verdict: 'STREAM_MISSING', exitCode: 1, findings, findingCounts, ...nothing }
+  return { name, kind: 'demanded', verdict: 'STREAM_MISSING', exitCode: 1, findings, findingCounts, ...nothing }
 }

@@ -38,7 +38,15 @@ export class StreamKeys {
     if (anchor === undefined) return undefined
     if ('verdict' in anchor) return this.#refuse(anchor)
     const { signers } = anchor
-    if (signers.length === 0 || signers.some((key) => !this.#isReplaced(key, link.sequence))) return anchor
+    if (signers.length === 0) return anchor
+    const valid = signers.filter((key) => this.#ring.isValidAt(key, link.recorded))
+    if (valid.length === 0)
+      return this.#refuse({
+        link,
+        verdict: 'BAD_SIGNATURE',
+        detail: 'a checkpoint signed when its key was not trusted',
+      })
+    if (valid.some((key) => !this.#isReplaced(key, link.sequence))) return anchor
     return this.#refuse({ link, verdict: 'BAD_SIGNATURE', detail: 'a checkpoint signed by a key replaced before it' })
   }
 
