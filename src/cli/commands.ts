@@ -76,6 +76,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./key.ts'),
   },
   {
+    name: 'witness',
+    summary: 'cosign the checkpoints of trails, never two histories of one',
+    load: () => import('./witness.ts'),
+  },
+  {
     name: 'schema',
     summary: 'print what stands in every record, for those who review the trail',
     load: () => import('./schema.ts'),

@@ -26,7 +26,7 @@ const floors: readonly (readonly string[])[] = [
   ['event'],
   ['policy', 'chain'],
   ['spool'],
-  ['postgres', 'archive'],
+  ['postgres', 'archive', 'witness'],
   ['destination', 'verify'],
   ['forward'],
   ['otel'],
@@ -56,7 +56,7 @@ const singleDoors: readonly SingleDoor[] = [
       /^src\/audit\/(local-files|reload-triggers|standard-error)\.ts$/,
       /^src\/postgres\/migrate\.ts$/,
       /^src\/verify\/sources[\w-]*\.ts$/,
-      /^src\/archive\/store\.ts$/,
+      /^src\/(archive|witness)\/store\.ts$/,
       /^src\/destination\/(file|file-append|file-series|file-tail|file-tending|stdout|credentials|optional-module)\.ts$/,
       /^src\/cli\//,
     ],
@@ -107,6 +107,8 @@ const longHeads = new Set([
   'src/chain/merkle.ts',
   'src/chain/checkpoint.ts',
   'src/chain/rotation.ts',
+  'src/chain/cosignature.ts',
+  'src/witness/witness.ts',
   'src/event/record.ts',
 ])
 
