@@ -76,7 +76,8 @@ async function advanceHeads(client: CopyingConnection, records: readonly Project
 }
 
 const names = ['record', 'stream', 'seq', ...derivedColumns.map(({ name }) => name), 'underived']
-const copyStatement = `copy audit.record (${names.join(', ')}) from stdin (format binary)`
+/** Takes what `encodeCopy` gives. */
+export const copyStatement = `copy audit.record (${names.join(', ')}) from stdin (format binary)`
 const derivedTypes: Readonly<Record<ColumnType, ElementType<string>>> = { bytea: byteaHex, text, timestamptz, uuid }
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1')
 /** Behind the signature: no flags, no extension. */

@@ -53,6 +53,7 @@ describe('a benchmark', () => {
   it('of delivery runs, loses nothing, and writes its section', () =>
     assertWellFormed(runBench('deliver', '--no-collector')))
   it('of verification runs and writes its section', () => assertWellFormed(runBench('verify')))
+  it('of PostgreSQL runs and writes its section', () => assertWellFormed(runBench('postgres')))
   it('of policy runs, decides as it should, and writes its section', () => assertWellFormed(runBench('policy')))
   it('of redaction runs and writes its section', () =>
     assertWellFormed(runBench('redact'), (contender, figure) => {

@@ -11,6 +11,7 @@ import { emitters } from './emitters.ts'
 import type { Figures } from './figures.ts'
 import { type Load, measureLoad } from './load.ts'
 import type { JudgeSetup } from './policy-judges.ts'
+import type { TableSetup } from './postgres-load.ts'
 import type { KeeperSetup } from './spool-keeper.ts'
 import { type KeeperLoad, measureKeeper } from './spool-load.ts'
 
@@ -20,8 +21,9 @@ export type Setup =
   | ({ readonly role: 'checker'; readonly name: string } & CheckerSetup)
   | ({ readonly role: 'keeper'; readonly name: string } & KeeperSetup)
   | ({ readonly role: 'judge'; readonly name: string } & JudgeSetup)
+  | ({ readonly role: 'table'; readonly name: string } & TableSetup)
 
-/** Emitters and keepers are measured under a load of their kind, judges with so many events. */
+/** Emitters and keepers are measured under a load of their kind, judges and tables with so many events. */
 export interface MeasureOrder {
   readonly kind: 'measure'
   readonly load?: Load | undefined
@@ -66,6 +68,7 @@ async function obey(order: Order): Promise<Figures> {
 
 async function startContender(setup: Setup): Promise<Contender> {
   if (setup.role === 'checker') return startChecker(setup)
+  if (setup.role === 'table') return startTable(setup)
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   if (setup.role === 'judge') return startJudge(setup)
   return setup.role === 'emitter' ? startEmitter(setup) : startKeeper(setup)
@@ -110,6 +113,21 @@ async function startJudge(setup: { readonly name: string } & JudgeSetup): Promis
     },
     async close() {
       await judge.close()
+      return {}
+    },
+  }
+}
+
+async function startTable(setup: { readonly name: string } & TableSetup): Promise<Contender> {
+  const { TableContender } = await import('./postgres-load.ts') // with the database driver
+  const table = await TableContender.open(setup.name, setup)
+  return {
+    measure({ events }) {
+      if (events === undefined) throw new Error('a table is measured with events')
+      return table.measure(events)
+    },
+    async close() {
+      await table.close()
       return {}
     },
   }

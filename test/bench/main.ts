@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- emit|deliver|verify|spool|policy|redact [--seconds N] [--json]`: runs one benchmark, prints its table, and writes it
+ * `npm run bench -- emit|deliver|verify|spool|policy|redact|postgres [--seconds N] [--json]`: runs one benchmark, prints its table, and writes it
  * into its section of `docs/benchmarks.md`. Progress goes to standard error.
  */
 
@@ -10,13 +10,14 @@ import { deliver } from './deliver.ts'
 import { writeSection } from './document.ts'
 import { emit } from './emit.ts'
 import { policy } from './policy.ts'
+import { postgres } from './postgres.ts'
 import { redact } from './redact.ts'
 import { formatSection } from './report.ts'
 import { spool } from './spool.ts'
 import { verify } from './verify.ts'
 
 const root = join(import.meta.dirname, '../..')
-const benches: readonly Bench[] = [emit, deliver, verify, spool, policy, redact]
+const benches: readonly Bench[] = [emit, deliver, verify, spool, policy, redact, postgres]
 
 const usage = `Usage: npm run bench -- NAME [--seconds N] [--json]
 
