@@ -54,22 +54,23 @@ export function decodeEnlisted(bytes: Buffer): ConvertedEvent {
   if (!isObject(parsed)) return convertEvent(parsed)
   const { level, policy, redactions, resource, sampling, service, validation, ...members } = parsed
   const event = convertEvent(members)
+  event.level = textOf(level)
+  event.policy = textOf(policy)
+  event.service = textOf(service)
+  if ((redactions ?? resource ?? sampling ?? validation) === undefined) return event
   // Read as a part of an event: fresh, sorted and within the limits, whoever wrote it.
-  const added = convertEvent({ details: { level, policy, redactions, resource, sampling, service, validation } })
+  const added = convertEvent({ details: { redactions, resource, sampling, validation } })
   const found: JsonObject = added.details ?? {}
-  event.level = textOf(found.level)
-  event.policy = textOf(found.policy)
   event.redactions = objectsOf(found.redactions)
   event.resource = isObject(found.resource) ? found.resource : undefined
   event.sampling = isObject(found.sampling) ? found.sampling : undefined
-  event.service = textOf(found.service)
   event.validation = objectsOf(found.validation) ?? event.validation
   event.hasIntegerLikeKey ||= added.hasIntegerLikeKey
   return event
 }
 
 function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
+  return typeof value === 'string' ? value.toWellFormed() : undefined
 }
 
 function objectsOf(value: unknown): JsonObject[] | undefined {

@@ -64,6 +64,8 @@ describe('an enlisted event', () => {
       'null',
       '{',
     ]
+    const surrogate = encodeRecord(decodeEnlisted(Buffer.from('{"service":"\\ud800"}')), position)
+    assert.equal(JSON.parse(surrogate).service, '\ufffd')
     const deep = `{"details":${'['.repeat(50_000)}${']'.repeat(50_000)}}`
     for (const text of [...hostile, deep, '{"__proto__":{"a":1},"action":5}', '\u0000\ufffd']) {
       const event = decodeEnlisted(Buffer.from(text))
