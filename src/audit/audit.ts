@@ -29,6 +29,7 @@ import { openSequencer } from './open-sequencer.ts'
 import type { AuditOptions } from './options.ts'
 import type { EmergencyReceipt, Receipt, SuppressedReceipt, WrittenReceipt } from './receipt.ts'
 import { Reloader, type ReloadReport } from './reload.ts'
+import { type RetentionTask, startRetention } from './retention-task.ts'
 import type { Sealer } from './sealer.ts'
 import type { Signing } from './signing.ts'
 import type { Instance } from './slots.ts'
@@ -63,6 +64,7 @@ export class Audit implements AsyncDisposable {
   readonly #resource: JsonObject | undefined
   readonly #destinations: Destinations
   readonly #forks: Forks
+  readonly #retention: RetentionTask | undefined
   readonly #verification: Verification
   readonly #sequencer: SequencerThread | undefined
   readonly #spoolWatch = new SpoolWatch()
@@ -88,6 +90,7 @@ export class Audit implements AsyncDisposable {
       counts,
       suppressed: () => this.#suppressions.totals(),
       syncs: () => syncTimes.read(),
+      retention: () => this.#retention?.counts,
       verification: () => this.#verification.counts,
     })
     const onRefusal = () => this.#look()
@@ -104,8 +107,8 @@ export class Audit implements AsyncDisposable {
       changed: () => this.#hearSpool(),
       rotten: (finding) => this.#spoolWatch.hearRot(spool.directory, finding),
     })
-    const { positions, directory } = spool
     signing.remember(() => spool.durable(sealer.head))
+    const { positions, directory } = spool
     const delivery = { directory, memory: positions.memory, destinations, adopt }
     const durable = (record: RecordNumber) => spool.durable(record)
     this.#forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })
@@ -118,6 +121,7 @@ export class Audit implements AsyncDisposable {
       },
     )
     this.#sequencer = openSequencer({ config, worker, inForce, key, directory })
+    this.#retention = startRetention(config, this.sealOperation)
     const { verifierKeys } = signing
     const intervalMinutes = config.verifyIntervalMinutes
     const seal = (fact: ControlFact) => void sealer.sealFact(fact)
@@ -233,6 +237,9 @@ export class Audit implements AsyncDisposable {
     return this.#forks.seal(fact)
   }
 
+  /** For an operations stream: seals an operator's act; its place once it is durable, `undefined` when it is not. */
+  readonly sealOperation = (fact: ControlFact): Promise<RecordNumber | undefined> => this.#forks.sealOperation(fact)
+
   /** A checkpoint that came too late covers too little: drop it, the sync thread makes another. */
   #sealCheckpoint(details: { note: string; frontier: readonly string[] }, size: number): void {
     if (this.#sealer.head.sequence + 1 - size > checkpointLagMax) return
@@ -266,6 +273,7 @@ export class Audit implements AsyncDisposable {
   }
 
   async #closeOnce(): Promise<void> {
+    this.#retention?.stop()
     this.#verification.stop()
     this.#account()
     this.#sealer.close()

@@ -68,7 +68,13 @@ export interface AuditConfig {
   readonly requiredUntil: string
   /** The database whose outbox is sealed from here. */
   readonly outboxUrl: string | undefined
-  readonly retention: { readonly enabled: boolean; readonly days: number; readonly batchRows: number }
+  readonly retention: {
+    readonly enabled: boolean
+    readonly days: number
+    readonly batchRows: number
+    readonly intervalMinutes: number
+    readonly archiveDirectory?: string | undefined
+  }
   /** A sidecar delivers. */
   readonly isExternal: boolean
   /** How often the spool is verified from here; 0: never. */
@@ -138,10 +144,10 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
       sampleSecret: secrets.get('policy.sampleSecret') ?? policy.sampleSecret,
     },
     redact: { ...redact, pseudonymKey: secrets.get('redact.pseudonymKey') ?? redact.pseudonymKey },
+    signingKey: parsed.keys.signingKey,
     signingKeyFile,
     rotationsFile: parsed.keys.rotationsFile,
     isKeyDefault: parsed.keys.signingKeyFile === undefined && parsed.keys.signingKey === undefined,
-    signingKey: parsed.keys.signingKey,
     destinations: parsed.destinations,
     isAsync: parsed.async,
     requiredUntil: parsed.async ? 'durable' : databaseOf(parsed.destinations),

@@ -70,6 +70,17 @@ export class Forks {
     )
   }
 
+  /** Seals what was done to a trail from here; its place once it is durable, `undefined` when it cannot be. */
+  async sealOperation(fact: ControlFact): Promise<RecordNumber | undefined> {
+    const { sealer, durable, isClosing } = this.#parts
+    if (isClosing() || !sealer.sealFact(fact)) return undefined
+    const { head } = sealer
+    return durable(head).then(
+      () => head,
+      () => undefined, // the spool says itself why; whoever asked asks again
+    )
+  }
+
   /** Out of this stream, if it is still written; a disk that has no room for the next stream is not waited for. */
   async #leave(stream: string): Promise<void> {
     const { sealer, isClosing } = this.#parts

@@ -31,6 +31,14 @@ export function isMetricsRegistry(value: unknown): value is MetricsRegistry {
   return registryMethods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
 }
 
+/** What retention has done since the start. */
+export interface RetentionCounts {
+  readonly deleted: number
+  /** Rounds that came to their end, and how long they took together. */
+  readonly rounds: number
+  readonly seconds: number
+}
+
 /** Where the values come from. */
 export interface MetricSources {
   readonly state: () => AuditState
@@ -39,6 +47,8 @@ export interface MetricSources {
   readonly suppressed: () => readonly { readonly rule: string; readonly count: number }[]
   readonly syncs: () => SyncHistogram
   readonly verification: () => VerificationCounts
+  /** Absent where nothing is removed from here. */
+  readonly retention: () => RetentionCounts | undefined
 }
 
 interface Sample {
@@ -50,7 +60,7 @@ interface Sample {
 
 interface MetricDefinition {
   readonly name: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly type: 'counter' | 'gauge' | 'histogram' | 'summary'
   readonly help: string
   /** How prom-client joins the values of several processes of a cluster; default: their sum. */
   readonly aggregator?: 'sum' | 'max'
@@ -137,6 +147,18 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     read: ({ state }) => single(state().outbox?.backlog),
   },
   {
+    name: 'audit_retention_deleted_records_total',
+    type: 'counter',
+    help: 'Records that retention has removed from databases since the start; absent where it does not run.',
+    read: ({ retention }) => single(retention()?.deleted),
+  },
+  {
+    name: 'audit_retention_duration_seconds',
+    type: 'summary',
+    help: 'Duration of the rounds of retention that came to their end.',
+    read: ({ retention }) => summarySamples('audit_retention_duration_seconds', retention()),
+  },
+  {
     name: 'audit_verify_findings',
     type: 'gauge',
     help: 'Findings of the last verification of the spool; absent before the first.',
@@ -206,6 +228,14 @@ function byDestination(
     const value = read(state)
     return value === undefined ? [] : [{ value, labels: { destination: state.name, ...more } }]
   })
+}
+
+function summarySamples(name: string, counts: RetentionCounts | undefined): Sample[] {
+  if (counts === undefined) return []
+  return [
+    { value: counts.seconds, labels: {}, metricName: `${name}_sum` },
+    { value: counts.rounds, labels: {}, metricName: `${name}_count` },
+  ]
 }
 
 function histogramSamples(name: string, { buckets, count, sumSeconds }: SyncHistogram): Sample[] {

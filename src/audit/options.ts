@@ -140,9 +140,16 @@ export interface MetricsSettings {
   readonly tokenFile?: string | undefined
 }
 
-/** How long the database keeps records. Not there yet: setting it is said at start. */
+/** How long PostgreSQL destinations keep records (docs/retention.md). */
 export interface RetentionSettings {
+  /** Default 90. */
   readonly days?: number | undefined
+  /** Default true. */
   readonly enabled?: boolean | undefined
+  /** Rows of one step of the removal; default 10,000. */
   readonly batchRows?: number | undefined
+  /** Default 60. */
+  readonly intervalMinutes?: number | undefined
+  /** A folder that records are archived to before they are removed; default: none. */
+  readonly archiveDirectory?: string | undefined
 }

@@ -158,24 +158,30 @@ const metrics = z.strictObject({
   }),
 })
 
-const noRetention = 'nothing prunes the database yet: every record is kept'
 const retention = z.strictObject({
   days: noted(count.default(90), {
-    about: 'how long the database keeps records',
+    about: 'how long a PostgreSQL destination keeps records ([retention.md](retention.md))',
     unit: 'days',
     example: '90',
-    missing: noRetention,
   }),
   enabled: noted(z.boolean().default(true), {
-    about: 'whether older records are removed from the database',
+    about: 'whether older records are removed from the database, in the background',
     example: 'true',
-    missing: noRetention,
   }),
   batchRows: noted(count.max(1_000_000).default(10_000), {
     about: 'how many rows one step of the removal takes, so that its locks stay short',
     unit: 'rows',
     example: '10000',
-    missing: noRetention,
+  }),
+  intervalMinutes: noted(count.max(1_440).default(60), {
+    about: 'how often the background task looks',
+    unit: 'minutes',
+    example: '60',
+  }),
+  archiveDirectory: noted(text.optional(), {
+    about: 'a folder to which records are archived, read back and verified before they are removed',
+    otherwise: 'none: what is past its retention is gone, and that is sealed',
+    example: '/var/lib/audit-archive',
   }),
 })
 

@@ -55,6 +55,16 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./archive.ts'),
   },
   {
+    name: 'retain',
+    summary: 'remove what is past its retention from a database: run, status',
+    load: () => import('./retain.ts'),
+  },
+  {
+    name: 'hold',
+    summary: 'keep records from being removed: add, list, release',
+    load: () => import('./hold.ts'),
+  },
+  {
     name: 'migrate',
     summary: 'create or update the schema of a PostgreSQL database',
     load: () => import('./migrate.ts'),
