@@ -88,7 +88,7 @@ describe('npm run example:node-daemon', () => {
   })
 
   it('holds no address, process id, path, text or stack', () => {
-    const seen = [...Array(cycles).keys()].flatMap((cycle) => {
+    const seen = [...Array(100).keys()].flatMap((cycle) => {
       const { text } = observe(cycle)
       return [text, ...text.split(/[ ,]+/).filter((word) => /\d/.test(word) && !/^\d+$/.test(word))]
     })
