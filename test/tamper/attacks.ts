@@ -36,10 +36,10 @@ export const attackKinds = [
 ] as const
 
 /** The copies of a trail. Standard input and a compressed file hold what the NDJSON file holds. */
-export type Copy = 'spool' | 'postgres' | 'ndjson' | 'ndjson.gz' | 'otlp' | 'stdin'
+export type Copy = 'spool' | 'postgres' | 'ndjson' | 'ndjson.gz' | 'otlp' | 'stdin' | 'archive'
 
 /** Spool and our own files keep the order of sealing; collectors and databases do not. */
-const ordered: readonly Copy[] = ['spool', 'ndjson', 'ndjson.gz', 'stdin']
+const ordered: readonly Copy[] = ['spool', 'ndjson', 'ndjson.gz', 'stdin', 'archive']
 
 export interface Attack {
   readonly kind: AttackKind
@@ -67,11 +67,50 @@ export interface Expected {
   readonly verdict?: string
 }
 
+/**
+ * What an archive gives where it differs: a record has one place there, and hashes of the tree stand beside the records.
+ * Where records are missing, repeated or added, the tiles are not those of the records, or hold too many or too few.
+ */
+const inArchive: Readonly<Record<string, Expected>> = {
+  'the last covered record edited': { finds: ['CONTENT_TAMPERED 59', 'PROJECTION_MISMATCH 59'] },
+  'a record deleted': { finds: ['MISSING 25', 'PROJECTION_MISMATCH 59'] },
+  'a checkpoint deleted': { finds: ['MISSING 35', 'PROJECTION_MISMATCH 59'] },
+  'several records deleted': { finds: ['MISSING 25-27', 'PROJECTION_MISMATCH 59'] },
+  'records deleted around a checkpoint': { finds: ['MISSING 33-37', 'PROJECTION_MISMATCH 59'] },
+  'the first record deleted': { finds: ['MISSING 1', 'PROJECTION_MISMATCH 59'] },
+  'the beginning deleted': { finds: ['MISSING 1-20', 'PROJECTION_MISMATCH 59'] },
+  'a record moved to the end': { finds: ['PROJECTION_MISMATCH 59', 'REORDERED 10'] },
+  'a record delivered again': { finds: ['INSERTED', 'PROJECTION_MISMATCH 1', 'PROJECTION_MISMATCH 59'] },
+  'a batch delivered again': { finds: ['CONTENT_TAMPERED 50-59', 'PROJECTION_MISMATCH 1'] },
+  'a record copied to the beginning': { finds: ['CONTENT_TAMPERED 59', 'PROJECTION_MISMATCH 25'] },
+  'a forged record with a number and no fitting link': {
+    finds: ['CONTENT_TAMPERED 59', 'INSERTED 25', 'PROJECTION_MISMATCH 1'],
+  },
+  'a forged record before the true one': { finds: ['CONTENT_TAMPERED 59', 'INSERTED 25', 'PROJECTION_MISMATCH 1'] },
+  'a forged record that continues the stream': { finds: ['CONTENT_TAMPERED 59', 'FORKED 25', 'PROJECTION_MISMATCH 1'] },
+  'a second branch': { finds: ['INSERTED', 'PROJECTION_MISMATCH 1', 'PROJECTION_MISMATCH 59'] },
+  'a second branch, signed with the same key': {
+    finds: ['INSERTED', 'PROJECTION_MISMATCH 1', 'PROJECTION_MISMATCH 59'],
+  },
+  'a record without a stream': { finds: ['CONTENT_TAMPERED 59', 'INSERTED', 'PROJECTION_MISMATCH 1'] },
+  'two streams with their names exchanged': { finds: [], verdict: 'UNREADABLE' },
+  'a copy that begins later, known to be partial': { finds: ['PROJECTION_MISMATCH 59'] },
+  'a partial copy edited before its first checkpoint': { finds: ['CONTENT_TAMPERED 25', 'PROJECTION_MISMATCH 59'] },
+  'a partial copy edited between its checkpoints': { finds: ['CONTENT_TAMPERED 41', 'PROJECTION_MISMATCH 59'] },
+  'a partial copy with one checkpoint': { finds: ['PROJECTION_MISMATCH 59', 'UNANCHORED'] },
+  'the beginning deleted, and a deletion forged that nothing signed covers': {
+    finds: ['MISSING 1-20', 'PROJECTION_MISMATCH 59'],
+  },
+  'the beginning deleted, and the trail says so under its signature': {
+    finds: ['MISSING 1-20', 'PROJECTION_MISMATCH 61'],
+  },
+}
+
 /** What verification must find in this copy; undefined where the attack cannot be made. */
 export function expectedIn(attack: Attack, copy: Copy): Expected | undefined {
   const { finds, verdict, except, beside } = attack
   if (beside !== undefined && beside[copy] === undefined) return undefined
-  const own = except?.[copy]
+  const own = except?.[copy] ?? (copy === 'archive' ? inArchive[attack.name] : undefined)
   if (own !== undefined) return own
   const all = 'ordered' in finds ? finds[ordered.includes(copy) ? 'ordered' : 'unordered'] : finds
   return { finds: all, ...(verdict !== undefined && { verdict }) }

@@ -14,6 +14,7 @@ import { verifySource } from '../../src/verify/verify.ts'
 import { mainFile } from '../cli/run.ts'
 import { toNdjson, toOtlp } from '../support/trail.ts'
 import { type Attack, type BesideChange, type Copy, keys } from './attacks.ts'
+import { craftArchive } from './crafted-archive.ts'
 import { craftSpool } from './crafted-spool.ts'
 import { fillDatabase } from './database-copy.ts'
 
@@ -54,6 +55,7 @@ export class Copies {
     if (copy === 'postgres') return this.#fill(lines, change)
     if (copy === 'spool')
       craftSpool(path, lines, typeof change === 'object' && 'keeps' in change ? change.keeps : undefined)
+    else if (copy === 'archive') craftArchive(path, lines)
     else {
       const text = copy === 'otlp' ? toOtlp(lines) : toNdjson(lines)
       const changed = typeof change === 'function' ? change(text) : text

@@ -14,6 +14,7 @@ const titles: Readonly<Record<Copy, string>> = {
   'ndjson.gz': 'NDJSON, gzip',
   otlp: 'OTLP JSON',
   stdin: 'standard input',
+  archive: 'archive',
 }
 
 /** What each attack must give, as the document shows it. */

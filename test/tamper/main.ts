@@ -1,6 +1,6 @@
 /**
- * `npm run test:tamper [-- KIND…] [--list] [--json] [--write-docs]`: tries every attack in every copy, prints the
- * matrix, and writes docs/tamper-matrix.md when all of it is as it must be. Ends with 1 when a cell is not.
+ * `npm run test:tamper [-- KIND…] [--list] [--json] [--no-docs]`: tries every attack in every copy, prints the matrix,
+ * and writes docs/tamper-matrix.md when all of it is as it must be. Ends with 1 when a cell is not.
  */
 
 import { parseArgs } from 'node:util'

@@ -4,7 +4,7 @@ import { unverifiedVerdicts } from '../../src/verify/report.ts'
 import { type Attack, attacks, type Copy, type Expected, expectedIn } from './attacks.ts'
 import type { Copies, Outcome } from './copies.ts'
 
-export const copies: readonly Copy[] = ['spool', 'postgres', 'ndjson', 'ndjson.gz', 'otlp', 'stdin']
+export const copies: readonly Copy[] = ['spool', 'postgres', 'ndjson', 'ndjson.gz', 'otlp', 'stdin', 'archive']
 
 /** One attack in one copy. */
 export interface Cell {
