@@ -86,6 +86,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./key.ts'),
   },
   {
+    name: 'anchor',
+    summary: 'keep the newest checkpoints of a trail outside of it: file, timestamp, Git',
+    load: () => import('./anchor.ts'),
+  },
+  {
     name: 'witness',
     summary: 'cosign the checkpoints of trails, never two histories of one',
     load: () => import('./witness.ts'),
