@@ -45,6 +45,32 @@ export interface ProvenRecord {
   readonly checkpoint: SignedCheckpoint
 }
 
+/** A record by its number, in the only stream of the copy unless one is named; or by its id. */
+export interface WantedRecord {
+  readonly stream?: string | undefined
+  readonly sequence?: number | undefined
+  readonly id?: string | undefined
+}
+
+export interface CreatedProof {
+  readonly problem?: undefined
+  /** The `.tlog-proof`. */
+  readonly proof: string
+  /** The record, as it was sealed. */
+  readonly record: Buffer
+  readonly stream: string
+  readonly sequence: number
+  readonly deployment: string
+  /** Size of the tree that the checkpoint covers. */
+  readonly size: number
+}
+
+/** Why there is no proof. `damaged`: the copy contradicts its checkpoint, which `verify` describes. */
+export interface ProveRefusal {
+  readonly problem: 'not_found' | 'ambiguous' | 'uncovered' | 'incomplete' | 'damaged'
+  readonly reason: string
+}
+
 const header = 'c2sp.org/tlog-proof@v1'
 /** A tree of 2^53 leaves has paths of 53 hashes. */
 const hashesMax = 53

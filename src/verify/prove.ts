@@ -11,34 +11,8 @@ import { parseRecord } from '../event/record.ts'
 import { checkpointLagMax } from '../limits.ts'
 import { type Anchor, openAnchor } from './anchor.ts'
 import { readLink } from './link.ts'
-import { formatProof } from './proof.ts'
+import { type CreatedProof, formatProof, type ProveRefusal, type WantedRecord } from './proof.ts'
 import type { Source } from './source.ts'
-
-/** A record by its number, in the only stream of the copy unless one is named; or by its id. */
-export interface WantedRecord {
-  readonly stream?: string | undefined
-  readonly sequence?: number | undefined
-  readonly id?: string | undefined
-}
-
-export interface CreatedProof {
-  readonly problem?: undefined
-  /** The `.tlog-proof`. */
-  readonly proof: string
-  /** The record, as it was sealed. */
-  readonly record: Buffer
-  readonly stream: string
-  readonly sequence: number
-  readonly deployment: string
-  /** Size of the tree that the checkpoint covers. */
-  readonly size: number
-}
-
-/** Why there is no proof. `damaged`: the copy contradicts its checkpoint, which `verify` describes. */
-export interface ProveRefusal {
-  readonly problem: 'not_found' | 'ambiguous' | 'uncovered' | 'incomplete' | 'damaged'
-  readonly reason: string
-}
 
 /** Further from the record no checkpoint needs to be looked for: none reaches back so far. */
 const windowRecords = 2 * checkpointLagMax
@@ -49,6 +23,9 @@ export async function createProof(
   wanted: WantedRecord,
   verifiers: readonly Verifier[],
 ): Promise<CreatedProof | ProveRefusal> {
+  const { stream: named, sequence: number } = wanted
+  const direct = number === undefined ? undefined : await source.prove?.({ stream: named, sequence: number }, verifiers)
+  if (direct !== undefined) return direct
   const found = await findRecord(source, wanted)
   if (found.problem !== undefined) return found
   const around = await readAround(source, found, verifiers)

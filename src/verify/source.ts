@@ -4,7 +4,9 @@
  * never throws for bad bytes (they become `Damage`). It reads with memory that does not grow with the copy.
  */
 
+import type { Verifier } from '../chain/note.ts'
 import type { RecordMembers } from '../event/record.ts'
+import type { CreatedProof, ProveRefusal } from './proof.ts'
 
 export type SourceKind = 'archive' | 'ndjson' | 'otlp' | 'postgres' | 'spool'
 
@@ -76,6 +78,13 @@ export interface Source {
   readonly readHeads?: (() => Promise<readonly Head[]>) | undefined
   /** What was removed, where the source keeps that beside the records. Called before `read`. */
   readonly readPruned?: (() => Promise<readonly PrunedRange[]>) | undefined
+  /** Proves a record without reading all of the source; undefined where it cannot tell which is meant. */
+  readonly prove?:
+    | ((
+        wanted: { readonly stream?: string | undefined; readonly sequence: number },
+        verifiers: readonly Verifier[],
+      ) => Promise<CreatedProof | ProveRefusal | undefined>)
+    | undefined
   /** In groups as they were read. Throws `AuditError` SOURCE_UNREADABLE when reading itself fails. */
   read(): AsyncIterable<readonly (FoundRecord | Damage)[]>
 }

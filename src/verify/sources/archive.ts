@@ -10,6 +10,7 @@ import { decodeEntries, entriesPath, type Tile, TileTree, tileHashes, tilePath }
 import { leafHash } from '../../chain/hash.ts'
 import { AuditError, errorText } from '../../errors.ts'
 import { parseRecord } from '../../event/record.ts'
+import { proveFromArchive } from '../prove-archive.ts'
 import type { Damage, FoundRecord, Head, ProjectionMismatch, Source } from '../source.ts'
 
 type Group = (FoundRecord | Damage)[]
@@ -35,6 +36,12 @@ export function createArchiveSource(store: ArchiveStore, only?: readonly string[
     },
     readHeads: () =>
       reading(store, async () => (await Promise.all((await list()).map((one) => headOf(store, one)))).flat()),
+    async prove({ stream, sequence }, verifiers) {
+      const held = await reading(store, list)
+      const meant = stream ?? (held.length === 1 ? held[0] : undefined)
+      if (meant === undefined || !held.includes(meant)) return undefined
+      return reading(store, () => proveFromArchive(store, { stream: meant, sequence }, verifiers))
+    },
     async *read() {
       for (const [at, stream] of (await list()).entries()) yield* readStream(store, stream, at * streamSpan)
     },

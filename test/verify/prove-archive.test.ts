@@ -1,0 +1,58 @@
+/** Proofs from an archive: the same claims as from a file, from a handful of tiles. */
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, it } from 'node:test'
+import { openFolder } from '../../src/archive/store.ts'
+import { checkProof } from '../../src/verify/proof.ts'
+import { createProof } from '../../src/verify/prove.ts'
+import { createArchiveSource } from '../../src/verify/sources/archive.ts'
+import { makeKeys, makeTrail } from '../support/trail.ts'
+import { craftArchive } from '../tamper/crafted-archive.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'otel-audit-prove-archive-'))
+after(() => rmSync(folder, { recursive: true }))
+const keys = makeKeys('prod')
+const stream = '019b7c2f-1111-7000-8000-000000000001'
+const { lines } = makeTrail({ stream, keys, records: 1_300, interval: 200 })
+craftArchive(folder, lines)
+
+it('every record proves, in its own tile and in those above', async () => {
+  for (const sequence of [1, 2, 255, 256, 257, 512, 700, 1_024, 1_025, 1_280, lines.length - 2, lines.length - 1]) {
+    const created = await createProof(createArchiveSource(openFolder(folder)), { sequence }, [keys.verifier])
+    assert.ok(created.problem === undefined, `${sequence}: ${JSON.stringify(created)}`)
+    assert.deepEqual([created.size, created.deployment], [lines.length - 1, 'prod'])
+    assert.equal(created.record.toString(), lines[sequence - 1])
+    assert.equal(checkProof(created.proof, created.record, [keys.verifier]).problem, undefined)
+  }
+})
+
+it('few files are read, however long the stream is', async () => {
+  const store = openFolder(folder)
+  const read: string[] = []
+  const counting = {
+    ...store,
+    read: (path: string) => {
+      read.push(path)
+      return store.read(path)
+    },
+  }
+  await createProof(createArchiveSource(counting), { sequence: 700, stream }, [keys.verifier])
+  assert.ok(new Set(read).size <= 6, [...new Set(read)].join(' '))
+})
+
+it('what the checkpoint does not cover, and what no key vouches for, has none', async () => {
+  const problem = async (sequence: number, believed = [keys.verifier]) =>
+    (await createProof(createArchiveSource(openFolder(folder)), { sequence }, believed)).problem
+  assert.equal(await problem(lines.length), 'uncovered')
+  assert.equal(await problem(5, [makeKeys('prod', 2).verifier]), 'uncovered')
+})
+
+it('an archive that was edited proves nothing', async () => {
+  const edited = join(folder, 'edited')
+  craftArchive(edited, lines.with(699, lines[699]?.replace('u-', 'v-') ?? ''))
+  const created = await createProof(createArchiveSource(openFolder(edited)), { sequence: 700 }, [keys.verifier])
+  assert.equal(created.problem, 'damaged')
+})
