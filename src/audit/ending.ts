@@ -85,9 +85,11 @@ const closers = new Set<() => void>()
 export function closeAtSignal(close: () => Promise<void>): () => void {
   const onSignal = () => {
     const isOursAlone = process.listenerCount('SIGTERM') === closers.size
-    void close().then(() => {
+    const end = async () => {
+      await close()
       if (isOursAlone && closers.size === 0) process.kill(process.pid, 'SIGTERM')
-    })
+    }
+    setImmediate(() => void end()) // whoever else listens may still record why the program ends
   }
   closers.add(onSignal)
   process.prependListener('SIGTERM', onSignal) // ahead of those that listen once, which go before they are called

@@ -47,6 +47,17 @@ test('an application that listens too decides when to end', async (t) => {
   assert.equal(isClosed(folder), true)
 })
 
+test('what the application emits as the signal comes is recorded before the end of the stream', async (t) => {
+  const more = `process.once('SIGTERM', () => console.log('last', audits[0].emit({ action: 'daemon.stop' }).status))
+    process.on('SIGTERM', () => audits[0].close().then(() => setImmediate(() => process.exit(0))))`
+  const folder = freshFolder(t)
+  const program = await startTrails(t, folder, { more })
+  const last = program.line('last')
+  await program.kill('SIGTERM')
+  assert.equal(await last, 'written', program.complaints)
+  assert.equal(isClosed(folder), true)
+})
+
 test('after close nothing listens any more', async (t) => {
   const more = `await audits[0].close()`
   const program = await startTrails(t, freshFolder(t), { more })
