@@ -38,7 +38,7 @@ export function formatEvidencePage(report: EvidenceReport, { records }: Evidence
         detail,
       ]),
     ),
-    factTable('Events that policy kept out', report.suppressed, report),
+    suppressedTable(report),
     factTable('Policy', report.policy, report),
     factTable('Gaps and quarantine', report.gaps, report),
     factTable('Retention and erasure', report.removals, report),
@@ -61,7 +61,7 @@ function summaryOf({ records, proven, verification }: EvidenceReport): string {
   const what = `${records} records, ${proven} of them with a proof`
   const { whole } = verification
   if (whole === undefined) return text(what)
-  return text(`${what}, in a copy of ${whole.records} records and ${whole.checkpoints} signed checkpoints`)
+  return text(`${what}, in a copy with ${whole.records} records; signed checkpoints: ${whole.checkpoints}`)
 }
 
 function questionRows({ filter, withheld }: EvidenceReport): string[][] {
@@ -86,6 +86,24 @@ function factTable(
   return table(title, ['time', 'record', 'type', 'what it says'], rows)
 }
 
+/** A line for each rule of each account. */
+function suppressedTable({ suppressed, isAboutSubject }: EvidenceReport): string {
+  if (isAboutSubject) return ''
+  const rows = suppressed.flatMap(({ details }) => {
+    const { from, to, rules } = (details ?? {}) as { from?: unknown; to?: unknown; rules?: unknown }
+    const window = `${shortTime(from)} to ${shortTime(to)}`
+    return (Array.isArray(rules) ? rules : []).map((rule: Readonly<Record<string, unknown>> | null) => [
+      window,
+      ...['id', 'operation', 'outcome', 'count'].map((member) => String(rule?.[member] ?? '')),
+    ])
+  })
+  return table('Events that policy kept out', ['time', 'rule', 'operation', 'outcome', 'events'], rows)
+}
+
+function shortTime(time: unknown): string {
+  return typeof time === 'string' ? time.slice(0, 19) : ''
+}
+
 function recordRow({ members, sequence, proof }: EvidenceRecord): string[] {
   const { timestamp = '', outcome = '', action = '', actor, target } = members
   return [
@@ -105,7 +123,7 @@ function referenceOf(reference: Readonly<Record<string, unknown>> | undefined, t
 
 function table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const heading = `<h2>${text(title)}</h2>`
-  if (rows.length === 0) return `${heading}\n<p>none</p>`
+  if (rows.length === 0) return `<p class="none">${text(title)}: none</p>`
   const head = columns.map((column) => `<th>${text(column)}</th>`).join('')
   const lines = rows.map((row) => `<tr>${row.map((cell) => `<td>${text(cell)}</td>`).join('')}</tr>`)
   return `${heading}\n<table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${lines.join('\n')}\n</tbody>\n</table>`
@@ -127,7 +145,7 @@ function text(value: string): string {
 
 const style = `
 body{font:11pt/1.45 "Liberation Serif",Georgia,serif;color:#111;margin:2rem auto;max-width:60rem;padding:0 1rem}
-h1{font-size:1.7rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:1.6rem 0 .4rem;break-after:avoid}
+h1{font-size:1.7rem;margin:0 0 .5rem}h2,.none{margin:1.2rem 0 .4rem}.none{color:#444}h2{font-size:1.1rem;margin:1.6rem 0 .4rem;break-after:avoid}
 .verdict{border:2px solid;padding:.6rem .8rem}.sound{border-color:#1b6e3c}.unsound{border-color:#a01818}
 table{border-collapse:collapse;width:100%;font-size:.82rem}th,td{border:1px solid #bbb;padding:.2rem .4rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 th{background:#eee}thead{display:table-header-group}tr{break-inside:avoid}code{font-size:.9em}

@@ -137,6 +137,9 @@ describe('otel-audit evidence', () => {
     const about = await bundle(['--tenant', 'acme'], edited)
     assert.equal(about.ended.exitCode, 1)
     assert.equal(about.report.verification.verdict, 'CONTENT_TAMPERED')
+    assert.deepEqual(about.report.verification.findings, [
+      { verdict: 'CONTENT_TAMPERED', source: 'ndjson', stream, sequence: 4, detail: '' },
+    ])
     for (const word of others) assert.deepEqual(namesIn(about, word), [], word)
   })
 
