@@ -21,6 +21,7 @@ const anyText = [
   'keys.signingKey',
   'keys.signingKeyFile',
   'keys.rotationsFile',
+  'retention.archiveDirectory',
   'metrics.token',
   'metrics.tokenFile',
   'workerUrl',
