@@ -29,7 +29,7 @@ describe('the documents', () => {
   it('name npm scripts that exist', () => {
     const builtIn = new Set(['test'])
     const unknown = linesOf().flatMap(({ where, text }) =>
-      [...text.matchAll(/\bnpm (?:run )?(?:--silent )?([a-z][\w-]*)/g)]
+      [...text.matchAll(/\bnpm (?:run )?(?:--silent )?([a-z][\w:-]*)/g)]
         .filter(([command, name]) => command.startsWith('npm run') || builtIn.has(name ?? ''))
         .filter(([, name]) => scripts[name ?? ''] === undefined)
         .map(([command]) => `${where}: ${command}`),
