@@ -2,7 +2,7 @@
 """Verifies audit trails in NDJSON: docs/formats.md, sections 1 to 3. Needs Python 3.9 and the openssl command alone.
 Ends with 0 (verified), 1 (findings) or 2 (nothing to verify)."""
 
-import argparse, base64, fileinput, functools, hashlib, json, pathlib, re, subprocess, sys, tempfile
+import argparse, base64, fileinput, functools, gzip, hashlib, json, pathlib, re, subprocess, sys, tempfile
 
 def digest(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
@@ -136,7 +136,7 @@ def main():
     arguments.add_argument("--allow-partial", action="store_true", help="the copy is known to begin later")
     given = arguments.parse_args()
     trail = Trail([parse_key(key) for key in re.findall(r"^[^#\s]\S*", given.vkey.read(), re.M)], given.allow_partial)
-    lines = fileinput.input(given.trail, mode="rb", openhook=fileinput.hook_compressed)
+    lines = fileinput.input(given.trail, mode="rb", openhook=lambda at, _: (gzip.open if at[-3:] == ".gz" else open)(at, "rb"))
     for line in lines:
         trail.take(line, f"{lines.filename()}, line {lines.filelineno()}")
     trail.judge()

@@ -65,7 +65,6 @@ Exit codes: 0 archived and verified, 1 something was refused or verification fou
 Examples:
   otel-audit archive ./audit-spool --out ./archive --vkey ./audit.vkey
   otel-audit archive postgres://localhost/app --out ./archive --vkey ./audit.vkey --json
-  otel-audit verify ./archive --vkey ./audit.vkey
 `,
   async run(argv, io) {
     const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
