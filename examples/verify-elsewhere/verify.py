@@ -136,7 +136,7 @@ def main():
     arguments.add_argument("--allow-partial", action="store_true", help="the copy is known to begin later")
     given = arguments.parse_args()
     trail = Trail([parse_key(key) for key in re.findall(r"^[^#\s]\S*", given.vkey.read(), re.M)], given.allow_partial)
-    lines = fileinput.input(given.trail, mode="rb", openhook=lambda at, how: {".gz": gzip.open}.get(at[-3:], open)(at, how))
+    lines = fileinput.input(given.trail, mode="rb", openhook=lambda at, m: {".gz": gzip.open}.get(at[-3:], open)(at, m))
     for line in lines:
         trail.take(line, f"{lines.filename()}, line {lines.filelineno()}")
     trail.judge()
