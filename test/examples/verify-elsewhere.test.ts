@@ -46,7 +46,8 @@ describe('the verifier in Python', { skip }, () => {
       [],
     )
     const imports = lines.filter((line) => /^\s*(import|from)\b/.test(line)).join()
-    const modules = 'argparse, base64, fileinput, functools, gzip, hashlib, json, pathlib, re, subprocess, sys, tempfile'
+    const modules =
+      'argparse, base64, fileinput, functools, gzip, hashlib, json, pathlib, re, subprocess, sys, tempfile'
     assert.equal(imports, `import ${modules}`)
   })
 
