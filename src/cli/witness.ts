@@ -57,7 +57,6 @@ Options:
   -h, --help          show this
 
 Examples:
-  otel-audit key new --name witness.example.com/w1 --out witness.key
   otel-audit witness --key witness.key --name witness.example.com/w1 --store ./witness --vkey audit.vkey
 `,
   async run(argv, io) {
