@@ -107,20 +107,17 @@ describe("a user's pattern", () => {
       ),
       sequence: fc.array(tie('part'), { minLength: 1, maxLength: 4 }).map((parts) => parts.join('')),
     })).sequence
-    let judged = 0
     fc.assert(
       fc.property(pattern, (text) => {
-        if (findFault(text) !== undefined) return
-        judged += 1
+        fc.pre(findFault(text) === undefined)
         const verdict = analyse(text, 'u')
         // Its fuzzer counts steps: a bounded repetition that costs ten of them a character looks quadratic to it.
         const isProven =
           verdict.status === 'vulnerable' && !(verdict.complexity.isFuzz && verdict.complexity.type === 'polynomial')
         assert.ok(!isProven, `${text}: ${JSON.stringify(verdict)}`)
       }),
-      { numRuns: 1_500 },
+      { numRuns: 100 },
     )
-    assert.ok(judged > 100, `${judged} were accepted`)
   })
 })
 
