@@ -3,19 +3,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { otelAudit } from '../demo/command-line.ts'
-import type { Story } from '../demo/story.ts'
 import { verify } from '../demo/verification.ts'
 import { ChildProgram } from '../stage/child-program.ts'
+import type { Stage } from '../stage/example.ts'
 import { type ComplianceLog, countActions, leaksIn, readLog, unlinkedFindings } from './compliance-log.ts'
 import { type Provider, startProvider } from './provider.ts'
-
-export interface Stage {
-  readonly dir: string
-  readonly cycles: number
-  readonly story: Story
-  /** Whatever is put here ends with the story, however that ends. */
-  readonly running: AsyncDisposableStack
-}
 
 /** The story in numbers. */
 export interface Summary {
@@ -45,7 +37,7 @@ export async function tellStory(stage: Stage): Promise<Summary> {
   story.open('watchd: a daemon with a compliance log')
   const provider = await startProvider()
   running.defer(() => provider.stop())
-  const life = { ...stage, provider, env: environmentIn(dir, stage.cycles) }
+  const life = { ...stage, provider, env: environmentIn(dir, stage.size) }
   preparePrograms(dir)
   writeSettings(life, { model: 'small-1', listen_port: 0 })
   writePolicy(dir, 'all')
@@ -57,7 +49,7 @@ export async function tellStory(stage: Stage): Promise<Summary> {
 }
 
 async function workUntilPanic(life: Life): Promise<void> {
-  const { story, running, env, dir, cycles } = life
+  const { story, running, env, dir, size: cycles } = life
   story.chapter('It watches, and is asked for its metrics')
   const daemon = running.use(new ChildProgram({ program, env, log: join(dir, 'watchd.log') }))
   const url = `${await daemon.said('listening')}/metrics`

@@ -7,19 +7,12 @@ import { startDatabase } from '../demo/servers.ts'
 import { count, type Story } from '../demo/story.ts'
 import { verify } from '../demo/verification.ts'
 import { ChildProgram } from '../stage/child-program.ts'
+import type { Stage } from '../stage/example.ts'
 import { countEvents, measureStorage, readSealedCounts, readsBySession, type Storage } from './database.ts'
 import type { GatewayReport } from './gateway.ts'
 import { type Health, watchHealth } from './health.ts'
 import { countRoundTrips } from './round-trips.ts'
 import { callsOfUser, sendCalls } from './users.ts'
-
-export interface Stage {
-  readonly dir: string
-  readonly users: number
-  readonly story: Story
-  /** Whatever is put here ends with the story, however that ends. */
-  readonly running: AsyncDisposableStack
-}
 
 /** One run of the gateway. */
 export interface Run {
@@ -57,7 +50,7 @@ const configurations = join(import.meta.dirname, '../configurations')
 export const requestBytesPerRow = 788_000_000 / 995_412
 
 export async function tellStory(stage: Stage): Promise<Summary> {
-  const { dir, users, story, running } = stage
+  const { dir, size: users, story, running } = stage
   story.open('A tool gateway, its users, and the database that must not notice')
   story.progress('starting PostgreSQL …')
   const database = await startDatabase(running, undefined)
