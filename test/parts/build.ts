@@ -1,5 +1,6 @@
 /** The steps of building a part: a command with its progress passed on, and its last words when it fails. */
 
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { startOwned } from './process.ts'
@@ -15,6 +16,15 @@ export class MissingToolError extends Error {
   constructor(tool: string, skipped: string, options: ErrorOptions) {
     super(`${tool} is not installed; skipped: ${skipped}`, options)
     this.tool = tool
+  }
+}
+
+/** Throws MissingToolError unless the tool runs with these arguments. `skipped` says what is not tested without it. */
+export function requireTool(tool: string, args: readonly string[], skipped: string): void {
+  try {
+    execFileSync(tool, args, { stdio: 'ignore' })
+  } catch (thrown) {
+    throw new MissingToolError(tool, skipped, { cause: thrown })
   }
 }
 

@@ -1,15 +1,14 @@
 /**
  * The real ClickHouse engine: chdb, installed by pip into a virtual environment in the cache (0.9 GB), behind as much
- * of ClickHouse's HTTP interface as its client needs. It can be killed and started again with what it held.
+ * of ClickHouse's HTTP interface as its client needs.
  */
 
-import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { MissingToolError, runStep } from './build.ts'
+import { requireTool, runStep } from './build.ts'
 import { installOnce, partDirectory } from './cache.ts'
-import { freePort, hasEnded, killOwned, startOwned, stopOwned } from './process.ts'
+import { freePort } from './process.ts'
+import { answers, OwnedServer } from './server.ts'
 
 const version = '26.9.0'
 const engine = `chdb-core==${version}`
@@ -29,16 +28,9 @@ export function clickhousePython(): string | undefined {
 }
 
 /** Installs the engine unless the cache holds it, and returns the Python that has it. Throws MissingToolError without. */
-export async function installClickhouse(options: { onProgress?: (line: string) => void } = {}): Promise<string> {
-  const onProgress = options.onProgress ?? (() => {})
+export async function installClickhouse({ onProgress }: { onProgress: (line: string) => void }): Promise<string> {
   await installOnce(clickhouseDirectory(), async (workshop) => {
-    try {
-      execFileSync('python3', ['-m', 'venv', '--help'], { stdio: 'ignore' })
-    } catch (thrown) {
-      throw new MissingToolError('python3 with venv', 'ClickHouse: the tests of the clickhouse destination', {
-        cause: thrown,
-      })
-    }
+    requireTool('python3', ['-m', 'venv', '--help'], 'ClickHouse: the tests of the clickhouse destination')
     const step = { cwd: workshop, env: process.env, onProgress }
     await runStep('python3', ['-m', 'venv', workshop], step)
     onProgress('installing the engine (0.9 GB)')
@@ -48,60 +40,29 @@ export async function installClickhouse(options: { onProgress?: (line: string) =
   return join(clickhouseDirectory(), 'bin/python')
 }
 
-export class Clickhouse {
+export class Clickhouse extends OwnedServer {
   readonly url: string
-  readonly #dir: string
-  readonly #port: number
-  #child: ReturnType<typeof startOwned> | undefined
 
-  constructor(dir: string, port: number) {
-    this.#dir = dir
-    this.#port = port
-    this.url = `http://127.0.0.1:${port}`
-  }
-
-  async start(): Promise<void> {
-    const python = clickhousePython()
-    if (python === undefined) throw new Error(clickhouseAbsent)
-    const log = openSync(join(this.#dir, 'log'), 'a')
-    const script = join(import.meta.dirname, 'clickhouse.py')
-    const args = [script, String(this.#port), join(this.#dir, 'data')]
-    const child = startOwned(python, args, { cwd: this.#dir, stdio: ['ignore', log, log] })
-    closeSync(log)
-    this.#child = child
-    const deadline = AbortSignal.timeout(readyMsMax)
-    while (!(await this.#isReady())) {
-      if (deadline.aborted || hasEnded(child)) {
-        await killOwned(child)
-        throw new Error(`ClickHouse did not start:\n${readFileSync(join(this.#dir, 'log'), 'utf8').slice(-2_000)}`)
-      }
-      await delay(50)
-    }
-  }
-
-  async stop(): Promise<void> {
-    if (this.#child !== undefined) await stopOwned(this.#child)
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child !== undefined) await killOwned(this.#child)
-  }
-
-  get pid(): number {
-    return this.#child?.pid ?? 0
-  }
-
-  #isReady(): Promise<boolean> {
-    return fetch(`${this.url}/ping`).then(
-      ({ ok }) => ok,
-      () => false,
-    )
+  constructor(dir: string, { python, port }: { python: string; port: number }) {
+    const url = `http://127.0.0.1:${port}`
+    super({
+      name: 'ClickHouse',
+      dir,
+      log: 'log',
+      command: python,
+      args: [join(import.meta.dirname, 'clickhouse.py'), String(port), join(dir, 'data')],
+      readyMsMax,
+      isReady: () => answers(`${url}/ping`),
+    })
+    this.url = url
   }
 }
 
 /** Starts it in an empty directory. */
 export async function startClickhouse(dir: string): Promise<Clickhouse> {
-  const server = new Clickhouse(dir, await freePort())
+  const python = clickhousePython()
+  if (python === undefined) throw new Error(clickhouseAbsent)
+  const server = new Clickhouse(dir, { python, port: await freePort() })
   await server.start()
   return server
 }

@@ -3,13 +3,12 @@
  * (about two minutes), found in the cache afterwards, started on free loopback ports.
  */
 
-import { execFileSync } from 'node:child_process'
-import { closeSync, copyFileSync, cpSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { MissingToolError, runStep } from './build.ts'
+import { requireTool, runStep } from './build.ts'
 import { installOnce, partDirectory } from './cache.ts'
-import { freePort, hasEnded, killOwned, startOwned, stopOwned } from './process.ts'
+import { freePort } from './process.ts'
+import { answers, OwnedServer } from './server.ts'
 
 /** A build of the collector: its manifest, and what is made of it. */
 interface Build {
@@ -57,7 +56,7 @@ export async function buildCollector({ which = 'plain', onProgress = () => {} }:
   const { manifest, version, binary } = builds[which]
   const directory = collectorDirectory(builds[which])
   await installOnce(directory, async (workshop) => {
-    requireGo()
+    requireTool('go', ['version'], 'the collector: its tests and the collector of the demo')
     // No C compiler is needed, and the same sources give the same binary everywhere.
     const env = { ...process.env, GOBIN: join(workshop, 'bin'), CGO_ENABLED: '0' }
     onProgress('installing the builder (30 s)')
@@ -73,14 +72,6 @@ export async function buildCollector({ which = 'plain', onProgress = () => {} }:
     for (const leftover of ['bin', 'collector']) rmSync(join(workshop, leftover), { recursive: true, force: true })
   })
   return join(directory, binary)
-}
-
-function requireGo(): void {
-  try {
-    execFileSync('go', ['version'], { stdio: 'ignore' })
-  } catch (thrown) {
-    throw new MissingToolError('go', 'the collector: its tests and the collector of the demo', { cause: thrown })
-  }
 }
 
 export interface CollectorOptions {
@@ -112,31 +103,16 @@ export async function startCollector(options: CollectorOptions): Promise<Running
   const listen = options.env?.AUDIT_COLLECTOR_LISTEN ?? `127.0.0.1:${await freePort()}`
   const health = options.env?.AUDIT_COLLECTOR_HEALTH ?? `127.0.0.1:${await freePort()}`
   const config = existsSync(options.config) ? options.config : join(collectorConfigDirectory, options.config)
-  const log = join(options.dir, 'collector.log')
-  const logFile = openSync(log, 'a')
-  const child = startOwned(binary, ['--config', config, ...(options.args ?? [])], {
-    cwd: options.dir,
+  const server = new OwnedServer({
+    name: 'the collector',
+    dir: options.dir,
+    log: 'collector.log',
+    command: binary,
+    args: ['--config', config, ...(options.args ?? [])],
     env: { ...process.env, ...options.env, AUDIT_COLLECTOR_LISTEN: listen, AUDIT_COLLECTOR_HEALTH: health },
-    stdio: ['ignore', logFile, logFile],
+    readyMsMax,
+    isReady: () => answers(`http://${health}/`),
   })
-  closeSync(logFile)
-  const ready = await becomesReady(`http://${health}/`, () => hasEnded(child))
-  if (!ready || child.pid === undefined) {
-    await killOwned(child)
-    throw new Error(`the collector did not start; the end of its log:\n${readFileSync(log, 'utf8').slice(-2_000)}`)
-  }
-  return { url: `http://${listen}`, pid: child.pid, stop: () => stopOwned(child), kill: () => killOwned(child) }
-}
-
-async function becomesReady(health: string, hasFailed: () => boolean): Promise<boolean> {
-  const deadline = AbortSignal.timeout(readyMsMax)
-  while (!deadline.aborted && !hasFailed()) {
-    const ready = await fetch(health, { signal: deadline }).then(
-      (answer) => answer.ok,
-      () => false,
-    )
-    if (ready) return true
-    await delay(25)
-  }
-  return false
+  await server.start()
+  return { url: `http://${listen}`, pid: server.pid, stop: () => server.stop(), kill: () => server.kill() }
 }

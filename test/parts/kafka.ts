@@ -4,16 +4,16 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { MissingToolError, runStep } from './build.ts'
+import { requireTool, runStep } from './build.ts'
 import { installOnce, partDirectory } from './cache.ts'
-import { freePort, hasEnded, killOwned, startOwned } from './process.ts'
+import { freePort } from './process.ts'
+import { listens, OwnedServer } from './server.ts'
 
 const version = '4.1.0'
 const readyMsMax = 60_000
+const skipped = 'Kafka: the tests of gateway-kafka.yaml'
 
 const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -40,8 +40,8 @@ export const kafkaAbsent = 'Kafka is not there: npm run parts -- kafka'
 /** Fetches the jars unless the cache holds them. Throws MissingToolError without Maven or Java. */
 export async function fetchKafka({ onProgress }: { onProgress: (line: string) => void }): Promise<string> {
   await installOnce(partDirectory('kafka', version, project), async (workshop) => {
-    requireTool('java', '-version')
-    requireTool('mvn', '--version')
+    requireTool('java', ['-version'], skipped)
+    requireTool('mvn', ['--version'], skipped)
     writeFileSync(join(workshop, 'pom.xml'), project)
     onProgress('fetching the broker (half a minute)')
     const goal = ['-q', '-B', 'dependency:copy-dependencies', '-DincludeScope=runtime', '-DoutputDirectory=jars']
@@ -49,14 +49,6 @@ export async function fetchKafka({ onProgress }: { onProgress: (line: string) =>
     rmSync(join(workshop, 'target'), { recursive: true, force: true })
   })
   return jarDirectory()
-}
-
-function requireTool(tool: string, argument: string): void {
-  try {
-    execFileSync(tool, [argument], { stdio: 'ignore' })
-  } catch (thrown) {
-    throw new MissingToolError(tool, 'Kafka: the tests of gateway-kafka.yaml', { cause: thrown })
-  }
 }
 
 export interface RunningKafka {
@@ -76,7 +68,6 @@ export async function startKafka(dir: string): Promise<RunningKafka> {
   const [port, controller] = [await freePort(), await freePort()]
   const properties = join(dir, 'server.properties')
   writeFileSync(properties, settings(dir, port, controller))
-  const log = join(dir, 'kafka.log')
   const java = (main: string, ...args: readonly string[]) => [
     '-Xmx256m',
     '-XX:+UseSerialGC',
@@ -95,16 +86,16 @@ export async function startKafka(dir: string): Promise<RunningKafka> {
     })
   run('kafka.tools.StorageTool', 'format', '--cluster-id', 'b3RlbC1hdWRpdC10ZXN0cw', '--config', properties)
   const broker = `127.0.0.1:${port}`
-  let child: ReturnType<typeof startOwned> | undefined
-  const start = async () => {
-    const file = openSync(log, 'a')
-    child = startOwned('java', java('kafka.Kafka', properties), { cwd: dir, stdio: ['ignore', file, file] })
-    closeSync(file)
-    const running = child
-    if (await accepts(port, () => hasEnded(running))) return
-    throw new Error(`the broker did not start:\n${readFileSync(log, 'utf8').slice(-2_000)}`)
-  }
-  await start()
+  const server = new OwnedServer({
+    name: 'the broker',
+    dir,
+    log: 'kafka.log',
+    command: 'java',
+    args: java('kafka.Kafka', properties),
+    readyMsMax,
+    isReady: () => listens(port),
+  })
+  await server.start()
   return {
     broker,
     createTopic: (name) => {
@@ -115,10 +106,8 @@ export async function startKafka(dir: string): Promise<RunningKafka> {
       const options = ['--bootstrap-server', broker, '--topic', name, '--from-beginning', '--timeout-ms', '8000']
       return run('org.apache.kafka.tools.consumer.ConsoleConsumer', ...options)
     },
-    kill: async () => {
-      if (child !== undefined) await killOwned(child)
-    },
-    start,
+    kill: () => server.kill(),
+    start: () => server.start(),
   }
 }
 
@@ -137,18 +126,4 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 message.max.bytes=16777216
 `
-}
-
-async function accepts(port: number, hasFailed: () => boolean): Promise<boolean> {
-  const deadline = AbortSignal.timeout(readyMsMax)
-  while (!deadline.aborted && !hasFailed()) {
-    const socket = connect(port, '127.0.0.1')
-    const isOpen = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-    })
-    socket.destroy()
-    if (isOpen) return true
-    await delay(100)
-  }
-  return false
 }

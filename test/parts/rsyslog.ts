@@ -4,14 +4,12 @@
  * Asked to end, it writes down what it has read, which it would else give 10 ms for.
  */
 
-import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, globSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { MissingToolError, runStep } from './build.ts'
+import { requireTool, runStep } from './build.ts'
 import { installOnce, partDirectory } from './cache.ts'
-import { freePort, hasEnded, killOwned, startOwned, stopOwned } from './process.ts'
+import { freePort } from './process.ts'
+import { listens, OwnedServer } from './server.ts'
 
 const packages = ['rsyslog', 'rsyslog-gnutls', 'libestr0', 'libfastjson4', 'liblognorm5']
 const readyMsMax = 10_000
@@ -47,14 +45,9 @@ export function rsyslogBinary(): string | undefined {
 }
 
 /** Unpacks Debian's packages unless rsyslog is there already. Throws MissingToolError without apt-get. */
-export async function unpackRsyslog(options: { onProgress?: (line: string) => void } = {}): Promise<string> {
-  const onProgress = options.onProgress ?? (() => {})
+export async function unpackRsyslog({ onProgress }: { onProgress: (line: string) => void }): Promise<string> {
   await installOnce(unpackedDirectory(), async (workshop) => {
-    try {
-      execFileSync('apt-get', ['--version'], { stdio: 'ignore' })
-    } catch (thrown) {
-      throw new MissingToolError('apt-get', 'rsyslog: the tests of the syslog destination', { cause: thrown })
-    }
+    requireTool('apt-get', ['--version'], 'rsyslog: the tests of the syslog destination')
     const step = { cwd: workshop, env: process.env, onProgress }
     await runStep('apt-get', ['download', ...packages], step)
     for (const archive of globSync(join(workshop, '*.deb'))) await runStep('dpkg', ['-x', archive, workshop], step)
@@ -83,54 +76,30 @@ export interface SyslogMessage {
   readonly text: string
 }
 
-export class Rsyslog {
+export class Rsyslog extends OwnedServer {
   readonly port: number
-  readonly #options: RsyslogOptions
-  readonly #found: Installed
-  #child: ReturnType<typeof startOwned> | undefined
+  readonly #dir: string
 
-  constructor(options: RsyslogOptions, found: Installed, port: number) {
-    this.#options = options
-    this.#found = found
+  constructor(options: RsyslogOptions, { binary, modules, libraries }: Installed, port: number) {
+    const { dir } = options
+    super({
+      name: 'rsyslog',
+      dir,
+      log: 'rsyslog.log',
+      command: binary,
+      args: ['-n', '-f', join(dir, 'rsyslog.conf'), '-i', join(dir, 'pid'), '-M', modules],
+      env: { ...process.env, LD_LIBRARY_PATH: libraries },
+      readyMsMax,
+      isReady: () => listens(port),
+    })
+    this.#dir = dir
     this.port = port
-    writeFileSync(join(options.dir, 'rsyslog.conf'), configuration(options, port))
-  }
-
-  /** Resolves when it takes connections. */
-  async start(): Promise<void> {
-    const { dir } = this.#options
-    const { binary, modules, libraries } = this.#found
-    const log = openSync(join(dir, 'rsyslog.log'), 'a')
-    const args = ['-n', '-f', join(dir, 'rsyslog.conf'), '-i', join(dir, 'pid'), '-M', modules]
-    const env = { ...process.env, LD_LIBRARY_PATH: libraries }
-    const child = startOwned(binary, args, { cwd: dir, env, stdio: ['ignore', log, log] })
-    closeSync(log)
-    this.#child = child
-    const deadline = AbortSignal.timeout(readyMsMax)
-    while (!(await this.#listens())) {
-      if (deadline.aborted || hasEnded(child)) {
-        await killOwned(child)
-        throw new Error(`rsyslog did not start:\n${readFileSync(join(dir, 'rsyslog.log'), 'utf8').slice(-2_000)}`)
-      }
-      await delay(20)
-    }
-  }
-
-  async stop(): Promise<void> {
-    if (this.#child !== undefined) await stopOwned(this.#child)
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child !== undefined) await killOwned(this.#child)
-  }
-
-  get pid(): number {
-    return this.#child?.pid ?? 0
+    writeFileSync(join(dir, 'rsyslog.conf'), configuration(options, port))
   }
 
   /** Every message it has written down. */
   received(): SyslogMessage[] {
-    const path = join(this.#options.dir, 'received')
+    const path = join(this.#dir, 'received')
     if (!existsSync(path)) return []
     return readFileSync(path, 'utf8')
       .split('\n')
@@ -140,15 +109,6 @@ export class Rsyslog {
         const [timestamp = '', structuredData = '', text = ''] = rest
         return { facility, severity, hostname, appName, messageId, timestamp, structuredData, text }
       })
-  }
-
-  async #listens(): Promise<boolean> {
-    const probe = connect(this.port, '127.0.0.1')
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    probe.on('connect', () => resolve(true)).on('error', () => resolve(false))
-    const isOpen = await promise
-    probe.destroy()
-    return isOpen
   }
 }
 
