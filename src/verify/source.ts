@@ -51,6 +51,8 @@ export interface Damage {
 export interface Head extends Place {
   /** Leaf hash of its last record; `undefined` where only the number is kept. */
   readonly hash: string | null | undefined
+  /** The signed checkpoint that it keeps beside the records, verbatim. */
+  readonly note?: string | undefined
 }
 
 /** Records that retention has removed, as the source lists them beside the others. */

@@ -56,7 +56,7 @@ async function headOf(store: ArchiveStore, stream: string): Promise<Head[]> {
   const index = Math.floor((end.size - 1) / tileHashes)
   const width = end.size - index * tileHashes
   const leaves = await readTile(store, `${stream}/${tilePath(0, index, width)}`, width)
-  return [{ stream, sequence: end.size, hash: leaves?.at(-1)?.toString('hex') ?? null }]
+  return [{ stream, sequence: end.size, hash: leaves?.at(-1)?.toString('hex') ?? null, note: end.note }]
 }
 
 async function* readStream(store: ArchiveStore, stream: string, start: number): AsyncGenerator<Group> {

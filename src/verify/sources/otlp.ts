@@ -24,8 +24,13 @@ export function createOtlpSource(name: string, openBytes: () => AsyncIterable<Bu
     beginsLater: false,
     locate: (position) => `line ${position}`,
     async *read() {
+      let isDamaged = false
       for await (const lines of splitLines(openBytes(), lineBytesMax)) {
-        for (const line of lines) yield readBatch(line)
+        for (const line of lines) {
+          const group = readBatch(line, isDamaged)
+          isDamaged = group.some(({ damage }) => damage !== undefined)
+          yield group
+        }
       }
     },
   }
@@ -46,15 +51,29 @@ interface KeyValue {
   readonly value?: Readonly<Record<string, unknown>>
 }
 
-function readBatch(line: Line): (FoundRecord | Damage)[] {
+/** `isRest`: the line before was damaged, so that this one may be what a newline cut off it. */
+function readBatch(line: Line, isRest: boolean): (FoundRecord | Damage)[] {
   const { bytes, number: position, isEnded, tooLong } = line
   if (tooLong !== undefined) return [{ damage: 'the line is too long to be read', position, found: tooLong }]
   const batch = isUtf8(bytes) ? parseJson(bytes.toString('utf8')) : undefined
-  if (batch !== undefined) return logRecordsOf(batch).flatMap(([log, scope]) => readLogRecord(log, scope, position))
+  const logRecords = batch === undefined ? [] : logRecordsOf(batch)
+  if (batch !== undefined && countBodies(bytes) <= logRecords.length)
+    return logRecords.flatMap(([log, scope]) => readLogRecord(log, scope, position))
   if (bytes.length === 0) return []
   const salvaged = salvageBodies(bytes, position)
   if (!isEnded) salvaged.push({ damage: 'the last line is cut off', position, cutOff: true })
-  return salvaged.length > 0 ? salvaged : [{ damage: 'the line is no JSON', position, found: leafHash(bytes) }]
+  if (salvaged.length === 0) return [{ damage: 'the line is no JSON', position, found: leafHash(bytes) }]
+  return !isRest && salvaged.every(isRecord) ? withMismatch(salvaged, bytes) : salvaged
+}
+
+function isRecord(one: FoundRecord | Damage): one is FoundRecord {
+  return one.damage === undefined && parseRecord(one.bytes) !== undefined
+}
+
+/** Where every record of a damaged line stands, the damage is in what stands beside one: said of the first one. */
+function withMismatch(found: readonly FoundRecord[], line: Buffer): FoundRecord[] {
+  const mismatch = { name: 'the batch', expected: 'log records in JSON', found: `leaf ${leafHash(line)}` }
+  return found.map((one, index) => (index === 0 ? { ...one, checkProjection: () => mismatch } : one))
 }
 
 /** Every log record of a batch with its scope; whatever has another shape is passed over. */
@@ -87,8 +106,9 @@ function attributesOf({ attributes }: LogRecord): ReadonlyMap<unknown, string> {
   const texts = new Map<unknown, string>()
   if (!Array.isArray(attributes)) return texts
   for (const attribute of attributes as readonly (KeyValue | null)[]) {
+    const { stringValue, intValue, doubleValue, boolValue } = attribute?.value ?? {}
     // OTLP JSON carries an integer as a string.
-    const held = Object.values(attribute?.value ?? {})[0]
+    const held = stringValue ?? intValue ?? doubleValue ?? boolValue
     texts.set(attribute?.key, typeof held === 'string' ? held : (JSON.stringify(held) ?? ''))
   }
   return texts
@@ -129,6 +149,13 @@ function textOf(value: unknown): string {
 
 const bodyStart = Buffer.from('"body":{"stringValue":')
 const [quote, backslash] = [0x22, 0x5c]
+
+/** How many log records stand in a line, whatever the names of the lists that hold them: inside a text quotes are escaped. */
+function countBodies(line: Buffer): number {
+  let count = 0
+  for (let at = line.indexOf(bodyStart); at !== -1; at = line.indexOf(bodyStart, at + bodyStart.length)) count += 1
+  return count
+}
 
 /** The bodies of a damaged line, each up to its closing quote. A body that cannot be decoded is damage itself. */
 function salvageBodies(line: Buffer, position: number): (FoundRecord | Damage)[] {
