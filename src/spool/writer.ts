@@ -250,9 +250,11 @@ export class SpoolWriter {
 
   /**
    * Goes over to the stream that the sync thread has prepared; its id, or `undefined` while there is none. Only when
-   * everything before it is durable, so that a rescue never has to hold two streams.
+   * everything before it is durable, so that a rescue never has to hold two streams, and never out of a segment that
+   * refused a write: what stands torn in it would hide the planned segment, only a rescue states where it ends.
    */
   enterStream(): string | undefined {
+    if (this.#refusal !== undefined) return
     if (!this.#handover.isStreamOffered || this.#positions.durable().nextSequence !== this.#nextSequence) return
     if (this.#positions.durable().segment !== this.#segment.segment) return
     const spare = this.#handover.takeSpare(true)

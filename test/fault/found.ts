@@ -107,4 +107,9 @@ export const found: readonly Found[] = [
     bug: 'A failed sync of the directory after segments were given back was forgiven, also for the name of a rescue made in the same moment: after a power cut the spool was refused, one history in 75,000.',
     test: 'test/spool/retention.test.ts',
   },
+  {
+    by: 'simulator',
+    bug: 'Another stream begun right behind a write that a full disk had cut: what the write left hid the new segment, and the next opening called the spool damaged.',
+    test: 'test/spool/stream.test.ts',
+  },
 ]

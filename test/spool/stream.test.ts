@@ -102,6 +102,40 @@ test('no stream begins before everything in the one before is durable', (t) => {
   assert.ok(driven.writer.enterStream())
 })
 
+test('no stream begins behind a write that failed half-way: what it left would hide the records of the new one', (t) => {
+  let isFull = false
+  const writerFiles: Files = {
+    ...diskFiles,
+    write: (file, bytes, position) => {
+      if (!isFull) return diskFiles.write(file, bytes, position)
+      diskFiles.write(file, bytes.subarray(0, 20), position)
+      throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' })
+    },
+  }
+  const driven = openDriven(freshDirectory(t), { writerFiles })
+  driven.append('a')
+  driven.syncer.cycle()
+  new Handover(driven.positions.memory).wantStream('clock')
+  driven.syncer.cycle()
+  isFull = true
+  assert.throws(() => driven.append('refused'))
+  isFull = false
+  let stream = driven.writer.enterStream()
+  driven.syncer.cycle()
+  assert.deepEqual(openDriven(copyOf(t, driven.directory)).durableNames(), ['a'])
+  for (let round = 0; stream === undefined && round < 5; round += 1) {
+    atMs += 1_000
+    driven.writer.takeRescue()
+    driven.syncer.cycle()
+    stream = driven.writer.enterStream()
+  }
+  assert.ok(stream !== undefined, 'the stream begins behind the rescue')
+  driven.append('b')
+  driven.syncer.cycle()
+  assert.deepEqual(driven.durableNames(), ['a', 'b'])
+  assert.deepEqual(openDriven(driven.directory).durableNames(), ['a', 'b'])
+})
+
 test('a kill at any point around the change of streams loses nothing', (t) => {
   for (let until = 0; until < 5; until += 1) {
     const driven = openDriven(freshDirectory(t))
