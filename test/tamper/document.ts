@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Attack, attackKinds, attacks, type Copy, expectedIn } from './attacks.ts'
+import type { ByteTally } from './bytes.ts'
 import { copies } from './matrix.ts'
 
 export const documentPath = join(import.meta.dirname, '../../docs/tamper-matrix.md')
@@ -38,6 +39,26 @@ export function withMatrix(document: string): string {
   const [from, to] = [document.indexOf(begin), document.indexOf(end)]
   if (from < 0 || to < from) throw new Error('docs/tamper-matrix.md has no section for the matrix')
   return `${document.slice(0, from)}${begin}\n\n${formatMatrix()}\n\n${document.slice(to)}`
+}
+
+const bytesHead = ['source', 'changes', 'a finding', 'unreadable', 'in the final checkpoint', 'beside the records']
+
+/** Puts what came of every byte of one source in its row. */
+export function writeBytes(tally: ByteTally): void {
+  const document = readFileSync(documentPath, 'utf8')
+  const [begin, end] = ['<!-- bytes -->', '<!-- end of bytes -->']
+  const [from, to] = [document.indexOf(begin), document.indexOf(end)]
+  if (from < 0 || to < from) throw new Error('docs/tamper-matrix.md has no section for single bytes')
+  const { title, tried, findings, unreadable, uncovered, beside } = tally
+  const row = [title, ...[tried, findings, unreadable, uncovered, beside].map((count) => count.toLocaleString('en-US'))]
+  const rows = document
+    .slice(from, to)
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && !line.startsWith('| ---') && !line.startsWith('| source '))
+    .map((line) => line.slice(2, -2).split(' | '))
+    .filter(([name]) => name !== title)
+  const table = formatTable([bytesHead, ...[...rows, row].sort(([one = ''], [other = '']) => (one < other ? -1 : 1))])
+  writeFileSync(documentPath, `${document.slice(0, from)}${begin}\n\n${table}\n\n${document.slice(to)}`)
 }
 
 function rowOf(attack: Attack): string[] {

@@ -1,21 +1,30 @@
 /**
  * `npm run test:tamper [-- KIND…] [--list] [--json] [--no-docs]`: tries every attack in every copy, prints the matrix,
- * and writes docs/tamper-matrix.md when all of it is as it must be. Ends with 1 when a cell is not.
+ * and writes docs/tamper-matrix.md when all of it is as it must be. Ends with 1 when a cell is not. With `exhaustive` it
+ * changes every single byte of a trail of 200 records instead.
  */
 
 import { parseArgs } from 'node:util'
 import { startPostgres } from '../support/postgres.ts'
 import { attackKinds, attacks } from './attacks.ts'
+import type { ByteTally } from './bytes.ts'
 import { Copies } from './copies.ts'
-import { writeMatrix } from './document.ts'
+import { writeBytes, writeMatrix } from './document.ts'
+import { tryDatabase, tryFiles, wholeTrail } from './exhaustive.ts'
 import { type Cell, copies, runMatrix } from './matrix.ts'
 
 const usage = `Usage: npm run test:tamper [-- KIND…] [--list] [--json] [--no-docs]
+       npm run test:tamper -- exhaustive [--only SOURCE]… [--step N] [--every-bit] [--json] [--no-docs]
 
 Tries every attack in every copy of a trail and compares what verification says with what it must say.
 KIND is one of: ${attackKinds.join(', ')}. A run of all of them writes docs/tamper-matrix.md.
+With exhaustive it changes each byte of a trail of 200 records, one after the other, in every source; that takes hours.
+A source whose every byte was tried gets its row in docs/tamper-matrix.md.
 
 Options:
+  --only SOURCE  audit.ndjson, closed.ndjson.gz, closed.ndjson.zst, collector.jsonl, spool, archive or PostgreSQL
+  --step N       only every Nth byte
+  --every-bit    each bit of a byte, not one of them
   --list     name the attacks
   --json     print one JSON object for each cell
   --no-docs  leave docs/tamper-matrix.md as it is
@@ -27,16 +36,22 @@ const { values, positionals } = parseArgs({
   options: {
     list: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] as string[] },
+    step: { type: 'string', default: '1' },
+    'every-bit': { type: 'boolean', default: false },
     'no-docs': { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
 
-const unknown = positionals.filter((kind) => !attackKinds.some((known) => known === kind))
+const isExhaustive = positionals[0] === 'exhaustive'
+const unknown = (isExhaustive ? positionals.slice(1) : positionals).filter(
+  (kind) => !attackKinds.some((known) => known === kind),
+)
 if (values.help) process.stdout.write(usage)
 else if (unknown.length > 0) refuse(unknown)
 else if (values.list) for (const { kind, name } of attacks) process.stdout.write(`${kind}: ${name}\n`)
-else process.exitCode = (await runAll()) ? 0 : 1
+else process.exitCode = (await (isExhaustive ? runBytes() : runAll())) ? 0 : 1
 
 function refuse(kinds: readonly string[]): void {
   process.stderr.write(`there is no kind of attack ${kinds.join(', ')}\n\n${usage}`)
@@ -62,6 +77,29 @@ async function runAll(): Promise<boolean> {
   if (!values.json) process.stdout.write(`\n${tried.length} cells, ${wrong.length} not as they must be\n`)
   if (wrong.length === 0 && positionals.length === 0 && !values['no-docs']) writeMatrix()
   return wrong.length === 0 && cells.length > 0
+}
+
+/** Every byte of the sources that are wanted. */
+async function runBytes(): Promise<boolean> {
+  const stride = { step: Number(values.step), from: 0, everyBit: values['every-bit'] }
+  const isWanted = (title: string): boolean => values.only.length === 0 || values.only.includes(title)
+  let [sources, missed] = [0, 0]
+  const take = (tally: ByteTally): void => {
+    sources += 1
+    missed += tally.missed.length
+    process.stdout.write(`${JSON.stringify(tally)}\n`)
+    if (stride.step === 1 && tally.missed.length === 0 && !values['no-docs']) writeBytes(tally)
+  }
+  for await (const tally of tryFiles(wholeTrail(), stride, isWanted)) take(tally)
+  if (isWanted('PostgreSQL')) {
+    const server = await startPostgres()
+    try {
+      take(await tryDatabase(server.url, wholeTrail(), stride))
+    } finally {
+      await server.stop()
+    }
+  }
+  return sources > 0 && missed === 0
 }
 
 function toJson({ attack, copy, shown, complaint }: Cell): object {
