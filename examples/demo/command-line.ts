@@ -6,7 +6,8 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { startOwned } from '../../test/parts/process.ts'
 
-const program = fileURLToPath(new URL('./cli/main.js', import.meta.resolve('otel-audit')))
+/** Where it lies. */
+export const otelAuditProgram = fileURLToPath(new URL('./cli/main.js', import.meta.resolve('otel-audit')))
 
 export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv
@@ -17,8 +18,8 @@ export interface RunOptions {
 /** Runs a command and gives its standard output. Throws what it said on any other exit code than 0. */
 export async function otelAudit(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const { env, exitCodes = [0] } = options
-  if (!existsSync(program)) throw new Error('the package is not built yet; `npm run demo` builds it first')
-  const child = startOwned(process.execPath, [program, ...argv], {
+  if (!existsSync(otelAuditProgram)) throw new Error('the package is not built yet; `npm run demo` builds it first')
+  const child = startOwned(process.execPath, [otelAuditProgram, ...argv], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -11,6 +11,8 @@ export interface ChildOptions {
   /** The file to run, and what comes before it on Node's command line. */
   readonly program: string
   readonly nodeOptions?: readonly string[]
+  /** What comes behind it. */
+  readonly args?: readonly string[]
   readonly env: NodeJS.ProcessEnv
   /** A file for its standard error. */
   readonly log: string
@@ -26,10 +28,10 @@ export class ChildProgram implements AsyncDisposable {
   /** How many lines `said` has given out. */
   #heard = 0
 
-  constructor({ program, nodeOptions = [], env, log }: ChildOptions) {
+  constructor({ program, nodeOptions = [], args = [], env, log }: ChildOptions) {
     const errors = openSync(log, 'a')
     this.#program = basename(program)
-    this.#child = startOwned(process.execPath, [...nodeOptions, program], {
+    this.#child = startOwned(process.execPath, [...nodeOptions, program, ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', errors],
     })
