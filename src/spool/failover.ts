@@ -13,7 +13,6 @@ import type { Files } from './files.ts'
 import { segmentHeaderBytes } from './format.ts'
 import type { Handover, Spare } from './handover.ts'
 import type { Positions } from './positions.ts'
-import type { Retention } from './retention.ts'
 import { type CreatedSegment, createSegment, discardSegment, type OpenDirectory } from './segment.ts'
 import { isNoSpace, type SpoolState } from './state.ts'
 
@@ -28,14 +27,13 @@ export interface FailoverParts {
   readonly durable: DurableEnd
   readonly nextSegment: () => number
   readonly offered: () => void
-  readonly retention: Pick<Retention, 'failedSyncs' | 'room'>
+  /** Makes room on a full disk, once; whether it could. */
+  readonly makeRoom: () => boolean
 }
 
 interface RescueSegment extends HeldSegment {
   readonly crc: number
   readonly stream: string
-  /** `Retention.failedSyncs` when it was offered. */
-  readonly failedSyncs: number
 }
 
 /** What a successful failover leaves to its caller. */
@@ -103,7 +101,7 @@ export class Failover {
   }
 
   #offer(stream: string, previousHash: string | undefined): void {
-    const { directory, handover, durable, nextSegment, offered, retention } = this.#parts
+    const { directory, handover, durable, nextSegment, offered } = this.#parts
     const segment = nextSegment()
     const { offset: previousLength, nextSequence: base } = durable.end
     const own = durable.header(segment, stream)
@@ -118,7 +116,7 @@ export class Failover {
     try {
       const complete = (created: CreatedSegment) => durable.writeFrontier(created.file, created.crc)
       const { file, crc } = createSegment(this.#files, directory.path, { header, complete })
-      this.#rescue = { segment, file, salt: header.salt, crc, stream, failedSyncs: retention.failedSyncs }
+      this.#rescue = { segment, file, salt: header.salt, crc, stream }
       handover.offerRescue({ ...this.#rescue, nextSequence: base })
       offered()
     } catch (error) {
@@ -141,13 +139,11 @@ export class Failover {
   }
 
   #credit(rescue: RescueSegment): Rescued | undefined {
-    const { positions, directory, durable, retention } = this.#parts
+    const { positions, directory, durable } = this.#parts
     try {
       const end = positions.sampleEnd()
       this.#files.sync(rescue.file)
       this.#files.syncDirectory(directory.file)
-      // Reclaim has the same descriptor, and may have taken the error that was about the rescue's name.
-      if (retention.failedSyncs !== rescue.failedSyncs) throw refusedBy(false, 'a sync of the directory failed')
       this.#heldFiles.push(durable.segment.file)
       durable.enter(rescue, rescue.crc)
       durable.credit(end)
@@ -181,7 +177,7 @@ export class Failover {
     const pauseMs = Math.min(retryMs.most, retryMs.first * 2 ** this.#pauses)
     this.#retryAtMs = this.#pauses === 0 ? 0 : monotonicMs() + pauseMs // the first attempt comes at once
     this.#pauses += 1
-    if (forSpace && this.#parts.retention.room.releaseBallast()) this.#retryAtMs = 0
+    if (forSpace && this.#parts.makeRoom()) this.#retryAtMs = 0
   }
 }
 

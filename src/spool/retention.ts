@@ -12,7 +12,7 @@ import type { Handover } from './handover.ts'
 import { countReclaimable, type RetainedSegment, retainedSegments } from './reclaim.ts'
 import { Room, type RoomLimits } from './room.ts'
 import { Scrubber } from './scrub.ts'
-import { fileBytes, type OpenDirectory, type PathSegment, unlinkSegments } from './segment.ts'
+import { fileBytes, type OpenDirectory, openDirectory, type PathSegment, unlinkSegments } from './segment.ts'
 
 export interface RetentionStart extends RoomLimits {
   readonly segmentBytesMax?: number | undefined
@@ -24,6 +24,7 @@ export class Retention {
   /** Reads what is held again, but for the segment that is being written. */
   readonly scrubber: Scrubber
   readonly #files: Files
+  /** Its own: a sync that fails here is forgiven, and must not be forgiven to whoever has made a name meanwhile. */
   readonly #directory: OpenDirectory
   readonly #handover: Handover
   readonly #keepMs: number
@@ -31,22 +32,20 @@ export class Retention {
   #retained: RetainedSegment[]
   /** Segments that nothing needs any more and that are still there. */
   #void: number[] = []
-  /** How often the directory could not be synced here, which is forgiven: but not to a name that was made meanwhile. */
-  failedSyncs = 0
 
   constructor(
     files: Files,
-    place: { directory: OpenDirectory; handover: Handover; path: readonly PathSegment[]; scrubFiles: Files },
+    place: { directory: string; handover: Handover; path: readonly PathSegment[]; scrubFiles: Files },
     start: RetentionStart,
   ) {
     this.#files = files
-    this.#directory = place.directory
+    this.#directory = openDirectory(files, place.directory)
     this.#handover = place.handover
     this.#keepMs = start.keepMs ?? 0
     this.#bytesMax = start.bytesMax ?? Number.POSITIVE_INFINITY
-    this.#retained = retainedSegments(files, place.directory.path, place.path)
-    this.room = new Room(files, place, start)
-    this.scrubber = new Scrubber(place.scrubFiles, place.directory.path, {
+    this.#retained = retainedSegments(files, place.directory, place.path)
+    this.room = new Room(files, { ...place, directory: this.#directory }, start)
+    this.scrubber = new Scrubber(place.scrubFiles, place.directory, {
       range: () => ({ first: this.#retained[0]?.segment ?? 0, last: this.#retained.at(-1)?.segment ?? 0 }),
       segmentBytesMax: start.segmentBytesMax ?? segmentBytesMax,
     })
@@ -103,12 +102,16 @@ export class Retention {
     return count > 0
   }
 
+  close(): void {
+    this.scrubber.close()
+    this.#files.close(this.#directory.file)
+  }
+
   #removeVoid(): void {
     try {
       unlinkSegments(this.#files, this.#directory, this.#void)
       this.#void = []
     } catch (error) {
-      this.failedSyncs += 1
       if (errorCode(error) === undefined) throw error // a disk that refuses: they are in nobody's way, try again later
       const present = new Set(this.#files.list(this.#directory.path))
       this.#void = this.#void.filter((segment) => present.has(segmentName(segment)))

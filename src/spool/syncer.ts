@@ -67,15 +67,13 @@ export class Syncer {
       context.post({ kind: 'checkpoint', stream: this.#checkpointer.stream, size, details })
     this.#checkpointer = new Checkpointer(tree, { positions: this.#positions, signer: context.signer, post })
     const shared = { positions: this.#positions, handover: this.#handover, directory: this.#directory }
-    this.#durable = new DurableEnd(
-      files,
-      { ...start, segment },
-      { ...shared, checkpointer: this.#checkpointer, post: context.post },
-    )
+    const durableParts = { ...shared, checkpointer: this.#checkpointer, post: context.post }
+    this.#durable = new DurableEnd(files, { ...start, segment }, durableParts)
     this.#newestSegment = segment.segment
     this.#spares = new Spares(files, { ...shared, durable: this.#durable, nextSegment: this.#nextSegment })
     const path = readPath(files, start.directory, { first: state.firstSegment, last: segment.segment })
-    this.#retention = new Retention(files, { ...shared, path, scrubFiles: context.scrubFiles ?? files }, start)
+    const held = { ...shared, directory: start.directory, path, scrubFiles: context.scrubFiles ?? files }
+    this.#retention = new Retention(files, held, start)
     if (rebuilt.atSegmentStart !== undefined) writeFrontier(files, segment.file, rebuilt.atSegmentStart)
   }
 
@@ -174,7 +172,7 @@ export class Syncer {
       durable: this.#durable,
       nextSegment: this.#nextSegment,
       offered: () => this.#post({ kind: 'rescue' }),
-      retention: this.#retention,
+      makeRoom: () => this.#retention.room.releaseBallast(),
     }
     this.#failover = new Failover(this.#files, parts, { error, spare: given?.spare })
     this.#continueFailover(this.#failover)
@@ -265,7 +263,7 @@ export class Syncer {
       if (clean || !this.#durable.isSaved) this.#durable.save({ clean })
     }
     this.#failover?.close()
-    this.#retention.scrubber.close()
+    this.#retention.close()
     this.#spares.close()
     this.#durable.close()
     this.#files.close(this.#directory.file)

@@ -166,12 +166,15 @@ export class Trail {
     return start
   }
 
-  /** With nothing there, everything may have been reclaimed that all destinations have. */
+  /**
+   * With nothing there, everything may have been reclaimed that was durable here and that all destinations have: they
+   * may have it from a copy of the directory, where it became durable, while it is lost here.
+   */
   #reclaimedEnd(destinations: readonly NamedDestination[]): number {
     if (destinations.length === 0) return 0
     const lacks = (record: SimRecord) => destinations.some(({ destination }) => !destination.has(record))
-    const lacking = this.records.findIndex(lacks)
-    return lacking < 0 ? this.records.length : lacking
+    const lacking = this.records.slice(0, this.durable).findIndex(lacks)
+    return lacking < 0 ? this.durable : lacking
   }
 }
 
