@@ -27,6 +27,12 @@ export const receiptsMax = 64
 export const receiptsPerRuleMax = 32
 /** Longest place that a receipt names, in UTF-16 units. */
 export const receiptPointerMax = 256
+/** Most personal values of one event that are committed to; a further one is taken out without a commitment. */
+export const commitmentsMax = 64
+/** Longest place of such a value, in UTF-16 units, as JSON writes it. */
+export const commitmentPointerMax = 192
+/** Longest disclosures of one event, in bytes. */
+export const disclosuresBytesMax = 65_536
 /** Longest binary value kept whole as base64, in bytes. */
 export const binaryBytesMax = 256
 /** How far a checkpoint may lie behind the record that carries it. */

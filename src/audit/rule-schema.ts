@@ -41,6 +41,11 @@ export const redactPointerSchema = z.union([
   z.strictObject({ pointer: z.string().regex(/^\//), mode: redactModeSchema.optional() }),
 ])
 
+export const personalPointerSchema = z.union([
+  z.string().regex(/^\//, 'a JSON pointer, which begins with /'),
+  z.strictObject({ pointer: z.string().regex(/^\//), subject: z.string().regex(/^\//).optional() }),
+])
+
 export const redactRuleSchema = z.strictObject({
   id: ruleId,
   pattern: text,

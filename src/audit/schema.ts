@@ -7,12 +7,12 @@
 import { z } from 'zod'
 import { type Catalogue, isCatalogue } from '../event/catalogue.ts'
 import { levels } from '../policy/level.ts'
-import { redactionPresets } from '../policy/redaction/options.ts'
 import { destinationSchema } from './destination-schema.ts'
 import { keysSchema, verifySchema } from './keys-schema.ts'
 import { isMetricsRegistry, type MetricsRegistry } from './metrics.ts'
 import { profiles } from './options.ts'
-import { policyRuleSchema, redactModeSchema, redactPointerSchema, redactRuleSchema } from './rule-schema.ts'
+import { redactSchema } from './redact-schema.ts'
+import { policyRuleSchema } from './rule-schema.ts'
 import { noted } from './setting-note.ts'
 import { spoolSchema } from './spool-schema.ts'
 
@@ -84,47 +84,6 @@ const policy = z.strictObject({
   allowSuppressAll: noted(z.boolean().default(false), {
     about: '`true` allows exclusions and rules under which no event at all could be recorded; refused otherwise',
     example: 'false',
-    isReloaded: true,
-  }),
-})
-
-const redact = z.strictObject({
-  preset: noted(z.enum(redactionPresets).default('default'), {
-    about:
-      'which rules hide secrets ([redaction.md](redaction.md)); `off` leaves only what the settings below name, and is said at start',
-    example: 'default',
-    isReloaded: true,
-  }),
-  keys: noted(texts.default([]), {
-    about: 'more key names to hide, at any depth, whatever their case',
-    example: 'ssn,iban',
-    isReloaded: true,
-  }),
-  pointers: noted(z.array(redactPointerSchema).default([]), {
-    about: 'places to hide: JSON pointers (RFC 6901) into the event, `*` for any key; a text or `{"pointer", "mode"}`',
-    example: '["/details/patient/*"]',
-    isReloaded: true,
-  }),
-  rules: noted(z.array(redactRuleSchema).default([]), {
-    about:
-      'patterns of your own: `{"id", "pattern", "ignoreCase", "mode"}`; a pattern that could take long on hostile input is refused',
-    example: '[{"id":"ticket","pattern":"T-[0-9]{6}"}]',
-    isReloaded: true,
-  }),
-  modes: noted(z.record(text, redactModeSchema).default({}), {
-    about: 'how a rule or key hides: `remove`, `mask`, `truncate`, `pseudonym`',
-    example: '{"email":"pseudonym"}',
-    isReloaded: true,
-  }),
-  pseudonymKey: noted(secret.optional(), {
-    about: 'key of the mode `pseudonym`; at least 16 characters',
-    example: 'a-key-of-this-deployment',
-    isSecret: true,
-    isReloaded: true,
-  }),
-  pseudonymKeyFile: noted(text.optional(), {
-    about: 'a file that holds `redact.pseudonymKey`; not readable by everybody',
-    example: '/run/secrets/audit-pseudonym',
     isReloaded: true,
   }),
 })
@@ -220,7 +179,7 @@ export const optionsSchema = z.strictObject({
   }),
   spool: spoolSchema.prefault({}),
   policy: policy.prefault({}),
-  redact: redact.prefault({}),
+  redact: redactSchema.prefault({}),
   keys: keysSchema.prefault({}),
   verify: verifySchema.prefault({}),
   destinations: noted(z.array(destinationSchema).default([]), {

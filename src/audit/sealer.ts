@@ -8,6 +8,7 @@ import { Chain, type ChainHead, isFarBack } from '../chain/chain.ts'
 import { errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { CatalogueCheck } from '../event/catalogue-check.ts'
+import { attachmentOf } from '../event/commit.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import { type ControlFact, encodeControl, encodeRecord, type Position } from '../event/record.ts'
 import type { RunningReason } from '../spool/handover.ts'
@@ -206,7 +207,8 @@ export class Sealer {
     this.#prepare()
     this.#appendGap(isRequired) // without the reserve: else each event would spend some of it
     const position = this.#nextPosition()
-    const written = this.#write(encodeRecord(event, position), position, { mayUseReserve: isRequired })
+    const mode = { mayUseReserve: isRequired, disclosures: attachmentOf(event.disclosures) }
+    const written = this.#write(encodeRecord(event, position), position, mode)
     this.#parts.counts.countRecorded(event.action, event.outcome)
     if (!isRequired) this.#hasWaited = false
     return written

@@ -71,6 +71,8 @@ export interface Destination {
   readonly sendingsMax?: number | undefined
   /** Its copy of a stream has no holes: a record that it refuses by itself holds up what follows, and is not left out. */
   readonly keepsChain?: boolean | undefined
+  /** Is handed what travels beside the records, and keeps it where it can be erased. Nobody else ever sees it. */
+  readonly keepsDisclosures?: boolean | undefined
   /** A batch that is sent again must hold the same records, also after a crash: its name is made of them. One at a time. */
   readonly repeatsBatches?: boolean | undefined
   /** Sends one batch. Resolves for every remote failure; rejects only for a defect of ours. */

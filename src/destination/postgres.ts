@@ -8,6 +8,7 @@ import { errorCode, errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { type CopyingConnection, createConnection } from '../postgres/client.ts'
 import { copyRecords, isCopyable } from '../postgres/copy-records.ts'
+import { appendDisclosing } from '../postgres/disclosures.ts'
 import { deriveColumns, isStreamId, type ProjectedRecord } from '../postgres/projection.ts'
 import { type AppendOutcome, appendRecords, encodeRecords, ensurePartition, readHead } from '../postgres/records.ts'
 import type { Batch, Delivery, Destination, ForkedRecord, HeadReading, Retry } from './destination.ts'
@@ -30,6 +31,7 @@ export function createPostgresDestination(
 class PostgresDestination implements Destination {
   readonly name: string
   readonly keepsChain = true
+  readonly keepsDisclosures = true
   readonly #connect: () => CopyingConnection
   #connection: CopyingConnection | undefined
 
@@ -74,9 +76,11 @@ class PostgresDestination implements Destination {
 
   async #append(records: readonly ProjectedRecord[]): Promise<AppendOutcome[]> {
     const connection = await this.#opened()
-    const append = isCopyable(records)
-      ? () => copyRecords(connection, records)
-      : () => appendRecords(connection, encodeRecords(records))
+    const append = () => {
+      if (isCopyable(records)) return copyRecords(connection, records)
+      const isDisclosing = records.some(({ disclosures }) => disclosures !== undefined)
+      return isDisclosing ? appendDisclosing(connection, records) : appendRecords(connection, encodeRecords(records))
+    }
     try {
       return await append()
     } catch (thrown) {

@@ -5,6 +5,7 @@
  */
 
 import type { JsonObject } from './canonical.ts'
+import type { Disclosures } from './commit.ts'
 import type { Operation, Outcome, TraceReference } from './event.ts'
 
 /** An event that can be sealed. Absent members are `undefined` here and absent from the record. */
@@ -38,6 +39,10 @@ export interface ConvertedEvent {
   validation: JsonObject[] | undefined
 
   // Added between conversion and sealing, never taken from the input:
+  /** `{pointer: commitment}`: what stands in the place of personal values. */
+  commitments: JsonObject | undefined
+  /** Those values. They go beside the record, and into no copy of the event. */
+  disclosures: Disclosures | undefined
   /** The policy level under which the event was kept. */
   level: string | undefined
   /** The policy's hash. */
@@ -78,6 +83,8 @@ export function emptyEvent(): ConvertedEvent {
     timestamp: undefined,
     trace: undefined,
     validation: undefined,
+    commitments: undefined,
+    disclosures: undefined,
     level: undefined,
     policy: undefined,
     redactions: undefined,

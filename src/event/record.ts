@@ -18,6 +18,8 @@ export interface StoredRecord {
   /** Counts from 1, gap-free in its stream. */
   readonly sequence: number
   readonly bytes: Buffer
+  /** What travels beside it (`commit.ts`), in the hands of the one destination that keeps it. Never a part of `bytes`. */
+  readonly disclosures?: Buffer | undefined
 }
 
 /** Where and when a record is sealed; all of it is the chain's, none of it the application's. */
@@ -99,6 +101,7 @@ function assemble(event: ConvertedEvent, position: Position, eventType: string):
   if (event.attempts !== undefined) record.attempts = event.attempts
   if (event.changes !== undefined) record.changes = event.changes
   if (position.clock !== undefined) record.clock = position.clock
+  if (event.commitments !== undefined) record.commitments = event.commitments
   if (event.correlation_id !== undefined) record.correlation_id = event.correlation_id
   if (event.details !== undefined) record.details = event.details
   if (event.duration_ms !== undefined) record.duration_ms = event.duration_ms

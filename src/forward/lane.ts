@@ -55,13 +55,14 @@ export function nameOf(options: DestinationOptions): string {
 /** Opens a lane; rejects for settings that cannot be meant and for a cursor that cannot be opened. */
 export async function openLane(options: DestinationOptions, spool: LaneSpool, listener: LaneListener): Promise<Lane> {
   const name = nameOf(options)
-  const created = inTurns(await createDestination(options, { seal: listener.seal }))
+  const made = await createDestination(options, { seal: listener.seal })
+  const created = inTurns(made)
   const { ahead } = listener
   const destination =
     ahead === undefined
       ? created
       : watchAhead(created, new OwnStream(diskFiles, spool), (found) => ahead.call(listener, found))
-  const source = new SpoolSource({ files: diskFiles, name, ...spool })
+  const source = new SpoolSource({ files: diskFiles, name, withDisclosures: made.keepsDisclosures, ...spool })
   const folderOf = (kind: SetAsideKind) => new QuarantineFolder(diskFiles, spool.directory, { kind, name })
   const folders = { forked: folderOf('forked'), poison: folderOf('poison') }
   const quarantine = new SealedQuarantine(folders, listener.seal)

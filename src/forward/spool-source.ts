@@ -27,6 +27,8 @@ export interface SpoolSourceOptions {
   /** The destination's durable name. */
   readonly name: string
   readonly durable: () => SpoolEnd
+  /** Hands out with each record what travels beside it; for the one destination that keeps it. Default false. */
+  readonly withDisclosures?: boolean | undefined
   /** For tests. */
   readonly monotonicMs?: () => number
 }
@@ -55,7 +57,8 @@ export class SpoolSource implements RecordSource {
   constructor(options: SpoolSourceOptions) {
     this.#options = options
     this.#cursor = new CursorFile(options.files, options.directory, options.name)
-    this.#reader = new SpoolReader(options.files, options.directory, options.durable)
+    const { files, directory, durable: limit, withDisclosures = false } = options
+    this.#reader = new SpoolReader(files, directory, { limit, withDisclosures })
     this.#confirmed = this.#cursor.cursor
     this.#saved = this.#confirmed
     this.#monotonicMs = options.monotonicMs ?? monotonicMs

@@ -74,6 +74,6 @@ export class SealingLogRecordProcessor implements LogRecordProcessor {
 }
 
 /** The members that are there, as a log body. */
-function bodyOf({ hasIntegerLikeKey: _, ...members }: ConvertedEvent): AnyValue {
+function bodyOf({ hasIntegerLikeKey: _, disclosures: __, ...members }: ConvertedEvent): AnyValue {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as AnyValue
 }

@@ -7,9 +7,12 @@
 import type { JsonObject, JsonValue } from '../event/canonical.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import { gatherMembers, setMember } from '../event/value.ts'
+import { compilePersonal, type Redact } from './personal.ts'
+import { keysByPreset, normalizeKey } from './redaction/keys.ts'
 import { hideValue } from './redaction/modes.ts'
 import type { RedactionMode, RedactionOptions } from './redaction/options.ts'
 import { anyKey, type PointerRule, redactedMembers, type Step } from './redaction/pointers.ts'
+import { rulesByPreset } from './redaction/presets.ts'
 import { type Receipt, Receipts } from './redaction/receipts.ts'
 import { compileRules, type RuleSet } from './redaction/rule-set.ts'
 import type { RedactedText } from './redaction/text.ts'
@@ -18,15 +21,37 @@ import { compileZones, type KeyFacts, type Zone, type Zones } from './redaction/
 export interface Redaction {
   /** Every rule in force in one line each, sorted: part of what the policy's hash stands for. */
   readonly rules: readonly string[]
-  /** Redacts the event in place; the caller puts the receipts into its `redactions`. */
+  /**
+   * Redacts the event in place; the caller puts the receipts into its `redactions`. Personal values leave it before that,
+   * and stand in its `commitments` and `disclosures`.
+   */
   redact(event: ConvertedEvent): Receipt[]
 }
 
 /** Throws `INVALID_OPTION` for a pattern that is not safe, a pointer to nothing, an unknown mode, a missing key. */
 export function compileRedaction(options: RedactionOptions = {}): Redaction {
   const rules = compileRules(options)
+  const redact = redactBy(rules)
+  const { pseudonyms, descriptions } = rules
+  const given = options.personal ?? []
+  if (given.length === 0 || pseudonyms === undefined) return { rules: descriptions, redact }
+  const personal = compilePersonal(given, { pseudonyms, redact, redactSecrets: redactBy(secretsOnly(rules, options)) })
+  return {
+    rules: [...descriptions, ...personal.rules].sort(),
+    redact: (event) => [...personal.take(event), ...redact(event)],
+  }
+}
+
+function redactBy(rules: RuleSet): Redact {
   const zones = compileZones(rules)
-  return { rules: rules.descriptions, redact: (event) => new EventRedaction(rules, zones).redact(event) }
+  return (event) => new EventRedaction(rules, zones).redact(event)
+}
+
+/** The rules without those of a preset that look for what identifies a person: what is personal is there to be kept. */
+function secretsOnly(rules: RuleSet, { preset = 'default', keys: given = [] }: RedactionOptions): RuleSet {
+  const spared = preset === 'off' ? 'off' : 'default'
+  const kept = new Set([...keysByPreset[spared], ...given.map(normalizeKey)])
+  return { ...rules, keys: kept, content: rulesByPreset[spared] }
 }
 
 /** What of an event is searched, and in which zone; what has no fixed form and is not listed here has no place in it. */

@@ -6,6 +6,7 @@
 
 import { bytea, byteaHex, type ElementType, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
 import type { CopyingConnection } from './client.ts'
+import { disclosedOf, storeDisclosures } from './disclosures.ts'
 import { type ColumnType, derivedColumns, type ProjectedRecord } from './projection.ts'
 import { type AppendOutcome, type AppendRow, toOutcome } from './records.ts'
 
@@ -29,6 +30,7 @@ export async function copyRecords(
     const from = new Map(rows.map(({ stream, next_seq }) => [stream, Number(next_seq ?? Number.POSITIVE_INFINITY)]))
     const fresh = records.filter(({ stream, sequence }) => sequence >= (from.get(stream) ?? Number.POSITIVE_INFINITY))
     if (fresh.length > 0) await client.copyIn(copyStatement, encodeCopy(fresh))
+    await storeDisclosures(client, disclosedOf(fresh))
     await client.query('commit')
     return rows.map(toOutcome)
   } catch (thrown) {

@@ -5,11 +5,12 @@
  */
 
 import type { JsonObject, JsonValue } from '../event/canonical.ts'
+import { commitmentTo, decodeDisclosures, encodeDisclosures, readDisclosure } from '../event/commit.ts'
 import { convertEvent } from '../event/convert.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import { isObject } from '../event/object-members.ts'
 import { encodeRecord, type Position } from '../event/record.ts'
-import { recordBytesMax } from '../limits.ts'
+import { commitmentPointerMax, commitmentsMax, disclosuresBytesMax, recordBytesMax } from '../limits.ts'
 
 /** The members of a place at their longest: a record that fits with these fits anywhere. */
 const widestPosition: Position = {
@@ -28,14 +29,32 @@ const positionMembers = ['clock', 'epoch', 'event_type', 'id', 'prev', 'recorded
 /** The text of an event that was admitted; trimmed as its record would be. */
 export function encodeEnlisted(event: ConvertedEvent): string {
   const { hasIntegerLikeKey: _, ...members } = event
-  const text = JSON.stringify(members)
+  const text = JSON.stringify({ ...members, disclosures: printDisclosures(event) })
   return text.length * 3 + positionBytesMax <= recordBytesMax ? text : trimEnlisted(event)
 }
 
 function trimEnlisted(event: ConvertedEvent): string {
   const members = JSON.parse(encodeRecord(event, widestPosition)) as Record<string, unknown>
   for (const name of positionMembers) delete members[name]
-  return JSON.stringify({ ...members, schema: event.schema, timestamp: event.timestamp })
+  const { schema, timestamp } = event
+  return JSON.stringify({ ...members, schema, timestamp, disclosures: printDisclosures(event) })
+}
+
+/** Until it is sealed the row holds what was taken out of the event: nothing else would know it then. */
+function printDisclosures({ disclosures }: ConvertedEvent): string | undefined {
+  return disclosures === undefined ? undefined : encodeDisclosures(disclosures)
+}
+
+/** The commitments follow from the disclosures, whoever wrote the row. */
+function takeDisclosures(event: ConvertedEvent, text: unknown): void {
+  const disclosures = decodeDisclosures(typeof text === 'string' ? text : '')
+  const found = disclosures.list.map(
+    (one) => [readDisclosure(one.text)?.pointer ?? '', commitmentTo(one.text)] as const,
+  )
+  const isOver = found.some(([pointer]) => JSON.stringify(pointer).length > commitmentPointerMax)
+  if (found.length === 0 || found.length > commitmentsMax || isOver || disclosures.bytes > disclosuresBytesMax) return
+  event.disclosures = disclosures
+  event.commitments = Object.fromEntries(found.sort(([one], [other]) => (one < other ? -1 : 1)))
 }
 
 /** What plain SQL may have put there: the event as it was given, or the text that is none. */
@@ -52,8 +71,10 @@ export function parseEnlisted(bytes: Buffer): JsonValue {
 export function decodeEnlisted(bytes: Buffer): ConvertedEvent {
   const parsed = parseEnlisted(bytes)
   if (!isObject(parsed)) return convertEvent(parsed)
-  const { level, policy, redactions, resource, sampling, service, validation, ...members } = parsed
+  const { commitments: _, disclosures, level, policy, redactions, ...others } = parsed
+  const { resource, sampling, service, validation, ...members } = others
   const event = convertEvent(members)
+  takeDisclosures(event, disclosures)
   event.level = textOf(level)
   event.policy = textOf(policy)
   event.service = textOf(service)

@@ -128,13 +128,16 @@ function expectedOn(role: Role, kind: GrantRow['kind'], name: string): readonly 
 const guards = [
   { table: 'audit.record', names: ['refuse_delete', 'refuse_truncate', 'refuse_update'] },
   { table: 'audit.stream_head', names: ['refuse_delete', 'refuse_truncate'] },
+  { table: 'audit.disclosure', names: ['refuse_delete', 'refuse_truncate', 'refuse_update'] },
+  { table: 'audit.erasure', names: ['refuse_delete', 'refuse_truncate'] },
 ]
 
 async function brokenTriggers(client: Queryable): Promise<Difference[]> {
   const { rows } = await client.query<{ object: string; name: string; enabled: string }>(
     `select t.tgrelid::regclass::text as object, t.tgname as name, t.tgenabled::text as enabled
      from pg_trigger t join pg_class c on c.oid = t.tgrelid
-     where c.relnamespace = 'audit'::regnamespace and t.tgfoid = 'audit.refuse_change'::regproc`,
+     where c.relnamespace = 'audit'::regnamespace and t.tgfoid = any(array(
+       select oid from pg_proc where pronamespace = 'audit'::regnamespace and proname like 'refuse%'))`,
   )
   const leaves = await client.query<{ object: string }>(
     `select relid::regclass::text as object from pg_partition_tree('audit.record') where level > 0`,

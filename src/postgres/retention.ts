@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
 import { errorCode, errorText } from '../errors.ts'
 import type { Queryable } from './client.ts'
+import { pruneDisclosures } from './disclosures.ts'
 import { isHeld } from './hold.ts'
 import { type Leaf, listLeaves, listRetiring, lockMsMax, measureLeaf, quote, retirePartition } from './partitions.ts'
 import { ensurePartitionsAhead } from './records.ts'
@@ -180,6 +181,7 @@ class Run {
       await this.#retire(leaf.name)
     }
     for (const leaf of await listLeaves(this.#client)) await this.#deleteRows(leaf)
+    await pruneDisclosures(this.#client)
     await markRemoved(this.#client)
   }
 

@@ -43,7 +43,7 @@ export const roles: readonly Role[] = [
       partition: select,
       migration: select,
     },
-    functions: ['advance_heads', 'append', 'ensure_partition', 'exported_to', 'is_pruned'],
+    functions: ['advance_heads', 'append', 'disclose', 'ensure_partition', 'exported_to', 'is_pruned'],
   },
   {
     name: 'audit_maintainer',
@@ -65,8 +65,16 @@ export const roles: readonly Role[] = [
       partition: select,
       legal_hold: select,
       migration: select,
+      disclosure_digest: select,
+      erasure: select,
     },
     functions: ['exported_to', 'is_pruned', 'note_query', 'record_json'],
+  },
+  {
+    name: 'audit_discloser',
+    purpose: 'sees the personal values that records commit to; granted beside audit_reader',
+    relations: { disclosure: select, disclosed: select },
+    functions: ['read_disclosure'],
   },
 ]
 

@@ -11,6 +11,7 @@ import { Frontier } from '../chain/merkle.ts'
 import type { Signer } from '../chain/note.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import { type ControlFact, encodeControl, encodeRecord, type StoredRecord } from '../event/record.ts'
+import type { DisclosedRecord } from './disclosures.ts'
 import type { Journal, JournalChange } from './journal.ts'
 import type { SeenHead } from './seen-head.ts'
 
@@ -24,6 +25,7 @@ export interface SealingParts {
 export class Sealing {
   readonly #parts: SealingParts
   readonly #records: StoredRecord[] = []
+  readonly #disclosed: DisclosedRecord[] = []
   readonly #signedSize: number
   readonly #tree: readonly Buffer[]
   #chain: Chain
@@ -42,16 +44,24 @@ export class Sealing {
     return this.#records
   }
 
+  /** The personal values beside them. */
+  get disclosed(): readonly DisclosedRecord[] {
+    return this.#disclosed
+  }
+
   /** The clock has gone so far back that the next record belongs into another stream. */
   get isClockFarBack(): boolean {
     return isFarBack(this.#chain.next(this.#parts.nowMs))
   }
 
-  /** Seals an event under the id that it was emitted with. */
-  sealEvent(event: ConvertedEvent, id: string): void {
+  /** Seals an event under the id that it was emitted with; `emittedAt` is RFC 3339 with microseconds. */
+  sealEvent(event: ConvertedEvent, id: string, emittedAt: string): void {
     const position = { ...this.#chain.next(this.#parts.nowMs), id }
     this.#add(encodeRecord(event, position), position)
     this.#unsigned += 1
+    const { stream, sequence } = position
+    const disclosures = event.disclosures?.list
+    if (disclosures !== undefined) this.#disclosed.push({ stream, sequence, disclosures, madeAt: emittedAt })
   }
 
   sealFact(fact: ControlFact): void {

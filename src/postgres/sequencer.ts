@@ -14,6 +14,7 @@ import { convertEvent } from '../event/convert.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import { checkpointIntervalMs, checkpointRecords } from '../limits.ts'
 import type { Connection } from './client.ts'
+import { storeDisclosures } from './disclosures.ts'
 import { decodeEnlisted, parseEnlisted } from './enlisted.ts'
 import {
   createJournal,
@@ -95,7 +96,7 @@ export class Sequencer {
     else if (isDue && !sealing.sealCheckpoint(await readUnsigned(client, journal)))
       sealing = await this.#succeed(client, { journal, identity, reason: 'damaged' }, parts)
     const rows = await claimEvents(client, { above: limit.above, rows: limit.events })
-    for (const row of rows) sealing.sealEvent(this.#eventOf(row), row.recordId)
+    for (const row of rows) sealing.sealEvent(this.#eventOf(row), row.recordId, row.emittedAt)
     const { records } = sealing
     if (records.length === 0 || (journal.sequence === 0 && rows.length === 0)) return { status: 'idle' }
     await append(client, sealing)
@@ -197,5 +198,6 @@ async function append(client: Connection, sealing: Sealing): Promise<void> {
   const outcomes = await appendRecords(client, encodeRecords(sealing.records.map(deriveColumns)))
   const refused = outcomes.find(({ status }) => status !== 'appended')
   if (refused !== undefined) throw new Error(`the journal refused record ${refused.refusedSequence}: ${refused.status}`)
+  await storeDisclosures(client, sealing.disclosed)
   await saveJournal(client, sealing.change)
 }

@@ -9,7 +9,7 @@ import type { StoredRecord } from '../event/record.ts'
 import { readControl } from './control.ts'
 import type { Cursor, RecordNumber } from './cursor.ts'
 import type { Files } from './files.ts'
-import { isBefore, segmentHeaderBytes } from './format.ts'
+import { type DecodedFrame, disclosuresFlag, isBefore, segmentHeaderBytes } from './format.ts'
 import type { SpoolEnd } from './positions.ts'
 import { damaged, segmentPath } from './refusals.ts'
 import { type FramePlace, FrameReader, type PathSegment, type ReadPlace, readPath } from './segment.ts'
@@ -33,6 +33,7 @@ export class SpoolReader {
   readonly #files: Files
   readonly #directory: string
   readonly #limit: () => SpoolEnd
+  readonly #withDisclosures: boolean
   #open: OpenReader | undefined
   /** The sequence that must come next, once it is known. */
   #expected: number | undefined
@@ -40,10 +41,16 @@ export class SpoolReader {
   #last: RecordNumber | undefined
   #known: { readonly last: number; readonly path: readonly PathSegment[] } | undefined
 
-  constructor(files: Files, directory: string, limit: () => SpoolEnd) {
+  constructor(
+    files: Files,
+    directory: string,
+    limit: (() => SpoolEnd) | { readonly limit: () => SpoolEnd; readonly withDisclosures: boolean },
+  ) {
+    const given = typeof limit === 'function' ? { limit, withDisclosures: false } : limit
     this.#files = files
     this.#directory = directory
-    this.#limit = limit
+    this.#limit = given.limit
+    this.#withDisclosures = given.withDisclosures
   }
 
   /** Where the next record is looked for. */
@@ -116,12 +123,18 @@ export class SpoolReader {
       const frame = open.frames.next(atLimit ? limit.offset : this.#succession(open, limit).length)
       if (frame !== undefined) {
         this.#checkSequence(open, frame.sequence)
-        return { stream: open.header.stream, sequence: frame.sequence, bytes: frame.record }
+        return this.#recordOf(open.header.stream, frame)
       }
       if (!atLimit) this.#enterSuccessor(open, this.#succession(open, limit))
       else if (this.#expected === undefined || this.#expected === limit.nextSequence) return undefined
       else throw this.#missing(open)
     }
+  }
+
+  /** What travels beside a record is for nobody who has not asked for it. */
+  #recordOf(stream: string, { sequence, record: bytes, attachment, flags }: DecodedFrame): StoredRecord {
+    const hasDisclosures = this.#withDisclosures && (flags & disclosuresFlag) !== 0
+    return hasDisclosures ? { stream, sequence, bytes, disclosures: attachment } : { stream, sequence, bytes }
   }
 
   #checkSequence(open: OpenReader, sequence: number): void {

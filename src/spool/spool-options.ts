@@ -1,6 +1,8 @@
 /** How a spool is opened, and what follows from its budget. */
 
 import { segmentBytesMax } from '../limits.ts'
+import { checkpointFlag, disclosuresFlag } from './format.ts'
+import type { AppendOptions } from './writer.ts'
 
 export interface SpoolOptions {
   readonly directory: string
@@ -25,6 +27,8 @@ export interface AppendMode {
   readonly isCheckpoint?: boolean | undefined
   /** May go beyond the budget, into the reserve. */
   readonly mayUseReserve?: boolean | undefined
+  /** Travels beside the record, outside its hash, for the one destination that keeps disclosures. */
+  readonly disclosures?: Uint8Array | undefined
 }
 
 /** Of the budget, within bounds: small enough that what is delivered can be given back piece by piece. */
@@ -41,4 +45,10 @@ export function segmentBytes({ bytesMax = Number.POSITIVE_INFINITY, segmentBytes
 export function ballastBytes({ bytesMax }: SpoolOptions): number {
   if (bytesMax === undefined) return 0
   return Math.max(ballastShare.least, Math.min(ballastShare.most, Math.floor(bytesMax / ballastShare.parts)))
+}
+
+/** How the writer is to write a record. */
+export function writingOf({ isCheckpoint, mayUseReserve, disclosures: attachment }: AppendMode): AppendOptions {
+  const flags = isCheckpoint === true ? checkpointFlag : attachment === undefined ? 0 : disclosuresFlag
+  return { flags, mayUseReserve, attachment }
 }

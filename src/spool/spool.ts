@@ -10,13 +10,13 @@ import { recordBytesMax } from '../limits.ts'
 import { makeBallast } from './ballast.ts'
 import { makeCursors, type RecordNumber } from './cursor.ts'
 import { bootId, diskFiles, ensureDirectory, networkFileSystem } from './files.ts'
-import { checkpointFlag, frameBytes, isBefore } from './format.ts'
+import { frameBytes, isBefore } from './format.ts'
 import { Handover, type RunningReason } from './handover.ts'
 import { lockSpool, type SpoolLock } from './lock.ts'
 import { Positions, type SpoolEnd } from './positions.ts'
 import { type Recovered, recoverSpool } from './recover.ts'
 import { diskFailed, notWritable, onNetwork, spoolStopped } from './refusals.ts'
-import { type AppendMode, ballastBytes, type SpoolOptions, segmentBytes } from './spool-options.ts'
+import { type AppendMode, ballastBytes, type SpoolOptions, segmentBytes, writingOf } from './spool-options.ts'
 import type { SpoolState } from './state.ts'
 import type { SpoolListener, SyncerStart, SyncMessage, SyncThread } from './sync-message.ts'
 import { Waiters } from './waiters.ts'
@@ -139,9 +139,9 @@ export class Spool {
    * Writes a record: it survives SIGKILL on return. Its leaf hash. Throws `SpoolRefusal` when it cannot be taken now,
    * and the failure when nothing can be any more; nothing was appended then, and its number goes to the next record.
    */
-  append(record: string, { isCheckpoint = false, mayUseReserve = false }: AppendMode): string {
+  append(record: string, mode: AppendMode): string {
     if (this.#failure !== undefined) throw this.#failure
-    return this.#writer.append(record, { flags: isCheckpoint ? checkpointFlag : 0, mayUseReserve })
+    return this.#writer.append(record, writingOf(mode))
   }
 
   /** Why not every record would be taken now, without the reserve; `undefined` when each would. */

@@ -24,6 +24,13 @@ export interface RedactionPointer {
   readonly mode?: RedactionMode | undefined
 }
 
+/** Places of personal values, which are committed to and can be erased (docs/erasure.md). */
+export interface PersonalPointer {
+  readonly pointer: string
+  /** Where the event says whom the value is about. Default: `/actor/id`. A `*` is what the same `*` of `pointer` has met. */
+  readonly subject?: string | undefined
+}
+
 /** A rule of the user's own: what matches the pattern, wherever content rules apply. */
 export interface RedactionRule {
   /** Stands in receipts as `rule:ID`. */
@@ -45,6 +52,8 @@ export interface RedactionOptions {
   readonly rules?: readonly RedactionRule[] | undefined
   /** Another mode for a content rule (`ipv4`), a key name, or a rule's id. */
   readonly modes?: Readonly<Record<string, RedactionMode>> | undefined
+  /** Needs `pseudonymKey`, because what is disclosed is kept under the pseudonym of its subject. */
+  readonly personal?: readonly (string | PersonalPointer)[] | undefined
   /** What pseudonyms are made with, at least 16 characters; needed as soon as some mode is `pseudonym`. */
   readonly pseudonymKey?: string | undefined
 }

@@ -36,11 +36,13 @@ export function compileRules(options: RedactionOptions): RuleSet {
   const patterns = readPatterns(rules)
   const modes = readModes(options, { keys, patterns })
   const places = pointers.map((pointer, index) => parsePointer(pointer, `redact.pointers[${index}]`))
-  const needsKey = [...modes.values(), ...places.map(({ mode }) => mode)].includes('pseudonym')
+  const hasMode = [...modes.values(), ...places.map(({ mode }) => mode)].includes('pseudonym')
+  const isPersonal = (options.personal ?? []).length > 0
+  const needed = isPersonal ? 'redact.personal' : hasMode ? 'the mode pseudonym' : undefined
   const withoutDescriptions = { keys, content, patterns, pointers: places, modes }
   return {
     ...withoutDescriptions,
-    pseudonyms: readPseudonyms(options.pseudonymKey, needsKey),
+    pseudonyms: readPseudonyms(options.pseudonymKey, needed),
     descriptions: describeRules(withoutDescriptions),
   }
 }
@@ -105,11 +107,11 @@ function checkMode(setting: string, mode: RedactionMode): void {
   throw invalid(setting, `is ${JSON.stringify(mode)}`, `modes are ${redactionModes.join(', ')}`)
 }
 
-function readPseudonyms(key: string | undefined, needsKey: boolean): Pseudonyms | undefined {
+function readPseudonyms(key: string | undefined, needed: string | undefined): Pseudonyms | undefined {
   if (key !== undefined) return createPseudonyms(key)
-  if (!needsKey) return undefined
+  if (needed === undefined) return undefined
   const hint = 'set redact.pseudonymKey or redact.pseudonymKeyFile; make a key with: openssl rand -base64 32'
-  throw invalid('redact.pseudonymKey', 'is missing, and the mode pseudonym needs it', hint)
+  throw invalid('redact.pseudonymKey', `is missing, and ${needed} needs it`, hint)
 }
 
 function describeRules({

@@ -1,0 +1,92 @@
+/**
+ * The statements on disclosures, the personal values beside records: stored in the transaction that inserts their records
+ * and in no other, so that a record that is delivered again brings back nothing. Erasing them is for `erase.ts`.
+ */
+
+import { commitmentTo, type Disclosure, decodeDisclosures } from '../event/commit.ts'
+import { bytea, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
+import type { Queryable } from './client.ts'
+import type { ProjectedRecord } from './projection.ts'
+import { type AppendOutcome, appendRecords, encodeRecords } from './records.ts'
+
+/** What is disclosed of one record. */
+export interface DisclosedRecord {
+  readonly stream: string
+  readonly sequence: number
+  readonly disclosures: readonly Disclosure[]
+  /** RFC 3339 with microseconds; null: now. */
+  readonly madeAt: string | null
+}
+
+/** Stores disclosures, in the transaction that the client is in. Without any it asks the database for nothing. */
+export async function storeDisclosures(client: Queryable, records: readonly DisclosedRecord[]): Promise<void> {
+  const rows = records.flatMap(({ disclosures, ...place }) => disclosures.map((one) => ({ ...place, ...one })))
+  if (rows.length === 0) return
+  await client.query('select audit.disclose($1, $2, $3, $4, $5, $6)', [
+    encodeArray(
+      bytea,
+      rows.map((row) => Buffer.from(commitmentTo(row.text), 'base64url')),
+    ),
+    encodeArray(
+      uuid,
+      rows.map(({ stream }) => stream),
+    ),
+    encodeArray(
+      int8,
+      rows.map(({ sequence }) => sequence),
+    ),
+    encodeArray(
+      text,
+      rows.map(({ subject }) => subject),
+    ),
+    encodeArray(
+      text,
+      rows.map((row) => row.text),
+    ),
+    encodeArray(
+      timestamptz,
+      rows.map(({ madeAt }) => madeAt),
+    ),
+  ])
+}
+
+/** What travels beside records that a spool has delivered. */
+export function disclosedOf(records: readonly ProjectedRecord[]): DisclosedRecord[] {
+  return records.flatMap(({ stream, sequence, columns, disclosures }) => {
+    if (disclosures === undefined) return []
+    const { list } = decodeDisclosures(disclosures.toString('utf8'))
+    return [{ stream, sequence, disclosures: list, madeAt: columns.recorded_at }]
+  })
+}
+
+/** As `appendRecords`, with what travels beside the records: all of it in one transaction, or nothing. */
+export async function appendDisclosing(
+  client: Queryable,
+  records: readonly ProjectedRecord[],
+): Promise<AppendOutcome[]> {
+  await client.query("begin; set local idle_in_transaction_session_timeout = '30s'")
+  try {
+    const outcomes = await appendRecords(client, encodeRecords(records))
+    await storeDisclosures(client, disclosedOf(records.filter((record) => isInserted(record, outcomes))))
+    await client.query('commit')
+    return outcomes
+  } catch (thrown) {
+    await client.query('rollback').catch(() => undefined) // the thrown error is the one to hear of
+    throw thrown
+  }
+}
+
+/** Only what was inserted now: the disclosures of a record that was there may have been erased since. */
+function isInserted({ stream, sequence }: ProjectedRecord, outcomes: readonly AppendOutcome[]): boolean {
+  const outcome = outcomes.find((one) => one.stream === stream)
+  return outcome?.status === 'appended' && sequence > outcome.headSequence - outcome.inserted
+}
+
+/** Removes the disclosures of records that retention has removed: nobody keeps them longer than their record. */
+export async function pruneDisclosures(client: Queryable): Promise<void> {
+  await client.query(
+    `delete from audit.disclosure d using audit.partition p
+     where p.removed_at is null and p.sealed_at is not null and d.stream = p.stream and d.seq between p.from_seq and p.to_seq
+       and not exists (select from audit.record r where r.stream = d.stream and r.seq = d.seq)`,
+  )
+}
