@@ -5,13 +5,10 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createAuditFromEnv } from 'otel-audit'
-import { Registry } from 'prom-client'
 import { actions } from './actions.ts'
 import { Analysis } from './analysis.ts'
-import { createMetricsServer } from './metrics-server.ts'
 import { observe } from './observations.ts'
 import { loadPrograms } from './probes.ts'
 import { applySettings, digestOf, readSettings, severities } from './settings.ts'
@@ -19,12 +16,10 @@ import { applySettings, digestOf, readSettings, severities } from './settings.ts
 const { WATCHD_SETTINGS = 'watchd.json', WATCHD_METRICS_TOKEN = randomUUID(), WATCHD_CYCLES = 'Infinity' } = process.env
 
 let settings = readSettings(WATCHD_SETTINGS)
-const registry = new Registry()
 const audit = createAuditFromEnv({
   service: 'watchd',
   actions,
   redact: { preset: 'daemon' },
-  metrics: { registry },
 })
 
 process.on('uncaughtException', (error) => {
@@ -73,18 +68,14 @@ audit.emit({
   details: { version: '1.0.0', settings_digest: digestOf(settings) },
 })
 loadPrograms(audit, settings.programs)
-const server = createMetricsServer({ audit, registry, token: WATCHD_METRICS_TOKEN })
-server.listen(settings.listen_port, '127.0.0.1')
-await once(server, 'listening')
-const address = server.address()
-if (address !== null && typeof address === 'object') console.log(`listening http://127.0.0.1:${address.port}`)
+// For whoever has the bearer token; everybody else is an `auth.failure` in the log.
+const { url } = await audit.serve({ listen: `127.0.0.1:${settings.listen_port}`, token: WATCHD_METRICS_TOKEN })
+console.log(`listening ${url}`)
 
 const cycles = await watch(Number(WATCHD_CYCLES))
 console.log(`cycles ${cycles}`)
 if (!stopping.signal.aborted) await delay(2 ** 31 - 1, undefined, { signal: stopping.signal }).catch(() => {})
 
-server.close()
-server.closeAllConnections()
 audit.emit({ action: 'daemon.stop', outcome: 'success', details: { signal: 'SIGTERM', cycles } })
 // Seals the end of the stream, signs it, and waits until the file has the last record.
 await audit.close()

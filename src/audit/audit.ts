@@ -22,8 +22,9 @@ import { Destinations } from './destinations.ts'
 import { Emitter } from './emitter.ts'
 import { endTrail, syncAtExit } from './ending.ts'
 import { Forks } from './forks.ts'
+import type { HealthServer } from './health-server.ts'
 import { listenToProcess } from './listening.ts'
-import { registerMetrics } from './metrics.ts'
+import { Observation, type ServeOptions } from './observation.ts'
 import { compileInForce, openSealer } from './open-sealer.ts'
 import { openSequencer } from './open-sequencer.ts'
 import type { AuditOptions } from './options.ts'
@@ -33,7 +34,7 @@ import { type RetentionTask, startRetention } from './retention-task.ts'
 import type { Sealer } from './sealer.ts'
 import type { Signing } from './signing.ts'
 import type { Instance } from './slots.ts'
-import { type AuditState, reasonsAgainst, type SpoolReading, SpoolWatch } from './state.ts'
+import { type AuditState, type SpoolReading, SpoolWatch, spoolStanding } from './state.ts'
 import type { Suppressions } from './suppressions.ts'
 import { type SequencerThread, startSyncThread } from './threads.ts'
 import { TransactionAudit } from './tx.ts'
@@ -68,7 +69,7 @@ export class Audit implements AsyncDisposable {
   readonly #verification: Verification
   readonly #sequencer: SequencerThread | undefined
   readonly #spoolWatch = new SpoolWatch()
-  readonly #removeMetrics: () => void
+  readonly #observation: Observation
   readonly #releaseSync: () => void
   /** How to stop listening to the process. */
   readonly #endings: (() => void)[] = []
@@ -85,14 +86,16 @@ export class Audit implements AsyncDisposable {
     this.#resource = keptMembers(config.resource)
     const inForce = compileInForce(config)
     const syncTimes = new SyncTimes()
-    this.#removeMetrics = registerMetrics(config.metrics.registry, {
+    const sources = {
       state: () => this.state,
       counts,
       suppressed: () => this.#suppressions.totals(),
       syncs: () => syncTimes.read(),
       retention: () => this.#retention?.counts,
       verification: () => this.#verification.counts,
-    })
+    }
+    const emit = (event: object) => void this.#emitter.emit(event, false)
+    this.#observation = new Observation({ settings: config.metrics, sources, emit })
     const onRefusal = () => this.#look()
     const { sealer, suppressions } = openSealer({ config, inForce, spool, counts, onRefusal, more: signing.facts })
     this.#sealer = sealer
@@ -122,10 +125,9 @@ export class Audit implements AsyncDisposable {
     )
     this.#sequencer = openSequencer({ config, worker, inForce, key, directory })
     this.#retention = startRetention(config, this.sealOperation)
-    const { verifierKeys } = signing
-    const intervalMinutes = config.verifyIntervalMinutes
     const seal = (fact: ControlFact) => void sealer.sealFact(fact)
-    this.#verification = new Verification({ worker, directory, verifierKeys, intervalMinutes, seal })
+    const verified = { worker, directory, verifierKeys: signing.verifierKeys, seal }
+    this.#verification = new Verification({ ...verified, intervalMinutes: config.verifyIntervalMinutes })
     this.#emitter = new Emitter(sealer, this.#resource)
     this.loggerProvider = this.#emitter.provider
     this.#endings.push(syncAtExit(spool, () => this.#account()))
@@ -190,6 +192,11 @@ export class Audit implements AsyncDisposable {
     return Promise.resolve(this.#reloader.reload(isByCode ? 'code' : 'env', options))
   }
 
+  /** Answers `/metrics`, `/healthz` and `/readyz` over HTTP until `close` (docs/operations.md). Rejects where it cannot. */
+  serve(options?: ServeOptions): Promise<HealthServer> {
+    return this.#observation.serve(options)
+  }
+
   /**
    * Ends the stream: seals its end, makes everything durable and covered by a checkpoint, then gives destinations
    * `closeTimeoutMs`. What they have not confirmed by then is sent at the next start. Call it once or often.
@@ -206,13 +213,8 @@ export class Audit implements AsyncDisposable {
   get state(): AuditState {
     const { head, emergencies } = this.#sealer
     const reading = this.#reading()
-    const reasons = reasonsAgainst(reading)
     return {
-      spool: reading.state,
-      ready: reasons.length === 0,
-      reasons,
-      bytes: reading.bytes,
-      bytesMax: reading.bytesMax,
+      ...spoolStanding(reading),
       stream: head.stream,
       sequence: head.sequence,
       durable: this.#spool.durableSequence,
@@ -241,12 +243,9 @@ export class Audit implements AsyncDisposable {
   readonly sealOperation = (fact: ControlFact): Promise<RecordNumber | undefined> => this.#forks.sealOperation(fact)
 
   /** A checkpoint that came too late covers too little: drop it, the sync thread makes another. */
-  #sealCheckpoint(details: { note: string; frontier: readonly string[] }, size: number): void {
+  #sealCheckpoint({ note, frontier }: { note: string; frontier: readonly string[] }, size: number): void {
     if (this.#sealer.head.sequence + 1 - size > checkpointLagMax) return
-    this.#sealer.sealFact({
-      type: 'audit.checkpoint',
-      details: { note: details.note, frontier: [...details.frontier] },
-    })
+    this.#sealer.sealFact({ type: 'audit.checkpoint', details: { note, frontier: [...frontier] } })
   }
 
   #reading(): SpoolReading {
@@ -293,6 +292,6 @@ export class Audit implements AsyncDisposable {
     await sequenced
     for (const forget of this.#endings) forget()
     await this.loggerProvider.shutdown()
-    this.#removeMetrics()
+    await this.#observation.close()
   }
 }

@@ -12,7 +12,7 @@ import type { Level } from '../policy/level.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import type { PolicyRule } from '../policy/rules.ts'
 import type { Layer } from './layers.ts'
-import type { MetricsRegistry } from './metrics.ts'
+import type { MetricsRegistry } from './metric.ts'
 import type { AuditOptions, Profile } from './options.ts'
 import type { ParsedOptions } from './schema.ts'
 import { settings, valueAt } from './settings.ts'
@@ -82,7 +82,12 @@ export interface AuditConfig {
   readonly closeTimeoutMs: number
   readonly handleSignals: boolean
   readonly workerUrl: string | URL | undefined
-  readonly metrics: { readonly registry: MetricsRegistry | undefined; readonly actions: readonly string[] }
+  readonly metrics: {
+    readonly registry: MetricsRegistry | undefined
+    readonly actions: readonly string[]
+    readonly listen: string | undefined
+    readonly token: string | undefined
+  }
   /** What is to be said once at start. */
   readonly remarks: readonly string[]
   /** The file whose change is a reload. */
@@ -158,7 +163,12 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     closeTimeoutMs: parsed.closeTimeoutMs,
     handleSignals: parsed.handleSignals,
     workerUrl: parsed.workerUrl,
-    metrics: { registry: parsed.metrics.registry, actions: labelsOf(parsed) },
+    metrics: {
+      registry: parsed.metrics.registry,
+      actions: labelsOf(parsed),
+      listen: parsed.metrics.listen,
+      token: secrets.get('metrics.token') ?? parsed.metrics.token,
+    },
     remarks,
     watchedFile,
     values: new Map(settings.map(({ path }) => [path, derived.get(path) ?? valueAt(parsed, path)])),

@@ -9,7 +9,7 @@ import type { OnInvalid } from '../event/catalogue-check.ts'
 import type { Level } from '../policy/level.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import type { PolicyRule } from '../policy/rules.ts'
-import type { MetricsRegistry } from './metrics.ts'
+import type { MetricsRegistry } from './metric.ts'
 
 /** Options of `createAudit`. Every member has a default; optional members accept `undefined`. */
 export interface AuditOptions {
@@ -134,7 +134,12 @@ export interface MetricsSettings {
   readonly registry?: MetricsRegistry | undefined
   /** Actions that are a label by their name, beside those of the catalogue; every other is `_other`. Default: none. */
   readonly actions?: readonly string[] | undefined
-  /** Bearer token of the server for metrics and health, which is not there yet: setting it is said at start. */
+  /**
+   * Where `/metrics`, `/healthz` and `/readyz` are answered over HTTP (docs/operations.md): `HOST:PORT`, or a port of
+   * 127.0.0.1. Default: nowhere, unless `audit.serve()` is called.
+   */
+  readonly listen?: string | undefined
+  /** What a scraper of `/metrics` must show as a bearer token. Default: none, whoever reaches the port may read. */
   readonly token?: string | undefined
   /** A file that holds `token`. */
   readonly tokenFile?: string | undefined

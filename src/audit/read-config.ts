@@ -50,8 +50,7 @@ export function readConfig(sources: ConfigSources): ConfigReading {
   const nameOf = nameIn(given)
   const parsed = optionsSchema.parse(optionsOf(given))
   const secrets = readSecrets(parsed, nameOf)
-  const said = [...remarks, ...remarkMissing(given, nameOf)]
-  const config = configOf({ parsed, given, sources, secrets: secrets.values, remarks: said, watchedFile })
+  const config = configOf({ parsed, given, sources, secrets: secrets.values, remarks, watchedFile })
   const wrong = [...secrets.problems, ...contradictionsOf(config, nameOf), ...refusalsOf(config, nameOf)]
   return { problems: sources.environment === undefined ? wrong : wrong.map(nameVariable), given, config }
 }
@@ -97,11 +96,4 @@ function readSecrets(parsed: ParsedOptions, nameOf: (path: string) => string): S
     else values.set(secret, read.value)
   }
   return { values, problems }
-}
-
-/** What is set and not there yet is said, so that nobody relies on it. */
-function remarkMissing(given: Layer, nameOf: (path: string) => string): string[] {
-  return settings
-    .filter(({ path, note }) => note.missing !== undefined && given.has(path))
-    .map(({ path, note }) => `${nameOf(path)} is set, but ${note.missing}`)
 }

@@ -9,7 +9,7 @@ import { type Catalogue, isCatalogue } from '../event/catalogue.ts'
 import { levels } from '../policy/level.ts'
 import { destinationSchema } from './destination-schema.ts'
 import { keysSchema, verifySchema } from './keys-schema.ts'
-import { isMetricsRegistry, type MetricsRegistry } from './metrics.ts'
+import { metricsSchema } from './metrics-schema.ts'
 import { profiles } from './options.ts'
 import { redactSchema } from './redact-schema.ts'
 import { policyRuleSchema } from './rule-schema.ts'
@@ -29,7 +29,6 @@ const secret = z.string().min(secretLengthMin, `a string of at least ${secretLen
 
 const profile = z.enum(profiles)
 const catalogue = z.custom<Catalogue>(isCatalogue, 'a catalogue made by defineActions')
-const registry = z.custom<MetricsRegistry>(isMetricsRegistry, 'a Registry of prom-client')
 
 const policy = z.strictObject({
   enabled: noted(z.boolean().default(true), {
@@ -85,35 +84,6 @@ const policy = z.strictObject({
     about: '`true` allows exclusions and rules under which no event at all could be recorded; refused otherwise',
     example: 'false',
     isReloaded: true,
-  }),
-})
-
-const noServer = 'there is no server for metrics and health yet, so that nothing asks for it'
-const metrics = z.strictObject({
-  registry: noted(registry.optional(), {
-    about:
-      'a `Registry` of prom-client (version 15) that gets the metrics of [operations.md](operations.md#metrics) until `close`; one open trail a registry',
-    otherwise: 'none',
-    example: '',
-    isCodeOnly: true,
-  }),
-  actions: noted(texts.default([]), {
-    about:
-      'actions that are a label by their name, beside those of the catalogue; every other counts as `_other`, because labels must stay few',
-    example: 'invoice.delete,session.create',
-  }),
-  token: noted(text.optional(), {
-    about: 'bearer token that a scraper of `/metrics` must show',
-    otherwise: 'none',
-    example: 'a-token-for-the-scraper',
-    isSecret: true,
-    missing: noServer,
-  }),
-  tokenFile: noted(text.optional(), {
-    about: 'a file that holds `metrics.token`; not readable by everybody',
-    otherwise: 'none',
-    example: '/run/secrets/audit-metrics-token',
-    missing: noServer,
   }),
 })
 
@@ -214,7 +184,7 @@ export const optionsSchema = z.strictObject({
       ),
     })
     .prefault({}),
-  metrics: metrics.prefault({}),
+  metrics: metricsSchema.prefault({}),
   retention: retention.prefault({}),
   closeTimeoutMs: noted(wholeNumber.default(5_000), {
     about: 'how long `close` waits for destinations; what is left is sent at the next start',

@@ -18,8 +18,6 @@ export interface SettingNote {
   readonly isSecret?: true
   /** Cannot be written in the environment or a file. */
   readonly isCodeOnly?: true
-  /** It is taken, but what it asks for does not exist: said at start when it is set. */
-  readonly missing?: string
   /** `audit.reload()` applies it; everything else needs a restart. */
   readonly isReloaded?: true
 }

@@ -64,6 +64,15 @@ export function reasonsAgainst({ state, directory, reason, bytes, bytesMax }: Sp
   return []
 }
 
+/** What a reading says in `audit.state`. */
+export function spoolStanding(
+  reading: SpoolReading,
+): Pick<AuditState, 'spool' | 'ready' | 'reasons' | 'bytes' | 'bytesMax'> {
+  const { state, bytes, bytesMax } = reading
+  const reasons = reasonsAgainst(reading)
+  return { spool: state, ready: reasons.length === 0, reasons, bytes, bytesMax }
+}
+
 /** Below this part of `spool.bytesMax` the spool may say again that it is filling up. */
 const emptyingShare = 0.6
 

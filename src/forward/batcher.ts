@@ -42,6 +42,10 @@ export class Batcher {
     return this.#records.length - this.#taken >= this.#limits.records || this.#bytes >= this.#limits.bytes
   }
 
+  get oldest(): StoredRecord | undefined {
+    return this.#records[0]
+  }
+
   /** What may still be read. */
   get room(): BatchLimits {
     const records = this.#limits.records - (this.#records.length - this.#taken)

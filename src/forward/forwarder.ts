@@ -92,9 +92,8 @@ export class Forwarder {
       records: options.batchRecordsMax ?? batchRecordsMax,
       bytes: options.batchBytesMax ?? batchBytesMax,
     })
-    const { name } = destination
-    const backlog = () => source.backlog()
-    this.#standing = new Standing({ name, nowMs: () => pace.nowMs(), backlog, onChange: onStateChange })
+    const looks = { backlog: () => source.backlog(), oldest: () => this.#inHand.oldest }
+    this.#standing = new Standing({ name: destination.name, pace, ...looks, onChange: onStateChange })
   }
 
   /**
@@ -220,7 +219,7 @@ export class Forwarder {
     if (first !== undefined && this.#quarantine?.follows(first))
       return { status: 'rejected', reason: 'it follows a record that was set aside' }
     try {
-      return await this.#destination.send(batch, signal)
+      return await this.#standing.time(() => this.#destination.send(batch, signal))
     } catch (thrown) {
       // A defect of ours. Stopping would hold the records up just as long, and less visibly.
       return { status: 'retry', reason: `defect in this destination: ${errorText(thrown)}` }

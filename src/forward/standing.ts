@@ -1,6 +1,9 @@
 /** How a destination stands in this run: what it has, what it refused, and whether and since when it fails. */
 
 import type { StoredRecord } from '../event/record.ts'
+import { scanRecord } from '../event/record-scan.ts'
+import type { Pace } from './pace.ts'
+import { type SendHistogram, SendTimes } from './send-times.ts'
 
 /**
  * `failing`: the last try failed. `refused`: a record is refused by itself, and everything behind it waits. `elsewhere`:
@@ -20,6 +23,10 @@ export interface ForwarderState {
   /** Sendings that did not deliver, in this run. */
   readonly failures: number
   readonly backlog: number | undefined
+  /** When the oldest record was sealed that is read and not confirmed: RFC 3339; absent where there is none. */
+  readonly oldest?: string | undefined
+  /** How long sendings took in this run; absent where another process delivers. */
+  readonly sendTimes?: SendHistogram | undefined
   /** Why the last try failed; absent when the condition is `ok`. */
   readonly lastError?: string | undefined
   /** Since when the condition is not `ok`, milliseconds since the epoch. */
@@ -30,8 +37,10 @@ export interface ForwarderState {
 
 export interface StandingParts {
   readonly name: string
-  readonly nowMs: () => number
+  readonly pace: Pick<Pace, 'nowMs' | 'monotonicMs'>
   readonly backlog: () => number | undefined
+  /** The oldest record that is read and not confirmed. */
+  readonly oldest: () => StoredRecord | undefined
   /** Called once when the condition changes: at the first failure, not at each, and at recovery. */
   readonly onChange: (state: ForwarderState) => void
 }
@@ -46,6 +55,7 @@ export class Standing {
   #delivered = 0
   #quarantined = 0
   #failures = 0
+  readonly #sendTimes = new SendTimes()
 
   constructor(parts: StandingParts) {
     this.#parts = parts
@@ -65,6 +75,8 @@ export class Standing {
       quarantined: this.#quarantined,
       failures: this.#failures,
       backlog: this.#parts.backlog(),
+      oldest: sealedAt(this.#parts.oldest()),
+      sendTimes: this.#sendTimes.read(),
       lastError: this.#lastError,
       since: this.#since,
       nextTry: this.#nextTry,
@@ -85,12 +97,27 @@ export class Standing {
     this.#failures += count
   }
 
+  /** Sends, and counts how long that took, whatever came of it. */
+  async time<Result>(send: () => Promise<Result>): Promise<Result> {
+    const { pace } = this.#parts
+    const startedMs = pace.monotonicMs()
+    try {
+      return await send()
+    } finally {
+      this.#sendTimes.observe(pace.monotonicMs() - startedMs)
+    }
+  }
+
   enter(condition: ForwarderCondition, trouble?: { readonly reason: string; readonly retryMs: number }): void {
     this.#lastError = trouble?.reason
-    this.#nextTry = trouble === undefined ? undefined : this.#parts.nowMs() + trouble.retryMs
+    this.#nextTry = trouble === undefined ? undefined : this.#parts.pace.nowMs() + trouble.retryMs
     if (condition === this.#condition) return
     this.#condition = condition
-    this.#since = condition === 'ok' ? undefined : this.#parts.nowMs()
+    this.#since = condition === 'ok' ? undefined : this.#parts.pace.nowMs()
     this.#parts.onChange(this.state())
   }
+}
+
+function sealedAt(record: StoredRecord | undefined): string | undefined {
+  return record && scanRecord(record.bytes)?.recorded
 }

@@ -267,12 +267,6 @@ describe('reading again', () => {
   })
 })
 
-test('what is set and not there yet is said, what is left to its default is not', () => {
-  assert.deepEqual(read({}).remarks, [])
-  const { remarks } = read({ AUDIT_METRICS_TOKEN: 'x' })
-  assert.match(remarks.join('\n'), /AUDIT_METRICS_TOKEN is set, but there is no server/)
-})
-
 test('every profile can be met', () => {
   const good: AuditOptions = {
     profile: [...profiles],

@@ -24,9 +24,3 @@ it('the defaults are those of the code', () => {
   }
 })
 
-it('what does not exist yet is said where it is explained', () => {
-  for (const [name = '', , behaviour = ''] of rows) {
-    const variable = variables.find((one) => `\`${one.name}\`` === name)
-    assert.equal(variable?.setting.note.missing !== undefined, behaviour.includes('yet**'), name)
-  }
-})

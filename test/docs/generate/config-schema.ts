@@ -46,8 +46,7 @@ function leaveOut(schema: JsonSchema, [name = '', ...below]: readonly string[]):
 function describe({ path, note }: Setting): string {
   const unit = note.unit === undefined ? '' : ` (${note.unit})`
   const otherwise = note.otherwise === undefined ? '' : ` Default: ${plain(note.otherwise)}.`
-  const missing = note.missing === undefined ? '' : ` Not yet: ${note.missing}.`
-  return `${plain(note.about)}${unit}.${otherwise}${missing} In the environment: ${canonicalName(path)}`
+  return `${plain(note.about)}${unit}.${otherwise} In the environment: ${canonicalName(path)}`
 }
 
 /** Without Markdown. */

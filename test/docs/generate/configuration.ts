@@ -31,8 +31,7 @@ function namesInEnvironment({ path, note }: Setting): string {
 
 function describe(setting: Setting): [byDefault: string, allowed: string, meaning: string] {
   const { note } = setting
-  const missing = note.missing === undefined ? '' : `. **Not yet**: ${note.missing}`
-  return [defaultOf(setting), allowedOf(setting), `${note.about}${missing}${note.isReloaded === true ? ' ↻' : ''}`]
+  return [defaultOf(setting), allowedOf(setting), `${note.about}${note.isReloaded === true ? ' ↻' : ''}`]
 }
 
 function defaultOf({ note, byDefault }: Setting): string {

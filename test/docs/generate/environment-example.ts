@@ -20,7 +20,6 @@ function describe({ name, setting }: Variable): string {
   const lines = [
     ...wrap(plain(`${setting.note.about}${setting.note.unit === undefined ? '' : ` (${setting.note.unit})`}`)),
     ...wrap(`Allowed: ${allowedOf(setting)}. Default: ${plain(defaultOf(setting))}.`),
-    ...(setting.note.missing === undefined ? [] : wrap(`Not yet: ${setting.note.missing}.`)),
     ...(others.length === 0 ? [] : wrap(`The same: ${others.join(', ')}`)),
   ]
   return `${lines.map((line) => `# ${line}\n`).join('')}# ${name}=${quote(setting.note.example)}\n`
