@@ -21,7 +21,7 @@ after(() => rmSync(folder, { recursive: true }))
 function runBench(name: string, ...options: readonly string[]): { report: BenchReport; document: string } {
   const out = join(folder, `${name}.md`)
   const argv = [join(import.meta.dirname, 'main.ts'), name, '--smoke', '--json', '--out', out, ...options]
-  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 60_000 })
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 120_000 })
   assert.equal(status, 0, stderr)
   return { report: JSON.parse(stdout) as BenchReport, document: readFileSync(out, 'utf8') }
 }
@@ -52,6 +52,11 @@ describe('a benchmark', () => {
     assertWellFormed(runBench('emit', '--no-collector')))
   it('of delivery runs, loses nothing, and writes its section', () =>
     assertWellFormed(runBench('deliver', '--no-collector')))
+  it('of draining runs, with every contender that starts at once', () =>
+    assertWellFormed(runBench('drain', '--no-collector'), (contender, figure) => {
+      const isAbsent = contender.startsWith('`s3`') || contender.startsWith('`clickhouse`')
+      return isAbsent || (figure === 'addedDelayP99Us' && !contender.startsWith('a service'))
+    }))
   it('of verification runs and writes its section', () => assertWellFormed(runBench('verify')))
   it('of PostgreSQL runs and writes its section', () => assertWellFormed(runBench('postgres')))
   it('of policy runs, decides as it should, and writes its section', () => assertWellFormed(runBench('policy')))
@@ -75,7 +80,7 @@ describe('a benchmark', () => {
     const argv = [join(import.meta.dirname, 'main.ts'), 'speed']
     const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
     assert.equal(status, 2)
-    assert.match(stderr, /emit .*\n.*deliver .*\n.*verify .*\n.*spool .*\n.*policy /)
+    assert.match(stderr, /emit .*\n.*deliver .*\n.*drain .*\n.*verify .*\n.*spool .*\n.*policy /)
   })
 })
 

@@ -6,6 +6,7 @@
 import { context } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { type CheckerSetup, checkers } from './checkers.ts'
+import { type DrainerSetup, measureDrain } from './drainer.ts'
 import type { EmitterSetup } from './emitter.ts'
 import { emitters } from './emitters.ts'
 import type { Figures } from './figures.ts'
@@ -22,6 +23,7 @@ export type Setup =
   | ({ readonly role: 'keeper'; readonly name: string } & KeeperSetup)
   | ({ readonly role: 'judge'; readonly name: string } & JudgeSetup)
   | ({ readonly role: 'table'; readonly name: string } & TableSetup)
+  | ({ readonly role: 'drainer'; readonly name: string } & DrainerSetup)
 
 /** Emitters and keepers are measured under a load of their kind, judges and tables with so many events. */
 export interface MeasureOrder {
@@ -69,6 +71,7 @@ async function obey(order: Order): Promise<Figures> {
 async function startContender(setup: Setup): Promise<Contender> {
   if (setup.role === 'checker') return startChecker(setup)
   if (setup.role === 'table') return startTable(setup)
+  if (setup.role === 'drainer') return startDrainer(setup)
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   if (setup.role === 'judge') return startJudge(setup)
   return setup.role === 'emitter' ? startEmitter(setup) : startKeeper(setup)
@@ -129,6 +132,25 @@ async function startTable(setup: { readonly name: string } & TableSetup): Promis
     async close() {
       await table.close()
       return {}
+    },
+  }
+}
+
+/** What it has brought there in all is what it closes with. */
+async function startDrainer(setup: DrainerSetup): Promise<Contender> {
+  const { drainers } = await import('./drainers.ts') // with every destination
+  const drainer = drainers[setup.way]?.(setup)
+  if (drainer === undefined) throw new Error(`no way ${setup.way}`)
+  let drained = 0
+  return {
+    async measure() {
+      const figures = await measureDrain(drainer)
+      drained += figures.records ?? 0
+      return figures
+    },
+    async close() {
+      await drainer.close?.()
+      return { records: drained }
     },
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- emit|deliver|verify|spool|policy|redact|postgres [--seconds N] [--json]`: runs one benchmark, prints its table, and writes it
- * into its section of `docs/benchmarks.md`. Progress goes to standard error.
+ * `npm run bench -- NAME [--seconds N] [--json]`: runs one benchmark, prints its table, and writes it into its section of
+ * `docs/benchmarks.md`. Progress goes to standard error.
  */
 
 import { join, relative } from 'node:path'
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import type { Bench, BenchOptions } from './bench.ts'
 import { deliver } from './deliver.ts'
 import { writeSection } from './document.ts'
+import { drain } from './drain.ts'
 import { emit } from './emit.ts'
 import { policy } from './policy.ts'
 import { postgres } from './postgres.ts'
@@ -17,7 +18,7 @@ import { spool } from './spool.ts'
 import { verify } from './verify.ts'
 
 const root = join(import.meta.dirname, '../..')
-const benches: readonly Bench[] = [emit, deliver, verify, spool, policy, redact, postgres]
+const benches: readonly Bench[] = [emit, deliver, drain, verify, spool, policy, redact, postgres]
 
 const usage = `Usage: npm run bench -- NAME [--seconds N] [--json]
 

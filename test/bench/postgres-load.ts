@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Client } from 'pg'
+import type { Queryable } from '../../src/postgres/client.ts'
 import { unguard } from '../support/migrated.ts'
 import { chainOf } from '../support/record-chain.ts'
 import { createEvent } from './event.ts'
@@ -15,6 +16,21 @@ export interface TableSetup {
 
 const batchRecords = 1_000
 const tickUs = 10_000
+
+/** Makes it possible to empty the tables, which the owner of the schema can. */
+export async function unguardTables(client: Queryable): Promise<void> {
+  await client.query(unguard)
+  // Those against truncate are each partition's own.
+  await client.query(`do $$ declare leaf regclass; begin
+    for leaf in select relid from pg_partition_tree('audit.record') where isleaf loop
+      execute format('alter table %s disable trigger user', leaf);
+    end loop; end $$`)
+}
+
+/** Empties the tables of a trail; they must be unguarded. */
+export async function clearTables(client: Queryable): Promise<void> {
+  await client.query('truncate audit.record, audit.stream_head')
+}
 
 export class TableContender {
   readonly #writer: TableWriter
@@ -30,12 +46,7 @@ export class TableContender {
     if (writer === undefined) throw new Error(`no writer ${name}`)
     const watch = new Client({ connectionString: url })
     await watch.connect()
-    await watch.query(unguard)
-    // Those against truncate are each partition's own.
-    await watch.query(`do $$ declare leaf regclass; begin
-      for leaf in select relid from pg_partition_tree('audit.record') where isleaf loop
-        execute format('alter table %s disable trigger user', leaf);
-      end loop; end $$`)
+    await unguardTables(watch)
     return new TableContender(writer, watch)
   }
 
@@ -78,7 +89,7 @@ export class TableContender {
   }
 
   async #empty(): Promise<void> {
-    await this.#watch.query(`truncate audit.record, audit.stream_head`)
+    await clearTables(this.#watch)
     const { rows } = await this.#watch.query(`select to_regclass('public.audit_log') as found`)
     if (rows[0]?.found !== null) await this.#watch.query('truncate public.audit_log')
   }

@@ -3,7 +3,7 @@
  * until the time is used up; the order within a round rotates, so that nobody always follows the same one.
  */
 
-import type { ChildProcess } from 'node:child_process'
+import type { ChildProcess, StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { hasEnded, startOwned, stopOwned } from '../parts/process.ts'
@@ -81,7 +81,12 @@ async function playRounds(turns: readonly Turn[], options: TurnsOptions): Promis
 
 function startContender(profile: string | undefined): ChildProcess {
   const options = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
-  return startOwned(process.execPath, [...options, contenderFile], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  // What the `stdout` destination prints is read, as a container's runtime reads it, and dropped.
+  const stdio: StdioOptions = ['ignore', 'pipe', 'inherit', 'ipc']
+  const child = startOwned(process.execPath, [...options, contenderFile], { stdio })
+  child.stdout?.resume()
+  process.setMaxListeners(process.getMaxListeners() + 1) // one ends this child with us
+  return child
 }
 
 async function ask(child: ChildProcess, name: string, order: Order): Promise<Figures> {
