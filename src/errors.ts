@@ -19,6 +19,7 @@ export type AuditErrorCode =
   | 'WORKER_NOT_FOUND' // the worker module could not be loaded (a bundler moved it)
   | 'MODULE_NOT_FOUND' // a package that a destination needs is not installed
   | 'SOURCE_UNREADABLE' // a source given to verify or query cannot be opened or recognised
+  | 'ARCHIVE_FAILED' // an archive cannot be read or written
   | 'MIGRATION_FAILED' // the database refused a migration, or its history differs from ours
   | 'QUARANTINED' // a destination refuses this record for ever; it was set aside
   | 'CLOSED' // used after close

@@ -68,7 +68,11 @@ export async function readTile(store: ArchiveStore, path: string, width: number)
 
 /** The records after the checkpoint, and perhaps some before it: a crash may leave those of an older one. */
 export async function readTail(store: ArchiveStore, stream: string): Promise<Buffer[]> {
-  const text = (await store.read(tailPath(stream))) ?? Buffer.alloc(0)
+  return splitTail(await store.read(tailPath(stream)))
+}
+
+/** The lines of a tail, the last one also without its end. */
+export function splitTail(text: Buffer = Buffer.alloc(0)): Buffer[] {
   const lines: Buffer[] = []
   let start = 0
   for (let end = text.indexOf(newline); end !== -1; end = text.indexOf(newline, start)) {

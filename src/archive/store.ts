@@ -1,7 +1,7 @@
 /**
- * Where an archive lies: files by their path, in a folder. Always holds: a path has its whole content or none, because
- * files are written under another name, synced and renamed; `sync` makes the names durable. A crash leaves files that
- * end in `.new`, which nothing reads and the next writing of the same path replaces.
+ * What an archive lies in: files by their path, here in a folder (`bucket.ts`: in a bucket). Always holds: a path has its
+ * whole content or none, because files are written under another name, synced and renamed; `sync` makes the names durable.
+ * A crash leaves files that end in `.new`, which nothing reads and the next writing of the same path replaces.
  */
 
 import { closeSync, fsyncSync, openSync } from 'node:fs'
@@ -17,6 +17,11 @@ export interface ArchiveStore {
   read(path: string): Promise<Buffer | undefined>
   /** Replaces what is there; durable after the next `sync`. */
   write(path: string, bytes: Uint8Array): Promise<void>
+  /**
+   * As `write`, if what is there is still `held` (`undefined`: nothing); false, and nothing is written, when somebody else
+   * has replaced it. Two that do so in one folder at the same instant may not see each other; in a bucket they do.
+   */
+  replace(path: string, bytes: Uint8Array, held: Uint8Array | undefined): Promise<boolean>
   /** Removes what may be there, and the folder that it leaves empty. */
   remove(path: string): Promise<void>
   sync(): Promise<void>
@@ -27,15 +32,23 @@ export interface ArchiveStore {
 /** An archive in a folder, which the first `write` makes. */
 export function openFolder(directory: string): ArchiveStore {
   const unsynced = new Set<string>()
+  const read = (path: string) => readFile(join(directory, path)).catch(absent)
+  const write = async (path: string, bytes: Uint8Array) => {
+    const target = join(directory, path)
+    await makeFolder(dirname(target), unsynced)
+    await writeSynced(`${target}.new`, bytes)
+    await rename(`${target}.new`, target)
+    unsynced.add(dirname(target))
+  }
   return {
     name: directory,
-    read: (path) => readFile(join(directory, path)).catch(absent),
-    async write(path, bytes) {
-      const target = join(directory, path)
-      await makeFolder(dirname(target), unsynced)
-      await writeSynced(`${target}.new`, bytes)
-      await rename(`${target}.new`, target)
-      unsynced.add(dirname(target))
+    read,
+    write,
+    async replace(path, bytes, held) {
+      const found = await read(path)
+      const isHeld = held === undefined ? found === undefined : found?.equals(held) === true
+      if (isHeld) await write(path, bytes)
+      return isHeld
     },
     async remove(path) {
       const target = join(directory, path)

@@ -10,7 +10,7 @@ import { leafHash } from '../chain/hash.ts'
 import type { Verifier } from '../chain/note.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { checkpointLagMax } from '../limits.ts'
-import { notePath, type OpenEnd, openEnd, readTail, readTile, tailPath } from './archive-end.ts'
+import { notePath, type OpenEnd, openEnd, readTile, splitTail, tailPath } from './archive-end.ts'
 import type { ArchiveStore } from './store.ts'
 import { encodeEntries, entriesPath, type Tile, TileTree, tileHashes, tilePath, unfilledTiles } from './tiles.ts'
 
@@ -58,6 +58,8 @@ export class StreamArchive {
   /** The size that the checkpoint in the store has. */
   #publishedSize: number
   #note: string | undefined
+  /** What the store had when it was read, or was given since: only that is replaced. */
+  #held: { note: Buffer | undefined; tail: Buffer | undefined }
   readonly #tree: TileTree
   /** The records of the entries tile that is not full. */
   #entries: Buffer[]
@@ -79,6 +81,7 @@ export class StreamArchive {
     this.#from = end.size
     this.#publishedSize = end.size
     this.#note = end.note
+    this.#held = { note: end.note === undefined ? undefined : Buffer.from(end.note), tail: undefined }
     this.#tree = end.tree.clone()
     this.#entries = [...end.entries]
     this.#contiguousTo = end.size
@@ -127,13 +130,14 @@ export class StreamArchive {
     const tail = this.#contiguousTo - this.size
     if (this.#refused === undefined && this.#waiting.size > tail) this.#refuse(this.#whyWaiting())
     await this.#publish()
-    const outcome = { stream: this.stream, from: this.#from, size: this.size, tail }
+    const outcome = { stream: this.stream, from: this.#from, size: this.#publishedSize, tail }
     return this.#refused === undefined ? outcome : { ...outcome, refused: this.#refused }
   }
 
   /** What an earlier run has left; a line that is no record of the stream counts for nothing. */
   async #addTail(): Promise<void> {
-    for (const bytes of await readTail(this.#store, this.stream)) {
+    this.#held.tail = await this.#store.read(tailPath(this.stream))
+    for (const bytes of splitTail(this.#held.tail)) {
       const { seq: sequence, stream } = parseRecord(bytes) ?? {}
       const isNext = stream === this.stream && sequence !== undefined && sequence > this.size
       if (isNext) await this.add({ sequence, bytes })
@@ -233,8 +237,7 @@ export class StreamArchive {
     if (this.#note !== undefined && this.size > before) {
       for (const tile of this.#tree.unfilled()) await this.#writeTile(tile)
       await this.#store.sync()
-      await this.#store.write(notePath(this.stream), Buffer.from(this.#note))
-      await this.#store.sync()
+      if (!(await this.#replace('note', Buffer.from(this.#note)))) return
       this.#publishedSize = this.size
     }
     if (this.#contiguousTo > 0 && this.#refused === undefined) await this.#writeTail()
@@ -247,9 +250,18 @@ export class StreamArchive {
     for (let sequence = this.size + 1; sequence <= this.#contiguousTo; sequence += 1) {
       lines.push(this.#waiting.get(sequence)?.bytes ?? Buffer.alloc(0), newline)
     }
-    const path = tailPath(this.stream)
     const tail = Buffer.concat(lines)
-    if (!(await this.#store.read(path))?.equals(tail)) await this.#store.write(path, tail)
+    if (this.#held.tail?.equals(tail) !== true) await this.#replace('tail', tail)
+  }
+
+  /** False, and the stream is refused, when another process has gone on with the archive meanwhile: what it did stays. */
+  async #replace(what: 'note' | 'tail', bytes: Buffer): Promise<boolean> {
+    const path = what === 'note' ? notePath(this.stream) : tailPath(this.stream)
+    const isReplaced = await this.#store.replace(path, bytes, this.#held[what])
+    if (isReplaced) this.#held[what] = bytes
+    else this.#refuse('another process archives this stream at the same time: run it again')
+    await this.#store.sync()
+    return isReplaced
   }
 
   /** Of the checkpoint before: nothing names them any more. */

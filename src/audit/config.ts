@@ -73,7 +73,7 @@ export interface AuditConfig {
     readonly days: number
     readonly batchRows: number
     readonly intervalMinutes: number
-    readonly archiveDirectory?: string | undefined
+    readonly archive?: string | undefined
   }
   /** A sidecar delivers. */
   readonly isExternal: boolean

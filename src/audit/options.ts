@@ -155,6 +155,6 @@ export interface RetentionSettings {
   readonly batchRows?: number | undefined
   /** Default 60. */
   readonly intervalMinutes?: number | undefined
-  /** A folder that records are archived to before they are removed; default: none. */
-  readonly archiveDirectory?: string | undefined
+  /** A folder, or `s3://bucket/prefix`, that records are archived to before they are removed; default: none. */
+  readonly archive?: string | undefined
 }

@@ -52,12 +52,12 @@ export class RetentionTask {
   }
 
   async #retain({ url, name = 'postgres' }: Extract<DestinationOptions, { type: 'postgres' }>): Promise<void> {
-    const { days, batchRows, archiveDirectory } = this.#config.retention
+    const { days, batchRows, archive } = this.#config.retention
     const startedMs = monotonicMs()
     try {
       // Only here: a trail without a database needs no driver.
       const { retainOnce } = await import('./retention.ts')
-      const round = { url, days, batchRows, archiveDirectory, seal: this.#seal, signal: this.#stopping.signal }
+      const round = { url, days, batchRows, archive, seal: this.#seal, signal: this.#stopping.signal }
       const report = await retainOnce(round)
       if (report === undefined) return
       const { deleted, rounds, seconds } = this.#counts

@@ -4,8 +4,9 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openArchive } from '../archive/location.ts'
 import { readBack } from '../archive/read-back.ts'
-import { openFolder } from '../archive/store.ts'
+import type { ArchiveStore } from '../archive/store.ts'
 import { StreamArchive } from '../archive/stream-archive.ts'
 import { monotonicMs, nowMs } from '../clock.ts'
 import type { ControlFact } from '../event/record.ts'
@@ -25,8 +26,8 @@ export interface RetentionRound {
   readonly url: string
   readonly days: number
   readonly batchRows: number
-  /** A folder; without one, what is past its retention is gone. */
-  readonly archiveDirectory?: string | undefined
+  /** A folder or `s3://…`; without one, what is past its retention is gone. */
+  readonly archive?: string | undefined
   /** Seals in a stream that is delivered to this database; its place once it is durable, `undefined` when it is not. */
   readonly seal: (fact: ControlFact) => Promise<RecordNumber | undefined>
   readonly onProgress?: ((progress: RetentionProgress) => void) | undefined
@@ -34,8 +35,9 @@ export interface RetentionRound {
 }
 
 /** Runs one round; `undefined` while another process of this database does. Rejects when the database does. */
-export function retainOnce(round: RetentionRound): Promise<RetentionReport | undefined> {
-  const { url, days, batchRows, archiveDirectory, onProgress, signal } = round
+export async function retainOnce(round: RetentionRound): Promise<RetentionReport | undefined> {
+  const { url, days, batchRows, onProgress, signal } = round
+  const store = round.archive === undefined ? undefined : await openArchive(round.archive, 'retention.archive')
   return withRetentionLock(url, () =>
     withConnection({ url, queryMsMax }, (client) => {
       const before = daysAgo(days)
@@ -43,10 +45,7 @@ export function retainOnce(round: RetentionRound): Promise<RetentionReport | und
         const details = { ...statement, before, days }
         return hasArrived(client, await round.seal({ type: 'audit.pruned', details }), signal)
       }
-      const archive =
-        archiveDirectory === undefined
-          ? undefined
-          : (stream: string, to: number) => archiveStream(client, archiveDirectory, { stream, to })
+      const archive = store && ((stream: string, to: number) => archiveStream(client, store, { stream, to }))
       return runRetention(client, {
         before,
         restateBefore: daysAgo(days / 2),
@@ -87,10 +86,9 @@ export async function hasArrived(
 /** Copies what the archive lacks up to `to`, and reads it back. Rejects with what is wrong. */
 async function archiveStream(
   client: Queryable,
-  directory: string,
+  store: ArchiveStore,
   { stream, to }: { readonly stream: string; readonly to: number },
 ): Promise<string> {
-  const store = openFolder(directory)
   const archive = await StreamArchive.open(stream, { store, verifiers: [] })
   for await (const record of readRecords(client, { stream, behind: archive.heldTo })) {
     await archive.add(record)
@@ -98,6 +96,6 @@ async function archiveStream(
   }
   const { from, refused } = await archive.finish()
   const wrong = refused ?? (await readBack(store, stream, { from, to }))
-  if (wrong !== undefined) throw new Error(`the archive ${directory}: ${wrong}`)
-  return directory
+  if (wrong !== undefined) throw new Error(`the archive ${store.name}: ${wrong}`)
+  return store.name
 }

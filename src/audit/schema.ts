@@ -107,8 +107,9 @@ const retention = z.strictObject({
     unit: 'minutes',
     example: '60',
   }),
-  archiveDirectory: noted(text.optional(), {
-    about: 'a folder to which records are archived, read back and verified before they are removed',
+  archive: noted(text.optional(), {
+    about:
+      'where records are archived to, read back and verified before they are removed: a folder, or `s3://bucket/prefix` ([retention.md](retention.md#in-a-bucket))',
     otherwise: 'none: what is past its retention is gone, and that is sealed',
     example: '/var/lib/audit-archive',
   }),

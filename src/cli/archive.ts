@@ -4,9 +4,10 @@
  */
 
 import { archiveRecords } from '../archive/archive.ts'
-import { openFolder } from '../archive/store.ts'
+import { openArchive } from '../archive/location.ts'
+import type { ArchiveStore } from '../archive/store.ts'
 import type { StreamOutcome } from '../archive/stream-archive.ts'
-import { AuditError } from '../errors.ts'
+import { AuditError, errorCode, errorText } from '../errors.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import type { Report } from '../verify/report.ts'
 import { combineReports } from '../verify/report.ts'
@@ -45,16 +46,18 @@ const options = {
 export const command: Command = {
   name: 'archive',
   summary: 'copy a trail into an archive of tiles, and verify what was written',
-  help: `Usage: otel-audit archive SOURCE... --out DIR [--vkey KEY]... [--json]
+  help: `Usage: otel-audit archive SOURCE... --out DIR|s3://BUCKET/PREFIX [--vkey KEY]... [--json]
 
 Copies what a SOURCE of verify holds into DIR, each stream as a transparency log of its own (c2sp.org/tlog-tiles):
 DIR/STREAM/checkpoint, DIR/STREAM/tile/... Records after the last checkpoint stand in DIR/STREAM/tail.ndjson. Any checker
-of such logs verifies it, and so does otel-audit verify DIR. Goes on where DIR ends: run it as often as you like. Killed
+of such logs verifies it, and so does otel-audit verify DIR. otel-audit query searches it. Goes on where DIR ends: run it as often as you like. Killed
 at any point it leaves the archive as it was, and the next run goes on. What does not fold to its signed checkpoints, or
 contradicts what DIR holds, is not taken. Everything is read back and verified at the end.
 
 Options:
-  --out DIR   the folder of the archive; made when it is not there
+  --out DIR   the folder of the archive; made when it is not there. Or s3://BUCKET/PREFIX in a bucket that is there, with
+              the package @aws-sdk/client-s3; credentials, region and endpoint as the AWS SDK finds them (AWS_REGION,
+              AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, ...), or s3://...?region=REGION&endpoint=URL
   --vkey KEY  a verifier key, or a file with one a line; may be repeated. Only checkpoints of these keys count then.
               Without it the archive is only shown to fit together
   --json      print one JSON object (type ArchiveReport)
@@ -65,19 +68,22 @@ Exit codes: 0 archived and verified, 1 something was refused or verification fou
 Examples:
   otel-audit archive ./audit-spool --out ./archive --vkey ./audit.vkey
   otel-audit archive postgres://localhost/app --out ./archive --vkey ./audit.vkey --json
+  otel-audit archive ./audit-spool --out s3://audit-archive/billing --vkey ./audit.vkey
 `,
   async run(argv, io) {
     const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
-    const directory = requireOption(values.out, '--out')
+    const out = requireOption(values.out, '--out')
     requireOption(positionals[0], 'SOURCE')
-    if (directory.startsWith('s3://')) throw noBucket(directory)
     const verifiers = values.vkey.flatMap(readVerifiers)
-    const store = openFolder(directory)
+    const store = await openArchive(out, '--out')
     const intake = new Intake(values.json ? undefined : io)
     const streams: StreamOutcome[] = []
     // One after the other: a second source may go on where the first ends.
     for (const name of positionals.flatMap(expandSource)) {
-      streams.push(...(await archiveRecords(intake.records(await openSource(name)), { store, verifiers })))
+      const records = intake.records(await openSource(name))
+      streams.push(
+        ...(await archiveRecords(records, { store, verifiers }).catch((thrown) => refuseStore(store, thrown))),
+      )
     }
     const source = createArchiveSource(store, [...new Set(streams.map(({ stream }) => stream))])
     const verified =
@@ -89,7 +95,7 @@ Examples:
     const isRefused = damaged.length > 0 || streams.some(({ refused }) => refused !== undefined)
     const exitCode = read === 0 ? 2 : isRefused ? 1 : (verified?.exitCode ?? 2)
     const report: ArchiveReport = {
-      archive: directory,
+      archive: store.name,
       read,
       damaged,
       streams,
@@ -141,10 +147,13 @@ function toStored(found: Uint8Array): StoredRecord | undefined {
   return { stream, sequence, bytes: Buffer.from(found.buffer, found.byteOffset, found.byteLength) }
 }
 
-function noBucket(given: string): AuditError {
-  return new AuditError('INVALID_OPTION', `--out ${given}: an archive is written to a folder`, {
+/** What the disk says is no defect of ours. */
+function refuseStore({ name }: ArchiveStore, thrown: unknown): never {
+  if (thrown instanceof AuditError || errorCode(thrown) === undefined) throw thrown
+  throw new AuditError('ARCHIVE_FAILED', `${name}: ${errorText(thrown)}`, {
     setting: '--out',
-    hint: 'archive to a folder, and copy it to the bucket as it is: its files never change but checkpoint and tail.ndjson',
+    hint: 'let this user write there, and look at the room that is left; the archive is as it was, run it again',
+    cause: thrown,
   })
 }
 

@@ -33,7 +33,7 @@ const options = {
 const run: Command = {
   name: 'retain run',
   summary: 'remove what is past its retention',
-  help: `Usage: otel-audit retain run --url URL [--days N] [--batch N] [--archive DIR] [--dry-run] [OPTIONS]
+  help: `Usage: otel-audit retain run --url URL [--days N] [--batch N] [--archive DIR|s3://...] [--dry-run] [OPTIONS]
 
 Removes records older than N days from a database: archives them when there is an archive, seals what goes (audit.pruned),
 drops partitions that hold nothing else and deletes other rows in batches, with short locks only. What a legal hold keeps
@@ -44,7 +44,7 @@ A service with a PostgreSQL destination does the same by itself (retention.* in 
 Options:
   --days N           how many days are kept (default: AUDIT_TRAIL_RETENTION_DAYS, else 90)
   --batch N          rows deleted at a time (default: AUDIT_TRAIL_CLEANUP_BATCH_SIZE, else 10000)
-  --archive DIR      archive to this folder first, read back and verified
+  --archive DIR      archive to this folder, or s3://bucket/prefix, first; read back and verified
   --dry-run          print what would go, and change nothing
 ${operationsHelp}
 
@@ -53,6 +53,7 @@ Exit codes: 0 done, or another process is at it; 1 something stays that should g
 Examples:
   otel-audit retain run --url postgres://owner@localhost/app --dry-run
   otel-audit retain run --url postgres://owner@localhost/app --days 90 --archive /srv/archive --config ./audit.json
+  otel-audit retain run --url postgres://owner@localhost/app --archive s3://audit-archive/billing
 `,
   run: retain,
 }
@@ -117,7 +118,7 @@ async function retain(argv: readonly string[], io: CommandIo): Promise<number> {
         url,
         days,
         batchRows,
-        archiveDirectory: values.archive ?? config.retention.archiveDirectory,
+        archive: values.archive ?? config.retention.archive,
         seal: ({ type, details }) =>
           operations.seal({ type, details: { ...details, operator: values.operator ?? userName() } }),
         onProgress: ({ step, removed }) => progress.show(`${step}, ${formatCount(removed, 'record')} removed`),

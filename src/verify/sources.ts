@@ -1,12 +1,13 @@
 /**
- * Opens what the user names as a SOURCE, finding its kind by looking: a spool directory, a database URL, an archive, NDJSON
- * or OTLP JSON in a file, a series of files or a folder of them, or `-` for standard input; compressed or not. Never
- * writes. What cannot be a source is `AuditError` SOURCE_UNREADABLE with the reason.
+ * Opens what the user names as a SOURCE, finding its kind by looking: a spool directory, a database URL, an archive in a
+ * folder or a bucket, NDJSON or OTLP JSON in a file, a series of files or a folder of them, or `-` for standard input;
+ * compressed or not. Never writes. What cannot be a source is `AuditError` SOURCE_UNREADABLE with the reason.
  */
 
 import { readdirSync, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { isBucketUrl, openArchive } from '../archive/location.ts'
 import { openFolder } from '../archive/store.ts'
 import { errorCode, errorText } from '../errors.ts'
 import { diskFiles } from '../spool/files.ts'
@@ -43,6 +44,7 @@ export async function openSource(text: string): Promise<Source> {
     const { createPostgresSource } = await import('./sources/postgres.ts')
     return createPostgresSource(text)
   }
+  if (isBucketUrl(text)) return openBucketSource(text)
   const found = await stat(text).catch((thrown: unknown) => refuseMissing(text, thrown))
   if (found?.isDirectory()) return openDirectory(text)
   return found?.isFile() === false ? openStream(text, readFile(text)) : openFiles(text)
@@ -59,13 +61,22 @@ async function openDirectory(path: string): Promise<Source> {
   return createSpoolSource(path)
 }
 
+/** The archive at this place, or one stream of the archive above it. */
+async function openBucketSource(text: string): Promise<Source> {
+  const [, above = '', name = '', rest = ''] = /^(.*\/)([^/?]+)\/?(\?.*)?$/.exec(text) ?? []
+  if (!streamForm.test(name)) return createArchiveSource(await openArchive(text, 'SOURCE'))
+  return createArchiveSource(await openArchive(`${above}${rest}`, 'SOURCE'), [name])
+}
+
+const streamForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
 /** A folder that holds archived streams, each under its name. */
 function isArchive(path: string): boolean {
   return readdirSync(path).some((name) => isArchivedStream(join(path, name)))
 }
 
 function isArchivedStream(path: string): boolean {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(basename(resolve(path)))) return false
+  if (!streamForm.test(basename(resolve(path)))) return false
   return ['checkpoint', 'tail.ndjson'].some(
     (file) => statSync(join(path, file), { throwIfNoEntry: false }) !== undefined,
   )
@@ -123,4 +134,4 @@ function wasClosed(path: string): boolean {
 }
 
 const sourceHint =
-  'a source is a spool directory, an archive, NDJSON or OTLP JSON in a file or a folder, postgres://… or - for standard input'
+  'a source is a spool directory, an archive (a folder or s3://…), NDJSON or OTLP JSON in a file or a folder, postgres://… or - for standard input'

@@ -21,7 +21,7 @@ const anyText = [
   'keys.signingKey',
   'keys.signingKeyFile',
   'keys.rotationsFile',
-  'retention.archiveDirectory',
+  'retention.archive',
   'metrics.token',
   'metrics.tokenFile',
   'workerUrl',

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { startVersitygw, versitygwAbsent, versitygwBinary } from '../parts/versitygw.ts'
 import { type AgedDatabase, AgedWriter, aged, agedDatabase, keys, streamA } from '../support/aged-trail.ts'
 import { queryOnce } from '../support/postgres.ts'
 import { runCli } from './run.ts'
@@ -58,6 +59,35 @@ test('retain run archives, removes and seals; verify says PRUNED of the database
   assert.ok(['INTACT', 'OPEN_TAIL'].includes(inArchive?.verdict ?? ''), JSON.stringify(inArchive))
   const status = await run('retain', 'status')
   assert.deepEqual([status.json.records, status.json.pending, status.json.holds], [60, 0, 0])
+})
+
+test('retain run archives into a bucket, and removes nothing while that does not answer', async (t) => {
+  if (versitygwBinary() === undefined) return t.skip(versitygwAbsent)
+  const { database, directory, run } = await stage(t)
+  await database.deliver(aged(new AgedWriter(streamA, halfOld), 100, 15))
+  const server = await startVersitygw(join(directory, 's3'))
+  t.after(() => server.kill())
+  const { endpoint, region, accessKeyId, secretAccessKey } = server.address
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: region,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+  })
+  const refused = await run('retain', 'run', '--days', '90', '--archive', 's3://nowhere/cold')
+  assert.deepEqual([refused.exitCode, refused.json.removed], [1, 0])
+  assert.match(
+    JSON.stringify(refused.json.refused),
+    /it is not archived, and stays: ARCHIVE_FAILED: s3:\/\/nowhere\/cold: HTTP 404/,
+  )
+  const done = await run('retain', 'run', '--days', '90', '--archive', 's3://audit/cold')
+  assert.deepEqual([done.exitCode, done.json.removed], [0, 60], done.stderr)
+  const [range] = await queryOnce(database.url, 'select archive from audit.partition')
+  assert.equal(range?.archive, 's3://audit/cold')
+  const archived = await run('verify', 's3://audit/cold', '--vkey', keys.signer.verifierKey)
+  const [report] = archived.json.sources as { verdict: string; records: number }[]
+  assert.match(`${archived.exitCode} ${report?.verdict}`, /^0 (?:INTACT|OPEN_TAIL)$/)
+  assert.ok((report?.records ?? 0) >= 60)
 })
 
 test('a hold is sealed, listed, keeps its records, and is released', async (t) => {

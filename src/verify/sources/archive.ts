@@ -133,7 +133,14 @@ async function reading<Result>(store: ArchiveStore, read: () => Promise<Result>)
   try {
     return await read()
   } catch (cause) {
-    const hint = 'name the folder that otel-audit archive wrote, and let this user read it'
-    throw new AuditError('SOURCE_UNREADABLE', `${store.name}: ${errorText(cause)}`, { setting: 'SOURCE', hint, cause })
+    const hint =
+      cause instanceof AuditError
+        ? cause.hint
+        : 'name the folder that otel-audit archive wrote, and let this user read it'
+    throw new AuditError(
+      'SOURCE_UNREADABLE',
+      cause instanceof AuditError ? cause.message : `${store.name}: ${errorText(cause)}`,
+      { setting: 'SOURCE', hint, cause },
+    )
   }
 }
