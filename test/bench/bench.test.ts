@@ -59,6 +59,7 @@ describe('a benchmark', () => {
     }))
   it('of verification runs and writes its section', () => assertWellFormed(runBench('verify')))
   it('of PostgreSQL runs and writes its section', () => assertWellFormed(runBench('postgres')))
+  it('of queries runs every recipe, and writes its section', () => assertWellFormed(runBench('queries')))
   it('of policy runs, decides as it should, and writes its section', () => assertWellFormed(runBench('policy')))
   it('of redaction runs and writes its section', () =>
     assertWellFormed(runBench('redact'), (contender, figure) => {

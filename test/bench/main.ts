@@ -12,13 +12,14 @@ import { drain } from './drain.ts'
 import { emit } from './emit.ts'
 import { policy } from './policy.ts'
 import { postgres } from './postgres.ts'
+import { queries } from './queries.ts'
 import { redact } from './redact.ts'
 import { formatSection } from './report.ts'
 import { spool } from './spool.ts'
 import { verify } from './verify.ts'
 
 const root = join(import.meta.dirname, '../..')
-const benches: readonly Bench[] = [emit, deliver, drain, verify, spool, policy, redact, postgres]
+const benches: readonly Bench[] = [emit, deliver, drain, verify, spool, policy, redact, postgres, queries]
 
 const usage = `Usage: npm run bench -- NAME [--seconds N] [--json]
 
