@@ -5,7 +5,8 @@ import type { Verifier } from '../chain/note.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { Report, StreamReport } from '../verify/report.ts'
 import { type KeptCheckpoint, readKept } from '../verify/since.ts'
-import { parseTrust, type TrustFile } from '../verify/trust.ts'
+import type { TrustFile } from '../verify/trust.ts'
+import { parseTrust } from '../verify/trust-file.ts'
 import type { CommandIo } from './command.ts'
 
 /** A file that is also the one to be written may be missing: then this is the first run. */

@@ -26,7 +26,8 @@ input; its kind is found by looking.
 
 Options:
   --vkey KEY          a verifier key, or a file with one a line; may be repeated. Without it nothing is proven
-  --trust FILE        keys with the times in which they count, and the streams that there must be: JSON, see docs/verify.md
+  --trust FILE        keys and their times, streams that there must be, witnesses that must have cosigned, pruners: JSON,
+                      see docs/verify.md
   --since FILE        checkpoints kept from earlier: the copies must continue them. Shows a copy that was rolled back
   --keep FILE         when nothing is found, write the last checkpoint of each stream there, for the next --since
   --allow-unanchored  exit 0 although nothing signed covers a stream, or no key was given
@@ -147,9 +148,10 @@ function formatStream({
   last,
   checkpoints,
   coveredTo,
+  witnessedTo,
 }: StreamReport): string {
   const origin = deployment === undefined ? stream : `${deployment}/${stream}`
-  return `  stream ${printable(origin)}: ${verdict}, ${formatCount(records)} records (${first} to ${last}), ${checkpoints} signed checkpoints, covered to ${coveredTo}`
+  return `  stream ${printable(origin)}: ${verdict}, ${formatCount(records)} records (${first} to ${last}), ${checkpoints} signed checkpoints, covered to ${coveredTo}${witnessedTo === undefined ? '' : `, witnessed to ${witnessedTo}`}`
 }
 
 function formatFinding({ verdict, stream, sequence, from, to, expected, found, where, detail }: Finding): string {

@@ -10,14 +10,13 @@ import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
 import type { Reading } from './reading.ts'
 import { type Finding, type SourceReport, type StreamReport, worstVerdict } from './report.ts'
 import type { StreamVerifier } from './stream.ts'
-import { isOriginTrusted } from './trust.ts'
+import { isOriginTrusted, mayOperate } from './trust.ts'
 
 /** Settles every stream, logs what is left, and writes the report. */
 export function concludeSource(reading: Reading): SourceReport {
   const streams = [...reading.streams.values()]
   for (const stream of streams) stream.finish()
-  const prunings = reading.source.kind === 'postgres' ? streams.flatMap((stream) => stream.standing('pruned')) : []
-  reading.prunes.believe(prunings)
+  reading.prunes.believe(...prunings(streams, reading))
   placeLeftovers(reading)
   for (const stream of reading.streams.values()) {
     stream.judge.reportDeferred()
@@ -28,10 +27,25 @@ export function concludeSource(reading: Reading): SourceReport {
   for (const head of reading.heads) compareHead(head, reading)
   for (const { kept, stream, last, deployment } of reading.streams.values())
     kept.report(reading.log, { stream, last: last?.sequence ?? 0, deployment })
-  for (const stream of reading.streams.values()) reportOrigin(stream, reading)
+  for (const stream of reading.streams.values()) {
+    reportOrigin(stream, reading)
+    reading.cosignatures.judge(stream, reading)
+  }
   const observations: Finding[] = [...reading.prunes.observations]
   for (const stream of reading.streams.values()) observations.push(...observe(stream, reading))
   return reportOf(reading, observations)
+}
+
+/** The statements about removals of those streams whose word counts, and those of the others. */
+function prunings(streams: readonly StreamVerifier[], { source, ring, options }: Reading): [Link[], Link[]] {
+  const [believed, refused]: [Link[], Link[]] = [[], []]
+  if (source.kind !== 'postgres') return [believed, refused]
+  for (const one of streams) {
+    const { deployment, stream } = one
+    const isAllowed = mayOperate(options.trust, 'prune', { deployment, stream, signers: ring.signersOf(stream) })
+    ;(isAllowed ? believed : refused).push(...one.standing('pruned'))
+  }
+  return [believed, refused]
 }
 
 function placeLeftovers(reading: Reading): void {
@@ -247,11 +261,8 @@ function reportOf(reading: Reading, observations: readonly Finding[]): SourceRep
   }
 }
 
-function streamReportOf(
-  stream: StreamVerifier,
-  { log, source, options }: Reading,
-  observations: readonly Finding[],
-): StreamReport {
+function streamReportOf(stream: StreamVerifier, reading: Reading, observations: readonly Finding[]): StreamReport {
+  const { log, source, options } = reading
   const seen = observations.filter((each) => each.stream === stream.stream).map(({ verdict }) => verdict)
   return {
     source: source.name,
@@ -264,6 +275,7 @@ function streamReportOf(
     checkpoints: stream.checkpoints,
     coveredTo: stream.coveredTo,
     ...(stream.coveredRoot !== undefined && { root: stream.coveredRoot }),
+    ...reading.cosignatures.witnessedTo(stream.stream),
     ...(stream.kept.agreedTo > 0 && { agreedTo: stream.kept.agreedTo }),
     ...(options.verifiers.length > 0 && noteOf(stream.reached)),
   }

@@ -23,7 +23,10 @@ export interface Link {
   readonly mismatch: ProjectionMismatch | undefined
   /** Details of the control records that verification needs, undefined for all others. */
   readonly control:
-    | { readonly type: 'checkpoint' | 'opened' | 'rotated' | 'deleted' | 'pruned'; readonly details: unknown }
+    | {
+        readonly type: 'checkpoint' | 'opened' | 'rotated' | 'deleted' | 'pruned' | 'anchored'
+        readonly details: unknown
+      }
     | undefined
   /** Last position at which the same bytes were found again. */
   again?: number
@@ -83,6 +86,7 @@ function controlOf(members: RecordMembers): Link['control'] {
   if (members.event_type === 'audit.checkpoint') return { type: 'checkpoint', details: members.details }
   if (members.event_type === 'audit.stream.opened') return { type: 'opened', details: members.details }
   if (members.event_type === 'audit.key.rotated') return { type: 'rotated', details: members.details }
+  if (members.event_type === 'audit.anchored') return { type: 'anchored', details: members.details }
   if (members.event_type === 'audit.pruned') return { type: 'pruned', details: members.details }
   if (members.event_type === 'audit.file.deleted') return { type: 'deleted', details: members.details }
   return undefined

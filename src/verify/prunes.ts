@@ -34,6 +34,8 @@ export class Prunes {
   readonly #log: FindingLog
   #ranges: readonly PrunedRange[] = []
   #statements: readonly Statement[] = []
+  /** Those of streams whose word does not count. */
+  #refused: readonly Statement[] = []
   /** Of the streams whose beginning was removed. */
   readonly #bases = new Map<string, Base>()
 
@@ -47,8 +49,12 @@ export class Prunes {
     this.#ranges = ranges
   }
 
-  /** The records `audit.pruned` that stand in the source. One that contradicts what is listed counts for nothing. */
-  believe(links: readonly Link[]): void {
+  /**
+   * The records `audit.pruned` that stand in the source, and those of streams that the trust file does not name as
+   * pruners. One that contradicts what is listed counts for nothing.
+   */
+  believe(links: readonly Link[], refused: readonly Link[] = []): void {
+    this.#refused = refused.map(({ control }) => control?.details).filter(isStatement)
     const contradicts = ({ stream, to, hash }: Statement) =>
       this.#ranges.some((range) => range.stream === stream && range.to === to && range.hash !== hash)
     this.#statements = links
@@ -84,8 +90,11 @@ export class Prunes {
       this.observations.push({ verdict: 'PRUNED', source: this.#source, stream, from, to, detail })
       return true
     }
-    if (!covers(this.#ranges, absence)) return false
-    const detail = 'the database lists these records as removed, but no sealed record says so'
+    const isRefused = covers([...this.#statements, ...this.#refused], absence)
+    if (!isRefused && !covers(this.#ranges, absence)) return false
+    const detail = isRefused
+      ? 'these records were removed, as the trail says, by somebody whom the trust file does not name among the pruners'
+      : 'the database lists these records as removed, but no sealed record says so'
     this.#log.add({ verdict: 'UNAUTHORISED_PRUNE', stream, from, to, detail })
     return true
   }

@@ -4,6 +4,7 @@
  */
 
 import type { Verifier } from '../chain/note.ts'
+import { Cosignatures } from './cosignatures.ts'
 import { FindingLog } from './finding-log.ts'
 import { KeyRing } from './key-ring.ts'
 import type { Misfit } from './misfits.ts'
@@ -44,6 +45,7 @@ export interface Reading {
   readonly misfits: Misfit[]
   readonly unreadable: Unreadable[]
   heads: readonly Head[]
+  readonly cosignatures: Cosignatures
   readonly prunes: Prunes
   records: number
   /** The stream of the record read last, and where it stood. */
@@ -58,6 +60,7 @@ export function beginReading(source: Source, options: VerifyOptions): Reading {
     options,
     log,
     prunes: new Prunes(source.name, log),
+    cosignatures: new Cosignatures(options.trust?.witnesses, options.since ?? []),
     ring: new KeyRing(options.verifiers, (key, recorded) => isValidAt(options.trust?.keys ?? [], key, recorded)),
     streams: new Map(),
     misfits: [],

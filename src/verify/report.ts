@@ -10,6 +10,7 @@ export const benignVerdicts = ['INTACT', 'DUPLICATE_DELIVERY', 'CLOCK_ANOMALY', 
 /** Findings, mildest first: exit code 1. */
 export const findingVerdicts = [
   'UNANCHORED',
+  'UNWITNESSED',
   'PROJECTION_MISMATCH',
   'REORDERED',
   'STREAM_MISSING',
@@ -71,6 +72,8 @@ export interface StreamReport {
   readonly root?: string
   /** The size of the largest checkpoint kept from earlier that the stream has been shown to begin with. */
   readonly agreedTo?: number
+  /** The size up to which as many witnesses have cosigned it as the trust file demands; 0: not enough of them. */
+  readonly witnessedTo?: number
   /** The note of the last checkpoint whose root the records lead to: what an auditor keeps. */
   readonly checkpoint?: string
 }

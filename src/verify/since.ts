@@ -17,6 +17,8 @@ export interface KeptCheckpoint {
   readonly size: number
   /** 64 hex digits. */
   readonly root: string
+  /** The signature lines, those of witnesses among them. */
+  readonly signatures: readonly string[]
 }
 
 /** Reads one note or several, one after the other; why they are none otherwise. With keys, one must have signed each. */
@@ -32,7 +34,14 @@ export function readKept(text: string, verifiers: readonly Verifier[]): readonly
     const { origin, size, root } = opened
     const at = origin.lastIndexOf('/')
     const hex = Buffer.from(root).toString('hex')
-    kept.push({ deployment: origin.slice(0, Math.max(0, at)), stream: origin.slice(at + 1), size, root: hex })
+    const signatures = note.match(/— [^\n]+\n/g) ?? []
+    kept.push({
+      deployment: origin.slice(0, Math.max(0, at)),
+      stream: origin.slice(at + 1),
+      size,
+      root: hex,
+      signatures,
+    })
   }
   return kept
 }

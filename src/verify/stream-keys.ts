@@ -46,7 +46,10 @@ export class StreamKeys {
         verdict: 'BAD_SIGNATURE',
         detail: 'a checkpoint signed when its key was not trusted',
       })
-    if (valid.some((key) => !this.#isReplaced(key, link.sequence))) return anchor
+    if (valid.some((key) => !this.#isReplaced(key, link.sequence))) {
+      this.#ring.noteSigned(link.stream, anchor, valid)
+      return anchor
+    }
     return this.#refuse({ link, verdict: 'BAD_SIGNATURE', detail: 'a checkpoint signed by a key replaced before it' })
   }
 

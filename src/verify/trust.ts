@@ -1,14 +1,16 @@
 /**
- * The trust file: whose signatures count, when, and which streams there must be. It comes from outside the data and is
- * the whole of what is believed beside `--vkey`. Pure; a file that is not understood in every member is refused.
+ * The trust file: whose signatures count, when, which streams there must be, which witnesses must have seen them, and whose
+ * operations count. It comes from outside the data and is the whole of what is believed beside `--vkey`. Pure; a file that
+ * is not understood in every member is refused.
  *
  *   { "keys": [{ "key": "prod+1b2c3d4e+AT…", "from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z" }],
- *     "origins": ["prod/0197c2f4-6d5e-7c3a-8b1f-2a9d4e6f8071", "staging/*"] }
+ *     "origins": ["prod/0197c2f4-6d5e-7c3a-8b1f-2a9d4e6f8071", "staging/*"],
+ *     "witnesses": { "keys": ["w1+5e6f7a8b+BD…"], "required": 1, "origins": ["prod/*"] }, "pruners": ["prod/*"] }
  */
 
-import { z } from 'zod'
-import { parseVerifierKey, type Verifier } from '../chain/note.ts'
-import { normalizeTimestamp } from '../clock.ts'
+import { originOf } from '../chain/checkpoint.ts'
+import type { Witness } from '../chain/cosignature.ts'
+import type { Verifier } from '../chain/note.ts'
 import { isSameKey } from './key-ring.ts'
 
 /** A key that is believed for records sealed from a time on, until another. */
@@ -19,47 +21,26 @@ export interface TrustedKey {
   readonly until: string | undefined
 }
 
+/** Which witnesses must have cosigned a stream. */
+export interface WitnessRule {
+  readonly witnesses: readonly Witness[]
+  /** How many of them. */
+  readonly required: number
+  isAsked(deployment: string, stream: string): boolean
+}
+
+/** A stream or key whose operations count. */
+export type Operator = { readonly origin: string } | { readonly verifier: Verifier }
+
 export interface TrustFile {
   readonly keys: readonly TrustedKey[]
   /** Origins that may stand in a copy, `deployment/*` for any stream of a deployment; undefined: any that a key signs. */
   readonly origins: readonly string[] | undefined
-}
-
-const time = z.string().transform((text, context) => {
-  const normal = normalizeTimestamp(text)
-  if (normal !== undefined) return normal
-  context.addIssue({ code: 'custom', message: 'a time is written as 2026-01-31T00:00:00Z' })
-  return z.NEVER
-})
-const origin = z
-  .string()
-  .regex(/^[^\s+]+\/(\*|[0-9a-f-]{36})$/, 'an origin is deployment/stream, or deployment/* for all of its streams')
-const schema = z.strictObject({
-  keys: z
-    .array(z.strictObject({ key: z.string(), from: time.optional(), until: time.optional() }))
-    .min(1, 'no key is trusted'),
-  origins: z.array(origin).min(1, 'leave origins out to take any that a key signs').optional(),
-})
-
-/** Reads a trust file; why it is none otherwise. */
-export function parseTrust(text: string): TrustFile | string {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    return 'it is no JSON'
-  }
-  const read = schema.safeParse(parsed)
-  if (!read.success)
-    return read.error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`).join('; ')
-  const keys: TrustedKey[] = []
-  for (const [at, { key, from, until }] of read.data.keys.entries()) {
-    const verifier = parseVerifierKey(key)
-    if ('problem' in verifier) return `keys.${at}.key: ${verifier.reason}`
-    if (from !== undefined && until !== undefined && from >= until) return `keys.${at}: it ends before it begins`
-    keys.push({ verifier, from, until })
-  }
-  return { keys, origins: read.data.origins }
+  readonly witnesses?: WitnessRule | undefined
+  /** Whose word on a removal or an erasure counts; undefined: that of any stream that a key signs. */
+  readonly operators?: readonly Operator[] | undefined
+  /** The same of removals alone. */
+  readonly pruners?: readonly Operator[] | undefined
 }
 
 /** Whether a key counts for a checkpoint that was sealed at this time, as the record says. Keys not named count always. */
@@ -75,7 +56,32 @@ export function isValidAt(keys: readonly TrustedKey[], key: Verifier, recorded: 
 
 /** Whether a stream of this deployment may stand in a copy. */
 export function isOriginTrusted({ origins }: Pick<TrustFile, 'origins'>, deployment: string, stream: string): boolean {
-  return origins === undefined || origins.includes(`${deployment}/${stream}`) || origins.includes(`${deployment}/*`)
+  return origins === undefined || isNamed(origins, deployment, stream)
+}
+
+/** Whether `deployment/stream` or `deployment/*` is one of the origins. */
+export function isNamed(origins: readonly string[], deployment: string, stream: string): boolean {
+  return origins.includes(originOf(deployment, stream)) || origins.includes(`${deployment}/*`)
+}
+
+/** A stream as far as it says who operates. */
+export interface OperatingStream {
+  readonly deployment: string | undefined
+  readonly stream: string
+  /** The keys that have signed checkpoints of it. */
+  readonly signers: readonly Verifier[]
+}
+
+/** Whether what a stream says of others counts: a removal when `act` is `prune`, else an erasure or another act. */
+export function mayOperate(trust: TrustFile | undefined, act: 'prune' | 'erase', stream: OperatingStream): boolean {
+  const allowed = act === 'prune' ? (trust?.pruners ?? trust?.operators) : trust?.operators
+  return allowed === undefined || allowed.some((one) => isOperator(one, stream))
+}
+
+function isOperator(one: Operator, { deployment, stream, signers }: OperatingStream): boolean {
+  if ('origin' in one) return deployment !== undefined && isNamed([one.origin], deployment, stream)
+  // All of them: a stream that another key has signed in part could hold the other key's word.
+  return signers.length > 0 && signers.every((key) => isSameKey(key, one.verifier))
 }
 
 /** The streams that must be there: every origin that is named in full. */

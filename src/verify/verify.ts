@@ -45,6 +45,8 @@ function takeIn(reading: Reading, one: FoundRecord | Damage): void {
     takeDamage(reading, one.damage === undefined ? asDamage(one) : one)
     return
   }
+  // Believed by the witness's key alone, wherever they stand; there may be many, and none is kept here.
+  if (link.control?.type === 'anchored') reading.cosignatures.take(link)
   let stream = reading.streams.get(link.stream)
   if (stream === undefined) {
     const { source, log, ring, options, prunes } = reading
@@ -55,7 +57,7 @@ function takeIn(reading: Reading, one: FoundRecord | Damage): void {
   reading.records += 1
   reading.lastStream = link.stream
   reading.lastPosition = link.position
-  stream.add(link)
+  stream.add(link.control?.type === 'anchored' ? { ...link, control: undefined } : link)
 }
 
 function asDamage({ bytes, position, place }: FoundRecord): Damage {

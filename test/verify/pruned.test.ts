@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { addHold } from '../../src/postgres/hold.ts'
 import { runRetention } from '../../src/postgres/retention.ts'
 import { createPostgresSource } from '../../src/verify/sources/postgres.ts'
+import { parseTrust } from '../../src/verify/trust-file.ts'
 import { verifySource } from '../../src/verify/verify.ts'
 import {
   type AgedDatabase,
@@ -18,6 +19,7 @@ import {
 } from '../support/aged-trail.ts'
 import { connectionFor } from '../support/migrated.ts'
 import { queryOnce } from '../support/postgres.ts'
+import { makeKeys } from '../support/trail.ts'
 
 async function prune(t: TestContext, database: AgedDatabase): Promise<void> {
   await runRetention(await connectionFor(t, database.url), {
@@ -104,6 +106,25 @@ test('a removal that is listed but not sealed is UNAUTHORISED_PRUNE', async (t) 
     `alter table audit.stream_head disable trigger user; delete from audit.stream_head where stream = '${database.operations.stream}'`,
   )
   assert.deepEqual(await verify(database), ['UNAUTHORISED_PRUNE', 'UNAUTHORISED_PRUNE 1 1-60'])
+})
+
+test('a removal sealed by somebody whom the trust file names no pruner is UNAUTHORISED_PRUNE', async (t) => {
+  const database = await agedDatabase(t)
+  await database.deliver(aged(new AgedWriter(streamA, halfOld), 100, 15))
+  await prune(t, database)
+  const operations = `prod/${database.operations.stream}`
+  const verifyWith = async (member: object) => {
+    const trust = parseTrust(JSON.stringify({ keys: [{ key: keys.signer.verifierKey }], ...member }))
+    assert.ok(typeof trust !== 'string', String(trust))
+    const report = await verifySource(createPostgresSource(database.url), { verifiers: [keys.verifier], trust })
+    return report.verdict
+  }
+  assert.equal(await verifyWith({ pruners: [operations] }), 'PRUNED')
+  assert.equal(await verifyWith({ pruners: [keys.signer.verifierKey] }), 'PRUNED')
+  assert.equal(await verifyWith({ pruners: [`prod/${streamA}`] }), 'UNAUTHORISED_PRUNE')
+  assert.equal(await verifyWith({ pruners: [makeKeys('ops').signer.verifierKey] }), 'UNAUTHORISED_PRUNE')
+  assert.equal(await verifyWith({ operators: [] }), 'UNAUTHORISED_PRUNE')
+  assert.equal(await verifyWith({ operators: [], pruners: ['prod/*'] }), 'PRUNED')
 })
 
 test('a statement about other records than those that were removed counts for nothing', async (t) => {
