@@ -13,6 +13,7 @@ import type { AuditOptions } from '../audit/options.ts'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { slotMark } from '../destination/slot-path.ts'
 import { AuditError, errorText } from '../errors.ts'
+import type { AuditEvent } from '../event/event.ts'
 import type { DeliveryFact } from '../forward/quarantine.ts'
 
 export interface OperationsParts {
@@ -43,6 +44,11 @@ export class Operations {
   /** Resolves to whether the fact is sealed and durable; when it is not, whoever asks owes it and asks again. */
   async seal(fact: DeliveryFact): Promise<boolean> {
     return (await this.#open()?.sealFact(fact)) ?? false
+  }
+
+  /** Records an event about this process. */
+  emit(event: AuditEvent): void {
+    this.#open()?.emit(event)
   }
 
   /** Resolves when every destination has what was sealed here, or when the signal aborts. */

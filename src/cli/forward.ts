@@ -5,6 +5,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditConfig } from '../audit/config.ts'
+import { sinkMetrics } from '../audit/sink-metrics.ts'
 import { AuditError } from '../errors.ts'
 import { Sidecar, type SidecarState } from '../forward/sidecar.ts'
 import type { SidecarListener } from '../forward/sidecar-spool.ts'
@@ -14,6 +15,7 @@ import { diskFiles, exists } from '../spool/files.ts'
 import { spoolDirectories } from '../spool/instances.ts'
 import { type Command, type CommandIo, parseOptions, requireOption } from './command.ts'
 import { isStdout, readForwardConfig } from './forward-config.ts'
+import { type ListeningLine, openForwardHealth, reasonsAgainstSidecar } from './forward-health.ts'
 import { Operations } from './forward-operations.ts'
 import { listenToSignals, type Signals } from './forward-signals.ts'
 import { startProgress } from './progress.ts'
@@ -27,6 +29,8 @@ export type ForwardLine =
   | { readonly event: 'delivering'; readonly directory: string }
   /** A destination began or ceased to fail. */
   | { readonly event: 'changed'; readonly directory: string; readonly destination: ForwarderState }
+  /** Metrics and health are answered there. */
+  | ListeningLine
   /** Something that somebody should know. */
   | { readonly event: 'said'; readonly directory: string; readonly text: string }
   /** `isDrained`: everything that was durable is confirmed. */
@@ -37,12 +41,13 @@ const options = {
   postgres: { type: 'string' },
   state: { type: 'string' },
   config: { type: 'string' },
+  listen: { type: 'string' },
   once: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const
 
-const help = `Usage: otel-audit forward --spool DIR [--config FILE] [--once] [--json]
-       otel-audit forward --postgres URL [--state DIR] [--config FILE] [--once] [--json]
+const help = `Usage: otel-audit forward --spool DIR [--config FILE] [--listen ADDRESS] [--once] [--json]
+       otel-audit forward --postgres URL [--state DIR] [--config FILE] [--listen ADDRESS] [--once] [--json]
 
 Delivers the records of a spool from a process of its own: a sidecar, for an application with delivery: 'external'.
 Reads the spool beside the application as far as it is durable; when the application is gone it recovers the spool and
@@ -59,6 +64,9 @@ With --postgres it seals the outbox of a database (audit.tx, audit.emit) and del
 cursors lie in the database. Any number of processes may do so with one signing key, for each destination one at a time.
 Without destinations it seals. What this machine has seen of the journal is kept in DIR of --state.
 
+With --listen it answers /metrics, /healthz and /readyz over HTTP; /metrics needs the bearer token of AUDIT_METRICS_TOKEN
+or AUDIT_METRICS_TOKEN_FILE (metrics.token), where one is set, and a wrong one is recorded as an event auth.failure.
+
 SIGTERM: goes on until the application has closed and everything is delivered, at most closeTimeoutMs of the
 configuration (5 s), then ends. A second signal ends at once. What is left is delivered by the next start.
 
@@ -67,6 +75,9 @@ Options:
   --postgres URL the database; the name of its trail and its key come from the configuration
   --state DIR    where --postgres keeps what it has seen (default: ./audit-journal)
   --config FILE  JSON with the options of the application (default: AUDIT_CONFIG_FILE)
+  --listen ADDRESS
+                 where to show metrics and health: HOST:PORT, or a port of 127.0.0.1
+                 (default: AUDIT_METRICS_LISTEN of the environment, else nowhere)
   --once         deliver everything that is durable now, then end
   --json         print a JSON object, one line each, for each change and at the end (type ForwardLine)
   -h, --help     show this
@@ -78,6 +89,7 @@ Examples:
   otel-audit forward --spool ./audit-spool --config ./audit.json
   otel-audit forward --spool ./audit-spool --config ./audit.json --once
   otel-audit forward --spool /var/lib/app/audit-spool --json
+  otel-audit forward --spool ./audit-spool --config ./audit.json --listen 127.0.0.1:9464
   otel-audit forward --postgres postgres://audit_relay@db.example/app --config ./audit.json
 `
 
@@ -99,6 +111,7 @@ export const command: Command = {
 interface Output {
   readonly once: boolean
   readonly json: boolean
+  readonly listen?: string | undefined
   readonly io: CommandIo
 }
 
@@ -118,6 +131,15 @@ async function forward(directory: string, config: AuditConfig, output: Output): 
       },
     },
   })
+  const health = await openForwardHealth({
+    ...output,
+    listen: output.listen,
+    config,
+    definitions: sinkMetrics,
+    sources: { destinations: () => sidecar.states().flatMap(({ destinations }) => destinations) },
+    reasons: () => reasonsAgainstSidecar(directory, sidecar.states()),
+    refused: (event) => operations.emit(event),
+  })
   const signals = listenToSignals()
   const stopping = new AbortController()
   const running = sidecar.run(stopping.signal)
@@ -130,6 +152,7 @@ async function forward(directory: string, config: AuditConfig, output: Output): 
     const spools = sidecar.states()
     stopping.abort()
     await running
+    await health?.close()
     await operations.close()
     showing.stop()
     printEnd({ event: 'ended', isDrained, spools }, config, output)
@@ -138,6 +161,7 @@ async function forward(directory: string, config: AuditConfig, output: Output): 
     stopping.abort()
     showing.stop()
     signals.forget()
+    await health?.close()
   }
 }
 

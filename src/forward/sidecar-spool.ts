@@ -7,7 +7,7 @@
 
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { monotonicMs } from '../clock.ts'
+import { monotonicMs, nowMs } from '../clock.ts'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { errorText } from '../errors.ts'
 import { readPresentControl } from '../spool/control.ts'
@@ -60,8 +60,8 @@ export class SidecarSpool {
   readonly #view: ExternalView
   /** By name; a lane that is being opened anew is missing. */
   readonly #lanes = new Map<string, Lane>()
-  /** Why a lane is missing, by name. */
-  readonly #failures = new Map<string, string>()
+  /** Why a lane is missing, and since when, by name. */
+  readonly #failures = new Map<string, { readonly reason: string; readonly since: number }>()
   #isDelivering = false
 
   constructor(parts: SidecarSpoolParts) {
@@ -84,9 +84,9 @@ export class SidecarSpool {
     const seen = this.#view.states()
     if (!this.#isDelivering) return seen
     return seen.map((state) => {
-      const reason = this.#failures.get(state.name)
+      const { reason, since } = this.#failures.get(state.name) ?? {}
       const condition = reason === undefined ? 'ok' : 'failing'
-      return this.#lanes.get(state.name)?.forwarder.state() ?? { ...state, condition, lastError: reason }
+      return this.#lanes.get(state.name)?.forwarder.state() ?? { ...state, condition, lastError: reason, since }
     })
   }
 
@@ -147,7 +147,8 @@ export class SidecarSpool {
         return
       } catch (error) {
         failures = monotonicMs() - startedMs > reopenMs.most ? 1 : failures + 1
-        this.#failures.set(name, errorText(error))
+        const { since = nowMs() } = this.#failures.get(name) ?? {}
+        this.#failures.set(name, { reason: errorText(error), since })
         if (failures === failuresToSay) this.#say(`destination ${name} cannot go on: ${errorText(error)}; tried again`)
       }
       const pauseMs = Math.min(reopenMs.most, reopenMs.first * 2 ** failures)

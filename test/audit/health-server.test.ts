@@ -119,6 +119,10 @@ test('settings open it, with the token from a file, on the registry of the appli
   assert.ok(taken instanceof AuditError)
   assert.deepEqual([taken.code, taken.setting], ['INVALID_OPTION', 'metrics.listen'])
   assert.match(taken.message, /EADDRINUSE/)
+  await assert.rejects(audit.serve({ listen: 'nowhere' }), {
+    code: 'INVALID_OPTION',
+    message: 'metrics.listen is "nowhere"; allowed: HOST:PORT or a port, such as 127.0.0.1:9464',
+  })
   await audit.close()
   await assert.rejects(fetch(`${url}/healthz`))
   const { audit: again } = open(t, { metrics: { listen: `127.0.0.1:${port}` } })
