@@ -82,8 +82,9 @@ async function readHead(stream: AsyncIterable<Buffer>): Promise<{ head: Buffer; 
     head = head.length === 0 ? value : Buffer.concat([head, value])
   }
   const chunks = async function* (): AsyncGenerator<Buffer> {
-    if (head.length > 0) yield head
     try {
+      // Within: whoever only looks at the head ends the reading here, and the file is closed.
+      if (head.length > 0) yield head
       for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value
     } finally {
       await iterator.return?.()

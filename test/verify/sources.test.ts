@@ -1,7 +1,7 @@
 /** What openSource makes of what it is shown: the kind by looking, and a reason for whatever is no source. */
 
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -56,6 +56,17 @@ describe('a source', () => {
     const report = await verifySource(source, { verifiers: [] })
     assert.deepEqual([report.exitCode, report.verdict], [2, 'UNREADABLE'])
     assert.doesNotMatch(JSON.stringify(report), /secret/)
+  })
+
+  it('leaves no file open behind it', { skip: !existsSync('/proc/self/fd') && 'no /proc/self/fd here' }, async () => {
+    const path = file('closed.ndjson', toNdjson(trail))
+    const openFiles = () => readdirSync('/proc/self/fd').length
+    const before = openFiles()
+    for (let times = 0; times < 20; times += 1) {
+      const source = await openSource(path)
+      await verifySource(source, { verifiers: [keys.verifier] })
+    }
+    assert.ok(openFiles() < before + 20)
   })
 
   it('that is none is refused with the reason', async () => {
