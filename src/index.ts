@@ -36,6 +36,7 @@ export type { SpoolCheck, SpoolFinding } from './cli/spool-check.ts'
 export type { SpoolDestinations } from './cli/spool-destination.ts'
 export type { SpoolRepair } from './cli/spool-repair.ts'
 export type { SpoolDestination, SpoolStatus } from './cli/spool-status.ts'
+export type { TriggerScript } from './cli/trigger.ts'
 export type { WitnessListening } from './cli/witness.ts'
 export type { DestinationOptions } from './destination/destination.ts'
 export type {

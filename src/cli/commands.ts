@@ -74,6 +74,11 @@ export const commands: readonly CommandRow[] = [
     summary: "name what loses records in a collector's configuration, or what guards a database no more",
     load: () => import('./doctor.ts'),
   },
+  {
+    name: 'trigger',
+    summary: 'print SQL that records the changes of a table as audit events',
+    load: () => import('./trigger.ts'),
+  },
   { name: 'policy', summary: 'try a policy on past records: test', load: () => import('./policy.ts') },
   {
     name: 'pseudonym',

@@ -27,7 +27,7 @@ export const roles: readonly Role[] = [
     name: 'audit_app',
     purpose: 'emits in its transactions, and reads nothing',
     relations: { outbox: ['insert'] },
-    functions: ['emit'],
+    functions: ['emit', 'record_change'],
   },
   {
     name: 'audit_relay',
