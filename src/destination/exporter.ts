@@ -8,9 +8,9 @@ import type { LogRecordExporter } from '@opentelemetry/sdk-logs'
 import { AuditError, errorText } from '../errors.ts'
 import { attempt } from './attempt.ts'
 import type { Destination } from './destination.ts'
+import { toLogRecords } from './log-records.ts'
 import { loadModule } from './optional-module.ts'
 import type { ExporterDestinationOptions } from './options.ts'
-import { toLogRecords } from './otlp-json.ts'
 
 const timeoutMsDefault = 30_000
 /** `ExportResultCode.SUCCESS` of OpenTelemetry. */

@@ -1,25 +1,37 @@
 /**
- * Puts encoded log records together into one request: one envelope a resource, each with its records in their order.
- * The records stay where they were written until the request is made.
+ * Which encoded log records of a request belong to which resource: one envelope a resource, each with its records in
+ * their order. The records stay where they were written until the request is made.
  */
 
 import type { JsonObject } from '../event/canonical.ts'
 import { type FlatProjection, slots } from '../event/flat-projection.ts'
-import { createResource, type EncodedResource, encodeResource, resourceKey } from './otlp-resource.ts'
-import type { ProtobufWriter } from './protobuf-writer.ts'
+import { createResource, type Resource, resourceKey } from './otlp-resource.ts'
 
-const tags = { resourceLogs: 0x0a, scopeLogs: 0x12 } as const
-
-interface Group {
-  readonly encoded: EncodedResource
-  /** Neighbouring log records of this resource: places in the writer. */
-  readonly runs: { readonly start: number; end: number }[]
+/** A place in what was written: neighbouring log records. */
+export interface RecordRun {
+  readonly start: number
+  end: number
 }
 
-export class RecordGroups {
-  readonly #groups = new Map<string, Group>()
+export interface RecordGroup<Envelope> {
+  /** What the encoder has made of the resource. */
+  readonly envelope: Envelope
+  readonly runs: readonly RecordRun[]
+}
+
+interface OpenGroup<Envelope> extends RecordGroup<Envelope> {
+  readonly runs: RecordRun[]
+}
+
+export class RecordGroups<Envelope> {
+  readonly #encode: (resource: Resource) => Envelope
+  readonly #groups = new Map<string, OpenGroup<Envelope>>()
   /** By the text of the members, so that they are parsed once. */
-  readonly #byText = new Map<string, Group>()
+  readonly #byText = new Map<string, OpenGroup<Envelope>>()
+
+  constructor(encode: (resource: Resource) => Envelope) {
+    this.#encode = encode
+  }
 
   /** Notes where the log record of a projection was written. */
   add(flat: FlatProjection, start: number, end: number): void {
@@ -30,29 +42,20 @@ export class RecordGroups {
     else runs.push({ start, end })
   }
 
-  #open({ places }: FlatProjection, text: string): Group {
+  /** In the order of their first records. */
+  list(): RecordGroup<Envelope>[] {
+    return [...this.#groups.values()]
+  }
+
+  #open({ places }: FlatProjection, text: string): OpenGroup<Envelope> {
     const utf8 = (slot: number) => places.source.toString('utf8', places.start(slot), places.end(slot))
     const service = places.isAbsent(slots.service) ? undefined : utf8(slots.service)
     const rest = places.isAbsent(slots.resource) ? undefined : (JSON.parse(utf8(slots.resource)) as JsonObject)
     const key = resourceKey(service, rest)
-    const group = this.#groups.get(key) ?? { encoded: encodeResource(createResource(service, rest)), runs: [] }
+    const group = this.#groups.get(key) ?? { envelope: this.#encode(createResource(service, rest)), runs: [] }
     this.#groups.set(key, group)
     this.#byText.set(text, group)
     return group
-  }
-
-  /** The request: of one resource in the writer's own buffer, where copying a megabyte cost 1.5 µs a record. */
-  assemble(writer: ProtobufWriter): Buffer {
-    const [first, ...others] = this.#groups.values()
-    const [run] = first?.runs ?? []
-    if (first !== undefined && run !== undefined && others.length === 0)
-      return writer.headed(encodeHead(first), run.start, run.end)
-    return Buffer.concat(
-      [...this.#groups.values()].flatMap((group) => [
-        encodeHead(group),
-        ...group.runs.map(({ start, end }) => writer.slice(start, end)),
-      ]),
-    )
   }
 }
 
@@ -61,25 +64,4 @@ function membersText({ places }: FlatProjection): string {
   const textAt = (slot: number) => places.source.toString('latin1', places.start(slot), places.end(slot))
   const resource = places.isAbsent(slots.resource) ? '' : textAt(slots.resource)
   return places.isAbsent(slots.service) ? resource : `${resource}"${textAt(slots.service)}`
-}
-
-/** Everything of an envelope before its first log record. */
-function encodeHead({ encoded, runs }: Group): Buffer {
-  const recordsLength = runs.reduce((length, { start, end }) => length + end - start, 0)
-  const scopeLogsLength = encoded.scope.length + recordsLength
-  const scopeLogs = encodeTagAndLength(tags.scopeLogs, scopeLogsLength)
-  const resourceLogsLength = encoded.resource.length + scopeLogs.length + scopeLogsLength
-  return Buffer.concat([
-    encodeTagAndLength(tags.resourceLogs, resourceLogsLength),
-    encoded.resource,
-    scopeLogs,
-    encoded.scope,
-  ])
-}
-
-function encodeTagAndLength(tag: number, length: number): Buffer {
-  const bytes = [tag]
-  let rest = length
-  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
-  return Buffer.from([...bytes, rest])
 }

@@ -11,11 +11,14 @@ import { FlatProjection, projectedSlots, slots } from '../event/flat-projection.
 import type { FlatTime } from '../event/flat-time.ts'
 import { attributeNames } from '../event/names.ts'
 import type { StoredRecord } from '../event/record.ts'
-import { RecordGroups } from './otlp-groups.ts'
-import { ProtobufWriter, varintLength } from './protobuf-writer.ts'
+import { type RecordGroup, RecordGroups } from './otlp-groups.ts'
+import { type EncodedResource, encodeResource } from './otlp-resource.ts'
+import { RequestWriter, varintLength } from './request-writer.ts'
 
 /** Field numbers and wire types (opentelemetry/proto/logs/v1/logs.proto, common/v1/common.proto). */
 const tags = {
+  resourceLogs: 0x0a,
+  scopeLogs: 0x12,
   scopeLogsRecord: 0x12,
   time: 0x09,
   severityNumber: 0x10,
@@ -54,7 +57,7 @@ const recordLengthBytes = 2
 
 /** Encodes requests into one buffer, which it keeps. */
 export class ProtobufRequestEncoder {
-  readonly #writer = new ProtobufWriter()
+  readonly #writer = new RequestWriter()
   readonly #flat = new FlatProjection()
 
   /**
@@ -62,14 +65,28 @@ export class ProtobufRequestEncoder {
    * changes with the next call.
    */
   encode(records: readonly StoredRecord[]): Buffer {
-    const groups = new RecordGroups()
+    const groups = new RecordGroups(encodeResource)
     this.#writer.clear()
     for (const record of records) {
       const start = this.#writer.length
       this.#writeRecord(record.bytes)
       groups.add(this.#flat, start, this.#writer.length)
     }
-    return groups.assemble(this.#writer)
+    return this.#assemble(groups.list())
+  }
+
+  /** The request: of one resource in the writer's own buffer, where copying a megabyte cost 1.5 µs a record. */
+  #assemble(groups: readonly RecordGroup<EncodedResource>[]): Buffer {
+    const [first, ...others] = groups
+    const [run] = first?.runs ?? []
+    if (first !== undefined && run !== undefined && others.length === 0)
+      return this.#writer.headed(encodeHead(first), run.start, run.end)
+    return Buffer.concat(
+      groups.flatMap((group) => [
+        encodeHead(group),
+        ...group.runs.map(({ start, end }) => this.#writer.slice(start, end)),
+      ]),
+    )
   }
 
   /** Writes the log record, with its tag in ScopeLogs; leaves its projection behind. */
@@ -188,4 +205,25 @@ export class ProtobufRequestEncoder {
 
 function hexDigit(byte = 0): number {
   return byte < 0x61 ? byte - 0x30 : byte - 0x61 + 10
+}
+
+/** Everything of an envelope before its first log record. */
+function encodeHead({ envelope, runs }: RecordGroup<EncodedResource>): Buffer {
+  const recordsLength = runs.reduce((length, { start, end }) => length + end - start, 0)
+  const scopeLogsLength = envelope.scope.length + recordsLength
+  const scopeLogs = encodeTagAndLength(tags.scopeLogs, scopeLogsLength)
+  const resourceLogsLength = envelope.resource.length + scopeLogs.length + scopeLogsLength
+  return Buffer.concat([
+    encodeTagAndLength(tags.resourceLogs, resourceLogsLength),
+    envelope.resource,
+    scopeLogs,
+    envelope.scope,
+  ])
+}
+
+function encodeTagAndLength(tag: number, length: number): Buffer {
+  const bytes = [tag]
+  let rest = length
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
+  return Buffer.from([...bytes, rest])
 }

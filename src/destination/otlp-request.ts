@@ -5,7 +5,7 @@
 
 import { ProtobufLogsSerializer } from '@opentelemetry/otlp-transformer'
 import type { StoredRecord } from '../event/record.ts'
-import { encodeJsonRequest } from './otlp-json.ts'
+import { JsonRequestEncoder } from './otlp-json.ts'
 import { ProtobufRequestEncoder } from './otlp-protobuf.ts'
 import type { Answer } from './post.ts'
 
@@ -24,7 +24,7 @@ export interface RequestEncoder {
 }
 
 export function createRequestEncoder(protocol: OtlpProtocol): RequestEncoder {
-  return protocol === 'http/json' ? { encode: encodeJsonRequest } : new ProtobufRequestEncoder()
+  return protocol === 'http/json' ? new JsonRequestEncoder() : new ProtobufRequestEncoder()
 }
 
 /** What a successful answer says about the records: how many were refused, and why. */

@@ -40,17 +40,15 @@ export interface EncodedResource {
   readonly scope: Buffer
 }
 
+/** A log record of a resource and our scope that holds nothing. */
+export function emptyLogRecord(resource: Resource): ReadableLogRecord {
+  const times = { hrTime: [0, 0] as [number, number], hrTimeObserved: [0, 0] as [number, number] }
+  return { resource, instrumentationScope: scope, ...times, attributes: {}, droppedAttributesCount: 0 }
+}
+
 /** Encodes a resource and our scope: cut out of the request that the library makes of an empty log record. */
 export function encodeResource(resource: Resource): EncodedResource {
-  const logRecord = {
-    resource,
-    instrumentationScope: scope,
-    hrTime: [0, 0] as [number, number],
-    hrTimeObserved: [0, 0] as [number, number],
-    attributes: {},
-    droppedAttributesCount: 0,
-  }
-  const request = ProtobufLogsSerializer.serializeRequest([logRecord])
+  const request = ProtobufLogsSerializer.serializeRequest([emptyLogRecord(resource)])
   if (request === undefined) throw new Error('the OTLP serializer returned nothing')
   const resourceLogs = contentOf(Buffer.from(request))
   const field = resourceLogs.subarray(0, fieldLength(resourceLogs))

@@ -64,11 +64,13 @@ export class FlatProjection {
   isWarning = false
   /** Without a trace its slots are absent. */
   traceFlags = 0
+  /** The texts stand where they stand in the record, and so are texts of JSON without an escape. */
+  isVerbatim = false
 
   /** Takes the place of what was read before. The record's bytes must not change while this is used. */
   read(record: Buffer): void {
-    if (findMembers(record, wanted, this.places) && this.#readOthers()) return
-    this.#layOut(parseRecord(record))
+    this.isVerbatim = findMembers(record, wanted, this.places) && this.#readOthers()
+    if (!this.isVerbatim) this.#layOut(parseRecord(record))
   }
 
   /** What is shown in another form than it has; `false` when a parser must be asked. */

@@ -80,6 +80,11 @@ const closeBracket = 0x5d
 const openBrace = 0x7b
 const closeBrace = 0x7d
 
+/** 1 for the bytes of a text that neither end it nor need a look. */
+const plain = new Uint8Array(256).fill(1, 0x20)
+plain[quote] = 0
+plain[backslash] = 0
+
 /** Longest run of digits that is exact as a number. */
 const digitsMax = 15
 
@@ -147,29 +152,39 @@ function findInteger(at: Offset, slot: number, places: Places): Offset {
 
 /** Where the text that begins at `at` has its closing quote; -1 when there is an escape before it. */
 function endOfPlainText(bytes: Buffer, at: Offset): Offset {
-  for (let end = at; end < bytes.length; end++) {
-    const byte = bytes[end]
-    if (byte === quote) return end
-    if (byte === backslash) return -1
-  }
-  return -1
+  let end = at
+  while (plain[bytes[end] ?? 0] === 1) end += 1
+  return bytes[end] === quote ? end : -1
 }
 
 /** Where the value at `at` ends, whatever it is. */
 function skipValue(bytes: Buffer, at: Offset): Offset {
+  if (bytes[at] === quote) return skipText(bytes, at)
   let depth = 0
-  for (let end = at; end < bytes.length; end++) {
+  for (let end = at; end < bytes.length; end += 1) {
     const byte = bytes[end]
     if (byte === quote) {
-      for (end++; bytes[end] !== quote; end++) {
-        if (bytes[end] === backslash) end++
-        if (end >= bytes.length) return -1
-      }
+      end = skipText(bytes, end) - 1
+      if (end < 0) return -1
     } else if (byte === openBrace || byte === openBracket) depth += 1
-    else if (depth === 0 && (byte === comma || byte === closeBrace)) return end
-    else if (byte === closeBrace || byte === closeBracket) depth -= 1
+    else if (byte === closeBrace || byte === closeBracket) {
+      if (depth === 0) return byte === closeBrace ? end : -1
+      depth -= 1
+      if (depth === 0) return end + 1
+    } else if (depth === 0 && byte === comma) return end
   }
   return -1
+}
+
+/** Where the text that begins at `at` with its quote ends, behind its closing quote. */
+function skipText(bytes: Buffer, at: Offset): Offset {
+  let end = at + 1
+  for (;;) {
+    while (plain[bytes[end] ?? 0] === 1) end += 1
+    if (bytes[end] === quote) return end + 1
+    if (bytes[end] !== backslash) return -1
+    end += 2
+  }
 }
 
 /** Negative when a wanted key comes before the one in the bytes, 0 when they are equal. Wanted keys are a-z and _. */

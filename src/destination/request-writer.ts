@@ -1,13 +1,13 @@
 /**
- * Writes protobuf (protobuf.dev/programming-guides/encoding) into one buffer that is kept and grows. Nothing here
- * checks for room: `reserve` is called once for everything a record may take. Varints are shortest.
+ * Writes requests, as protobuf (protobuf.dev/programming-guides/encoding) or as JSON, into one buffer that is kept and
+ * grows. Nothing here checks for room: `reserve` is called once for everything a record may take. Varints are shortest.
  */
 
 const growth = 2
 /** Left free in front, for what can only be written when all is known. */
 const headRoom = 1_024
 
-export class ProtobufWriter {
+export class RequestWriter {
   #bytes = Buffer.allocUnsafeSlow(256 * 1024)
   #at = headRoom
 
@@ -76,6 +76,15 @@ export class ProtobufWriter {
 
   ascii(text: string): void {
     this.#at += this.#bytes.write(text, this.#at, 'latin1')
+  }
+
+  utf8(text: string): void {
+    this.#at += this.#bytes.write(text, this.#at, 'utf8')
+  }
+
+  /** Takes back the last byte. */
+  unwrite(): void {
+    this.#at -= 1
   }
 
   /** The bytes of `source` in `[start, end)`. */
