@@ -3,6 +3,7 @@
  * compile policy and redaction, because only they can tell whether a rule is one.
  */
 
+import { resolve } from 'node:path'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { isSharedFile, slotMark } from '../destination/slot-path.ts'
 import { AuditError } from '../errors.ts'
@@ -50,13 +51,17 @@ function checkNames(destinations: readonly DestinationOptions[], nameOf: NameOf)
   })
 }
 
-/** One process writes a file: with slots, each writes its own. */
+/** One destination of one process writes a file: two of them never the same, and with slots each process its own. */
 function checkPaths({ spool, destinations }: AuditConfig, nameOf: NameOf): Problem[] {
-  if (spool.instances !== 'slots') return []
+  const paths = destinations.map((one) => (one.type === 'file' ? resolve(one.path) : undefined))
   return destinations.flatMap((one, index) => {
-    if (one.type !== 'file' || !isSharedFile(one)) return []
+    if (one.type !== 'file') return []
+    const wrong = { setting: nameOf(`destinations[${index}].path`), value: one.path }
+    if (paths.indexOf(resolve(one.path)) !== index)
+      return [problemOf({ ...wrong, allowed: 'a path of its own: two destinations share this one' })]
+    if (spool.instances !== 'slots' || !isSharedFile(one)) return []
     const allowed = `a path with ${slotMark} in it, which becomes the number of the slot: one process writes a file`
-    return [problemOf({ setting: nameOf(`destinations[${index}].path`), value: one.path, allowed })]
+    return [problemOf({ ...wrong, allowed })]
   })
 }
 

@@ -10,6 +10,11 @@ import { parseSecret, secretRule } from '../destination/webhook.ts'
 
 const text = z.string().min(1)
 const count = z.int().positive()
+const httpUrl = z.url({ protocol: /^https?$/, message: 'a URL that begins with http:// or https://' })
+const headers = z.record(
+  z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'a name that HTTP allows for a header'),
+  z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'a text that HTTP allows in a header: one line of Latin-1'),
+)
 
 const common = {
   name: text.optional(),
@@ -33,9 +38,9 @@ const tls = z
 const otlp = z.strictObject({
   ...common,
   type: z.literal('otlp'),
-  endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  endpoint: httpUrl.optional(),
   protocol: z.enum(['http/protobuf', 'http/json']).optional(),
-  headers: z.record(z.string(), z.string()).optional(),
+  headers: headers.optional(),
   compression: z.enum(['gzip', 'none']).optional(),
   timeoutMs: count.optional(),
   tls: tls.optional(),
@@ -44,7 +49,7 @@ const otlp = z.strictObject({
 const postgres = z.strictObject({
   ...common,
   type: z.literal('postgres'),
-  url: z.url({ protocol: /^postgres(ql)?$/ }),
+  url: z.url({ protocol: /^postgres(ql)?$/, message: 'postgres://user:password@host:5432/database' }),
 })
 
 const file = z.strictObject({
@@ -68,10 +73,9 @@ const secret = z.string().refine((given) => parseSecret(given) !== undefined, { 
 const http = z.strictObject({
   ...common,
   type: z.literal('http'),
-  endpoint: z.url({ protocol: /^https?$/, message: 'a URL that begins with http:// or https://' }),
+  endpoint: httpUrl,
   format: z.enum(['json', 'ndjson', 'splunk-hec', 'datadog', 'elastic-bulk']).optional(),
-  headers: z
-    .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), z.string())
+  headers: headers
     .refine((given) => !Object.keys(given).some((name) => ownHeaders.test(name)), {
       message: 'headers other than Host, Content-*, Idempotency-Key and webhook-*, which the destination sets itself',
     })
@@ -121,7 +125,7 @@ const s3 = z
     bucket: text,
     prefix: z.string().optional(),
     region: text.optional(),
-    endpoint: z.url({ protocol: /^https?$/, message: 'a URL that begins with http:// or https://' }).optional(),
+    endpoint: httpUrl.optional(),
     forcePathStyle: z.boolean().optional(),
     accessKeyId: text.optional(),
     secretAccessKey: text.optional(),

@@ -62,12 +62,38 @@ export function allowedBy(issue: z.core.$ZodIssue, path: string): string {
   const setting = settingAt(path)
   const isWhole = setting?.path === path
   if (isWhole && issue.code !== 'custom' && issue.code !== 'invalid_format') return setting.allowed
+  return wordsOf(issue)
+}
+
+const typeWords: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  record: 'an object',
+}
+
+/** What zod would have taken, in a user's words; a schema's own message as it is. */
+function wordsOf(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_value') return issue.values.map((value) => JSON.stringify(value)).join(', ')
-  return issue.message
-    .replace(/^Invalid input: /, '')
-    .replace(/^Invalid discriminator value. Expected /, '')
-    .replaceAll("' | '", "', '")
-    .replace(/^Invalid URL$/, 'a URL of the kind that docs/configuration.md shows')
+  if (!/^(?:Invalid|Too) /.test(issue.message)) return issue.message
+  switch (issue.code) {
+    case 'invalid_type':
+      return typeWords[issue.expected] ?? issue.expected
+    case 'invalid_key':
+      return issue.issues[0] === undefined ? 'another name' : wordsOf(issue.issues[0])
+    case 'too_small':
+      if (issue.origin === 'string') return 'a text that is not empty'
+      return `${typeWords[issue.origin] ?? issue.origin} ${issue.inclusive ? 'of at least' : 'above'} ${issue.minimum}`
+    case 'too_big':
+      return `${typeWords[issue.origin] ?? issue.origin} ${issue.inclusive ? 'of at most' : 'below'} ${issue.maximum}`
+    default:
+      return issue.message
+        .replace(/^Invalid (?:input|discriminator value)[:.] (?:Expected )?/, '')
+        .replaceAll("' | '", "', '")
+  }
 }
 
 /** Whether a value under this name must never be printed. The path of a file is no secret. */
@@ -89,7 +115,8 @@ function hintUnknown(path: string): string {
 /** As people write it: `destinations[0].url`. */
 export function formatPath(keys: readonly PropertyKey[]): string {
   return keys.reduce<string>((text, key) => {
-    return typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`
+    if (typeof key === 'string' && /^[\w-]+$/.test(key)) return text === '' ? key : `${text}.${key}`
+    return `${text}[${JSON.stringify(key)}]`
   }, '')
 }
 

@@ -31,16 +31,16 @@ const refusals: readonly (readonly [destination: object, setting: string, rule: 
   [{ ...http, headers: { 'webhook-id': '1' } }, 'headers', /which the destination sets itself/],
   [{ ...http, headers: { 'content-type': 'text/plain' } }, 'headers', /which the destination sets itself/],
   [{ ...http, tls: { certFile: 'client.pem' } }, 'tls', /certFile and keyFile together/],
-  [{ ...http, timeoutMs: 0 }, 'timeoutMs', />0/],
+  [{ ...http, timeoutMs: 0 }, 'timeoutMs', /a number above 0/],
   [{ ...http, url: 'https://siem.example' }, 'url', /there is no such option/],
   [{ ...syslog, address: 'logs/path' }, 'address', /udp:\/\/host:514/],
-  [{ ...syslog, facility: 24 }, 'facility', /<=23/],
+  [{ ...syslog, facility: 24 }, 'facility', /a number of at most 23/],
   [{ ...syslog, address: 'udp://logs', confirm: 'read' }, 'confirm', /needs tcp:\/\/ or tls:\/\//],
   [{ ...syslog, address: 'udp://logs', messageBytesMax: 65_508 }, 'messageBytesMax', /at most 65507 over UDP/],
   [{ ...syslog, address: 'tcp://logs', tls: { caFile: 'ca.pem' } }, 'tls', /begins with tls:\/\//],
-  [{ type: 'file', path: 'a', maxMb: 0 }, 'maxMb', />0/],
+  [{ type: 'file', path: 'a', maxMb: 0 }, 'maxMb', /a number above 0/],
   [{ type: 'file', path: 'a', compress: 'brotli' }, 'compress', /true, false, gzip or zstd/],
-  [{ type: 'file', path: 'a', maxBackups: -1 }, 'maxBackups', />=0/],
+  [{ type: 'file', path: 'a', maxBackups: -1 }, 'maxBackups', /a number of at least 0/],
   [{ ...s3, accessKeyId: 'a' }, 'secretAccessKey', /together with accessKeyId/],
   [{ ...s3, objectLock: { mode: 'FOREVER', days: 1 } }, 'objectLock.mode', /"GOVERNANCE", "COMPLIANCE"/],
   [{ ...clickhouse, url: 'clickhouse://localhost' }, 'url', /http\(s\):\/\//],
@@ -50,7 +50,13 @@ const refusals: readonly (readonly [destination: object, setting: string, rule: 
     'settings',
     /an insert that nobody waits for may be lost/,
   ],
-  [{ type: 'exporter' }, 'module', /string/],
+  [{ type: 'exporter' }, 'module', /a text/],
+  [{ type: 'exporter', module: '' }, 'module', /a text that is not empty/],
+  [{ type: 'otlp', endpoint: 'ftp://collector' }, 'endpoint', /http:\/\/ or https:\/\//],
+  [{ type: 'otlp', headers: { 'x\n': 'y' } }, 'headers["x\\n"]', /a name that HTTP allows for a header/],
+  [{ type: 'otlp', headers: { x: 'y\nz' } }, 'headers.x', /one line of Latin-1/],
+  [{ type: 'otlp', headers: 'x=y' }, 'headers', /an object/],
+  [{ type: 'postgres', url: 'mysql://database' }, 'url', /postgres:\/\/user/],
   [{ type: 'exporter', module: './e.js', options: { make: () => 1 } }, 'options.make', /./],
   [{ type: 'stdout', fallback: 'stdout' }, 'fallback', /there is no such option/],
 ]
@@ -86,3 +92,15 @@ for (const destination of accepted) {
     assert.equal(refusalOf(destination), 'accepted')
   })
 }
+
+test('two files at one path are refused: only one of them would ever be written', () => {
+  const destinations = [
+    { type: 'file', path: './audit.ndjson' },
+    { type: 'file', name: 'copy', path: 'audit.ndjson' },
+  ] as const
+  assert.throws(() => readOptions({ service: 'billing', destinations }), {
+    code: 'INVALID_OPTION',
+    setting: 'destinations[1].path',
+    message: /two destinations share this one/,
+  })
+})
