@@ -65,19 +65,24 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./hold.ts'),
   },
   {
+    name: 'erase',
+    summary: 'erase the personal values of somebody, and say so in the trail',
+    load: () => import('./erase.ts'),
+  },
+  {
     name: 'migrate',
     summary: 'create or update the schema of a PostgreSQL database',
     load: () => import('./migrate.ts'),
   },
   {
-    name: 'doctor',
-    summary: "name what loses records in a collector's configuration, or what guards a database no more",
-    load: () => import('./doctor.ts'),
-  },
-  {
     name: 'trigger',
     summary: 'print SQL that records the changes of a table as audit events',
     load: () => import('./trigger.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: "name what loses records in a collector's configuration, or what guards a database no more",
+    load: () => import('./doctor.ts'),
   },
   { name: 'policy', summary: 'try a policy on past records: test', load: () => import('./policy.ts') },
   {

@@ -105,7 +105,15 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
       reason: 'what the destination said',
     },
   },
-  'audit.erased': reserved('Personal fields of a subject were erased.'),
+  'audit.erased': {
+    meaning: 'Personal values were erased: what these commitments disclosed is gone. Whose they were is not said.',
+    details: {
+      subject_digests: 'the commitments, as they stand in the records; at most 500, one record after another',
+      count: 'how many they are',
+      why: 'the reason that was given',
+      operator: 'who ran it',
+    },
+  },
   'audit.pruned': {
     meaning: 'Records past their retention were removed from a database; only now may they go.',
     details: {

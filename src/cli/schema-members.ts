@@ -190,7 +190,7 @@ export const memberDocuments: { readonly [Member in keyof RecordMembers]-?: Memb
   },
   commitments: {
     form: '`{pointer: base64url}`',
-    meaning: 'personal fields that can be erased without breaking the chain (not yet written)',
+    meaning: 'what stands for personal values: digests of disclosures, which can be erased without breaking the chain',
     schema: { type: 'object', additionalProperties: text },
   },
 }

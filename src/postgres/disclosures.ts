@@ -90,3 +90,46 @@ export async function pruneDisclosures(client: Queryable): Promise<void> {
        and not exists (select from audit.record r where r.stream = d.stream and r.seq = d.seq)`,
   )
 }
+
+/** A stored disclosure, as base64url: what it is filed under, and the digest that its text gives. */
+export interface StoredDigest {
+  readonly digest: string
+  readonly found: string
+}
+
+/** Whether this user may see which commitments are disclosed. False where the schema is older. */
+export async function seesDigests(client: Queryable): Promise<boolean> {
+  const { rows } = await client.query<{ sees: boolean | null }>(
+    `select has_table_privilege(to_regclass('audit.disclosure_digest'), 'select') as sees`,
+  )
+  return rows[0]?.sees === true
+}
+
+/** What is disclosed of these records, by `stream/sequence`. */
+export async function readDigests(
+  client: Queryable,
+  places: readonly { readonly stream: string; readonly sequence: number }[],
+): Promise<ReadonlyMap<string, readonly StoredDigest[]>> {
+  const { rows } = await client.query<{ stream: string; seq: string; digest: Buffer; found: Buffer }>(
+    `select d.stream, d.seq, d.digest, d.found from audit.disclosure_digest d
+     join unnest($1::uuid[], $2::bigint[]) as u (stream, seq) on d.stream = u.stream and d.seq = u.seq`,
+    [places.map(({ stream }) => stream), places.map(({ sequence }) => sequence)],
+  )
+  const byRecord = new Map<string, StoredDigest[]>()
+  for (const { stream, seq, digest, found } of rows) {
+    const own = byRecord.get(`${stream}/${seq}`) ?? []
+    own.push({ digest: digest.toString('base64url'), found: found.toString('base64url') })
+    byRecord.set(`${stream}/${seq}`, own)
+  }
+  return byRecord
+}
+
+/** Those of these commitments that are disclosed. */
+export async function readStoredDigests(client: Queryable, digests: readonly string[]): Promise<string[]> {
+  if (!(await seesDigests(client))) return []
+  const { rows } = await client.query<{ digest: Buffer }>(
+    'select digest from audit.disclosure_digest where digest = any($1::bytea[])',
+    [digests.map((digest) => Buffer.from(digest, 'base64url'))],
+  )
+  return rows.map(({ digest }) => digest.toString('base64url'))
+}

@@ -33,10 +33,8 @@ function matches(column: string, criterion: string): string {
   return `(h.${criterion} is null or r.${column} = h.${criterion} or (r.${column} is null and position(${bytes} in r.record) > 0))`
 }
 
-/** SQL: whether a hold in force keeps the row `r`. */
-export const isHeld = `exists (
-  select from audit.legal_hold h
-  where h.released_at is null
+/** SQL: whether the hold `h` is in force and keeps the row `r`. */
+export const keepsRow = `(h.released_at is null
     and (h.stream is null or r.stream = h.stream)
     and ${matches('tenant', 'tenant')}
     and ${matches('actor_id', 'actor_id')}
@@ -45,6 +43,9 @@ export const isHeld = `exists (
     and (h.happened_from is null or greatest(r.recorded_at, r.occurred_at) >= h.happened_from)
     and (h.happened_to is null or least(r.recorded_at, r.occurred_at) < h.happened_to)
 )`
+
+/** SQL: whether a hold in force keeps the row `r`. */
+export const isHeld = `exists (select from audit.legal_hold h where ${keepsRow})`
 
 const columns = `id, stream, tenant, actor_id, target_type, target_id, happened_from, happened_to, reason, placed_by,
   placed_at, released_by, released_at, release_reason`

@@ -31,7 +31,10 @@ export function concludeSource(reading: Reading): SourceReport {
     reportOrigin(stream, reading)
     reading.cosignatures.judge(stream, reading)
   }
-  const observations: Finding[] = [...reading.prunes.observations]
+  const observations: Finding[] = [
+    ...reading.prunes.observations,
+    ...reading.erasures.conclude(erasings(streams, reading)),
+  ]
   for (const stream of reading.streams.values()) observations.push(...observe(stream, reading))
   return reportOf(reading, observations)
 }
@@ -46,6 +49,13 @@ function prunings(streams: readonly StreamVerifier[], { source, ring, options }:
     ;(isAllowed ? believed : refused).push(...one.standing('pruned'))
   }
   return [believed, refused]
+}
+
+/** The statements about erasures of those streams whose word counts. */
+function erasings(streams: readonly StreamVerifier[], { ring, options }: Reading): Link[] {
+  const isAllowed = ({ deployment, stream }: StreamVerifier) =>
+    mayOperate(options.trust, 'erase', { deployment, stream, signers: ring.signersOf(stream) })
+  return streams.filter(isAllowed).flatMap((stream) => stream.standing('erased'))
 }
 
 function placeLeftovers(reading: Reading): void {

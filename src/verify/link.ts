@@ -24,7 +24,7 @@ export interface Link {
   /** Details of the control records that verification needs, undefined for all others. */
   readonly control:
     | {
-        readonly type: 'checkpoint' | 'opened' | 'rotated' | 'deleted' | 'pruned' | 'anchored'
+        readonly type: 'checkpoint' | 'opened' | 'rotated' | 'deleted' | 'pruned' | 'erased' | 'anchored'
         readonly details: unknown
       }
     | undefined
@@ -88,6 +88,7 @@ function controlOf(members: RecordMembers): Link['control'] {
   if (members.event_type === 'audit.key.rotated') return { type: 'rotated', details: members.details }
   if (members.event_type === 'audit.anchored') return { type: 'anchored', details: members.details }
   if (members.event_type === 'audit.pruned') return { type: 'pruned', details: members.details }
+  if (members.event_type === 'audit.erased') return { type: 'erased', details: members.details }
   if (members.event_type === 'audit.file.deleted') return { type: 'deleted', details: members.details }
   return undefined
 }

@@ -5,6 +5,7 @@
 
 import type { Verifier } from '../chain/note.ts'
 import { Cosignatures } from './cosignatures.ts'
+import { Erasures } from './erasures.ts'
 import { FindingLog } from './finding-log.ts'
 import { KeyRing } from './key-ring.ts'
 import type { Misfit } from './misfits.ts'
@@ -47,6 +48,7 @@ export interface Reading {
   heads: readonly Head[]
   readonly cosignatures: Cosignatures
   readonly prunes: Prunes
+  readonly erasures: Erasures
   records: number
   /** The stream of the record read last, and where it stood. */
   lastStream: string | undefined
@@ -60,6 +62,7 @@ export function beginReading(source: Source, options: VerifyOptions): Reading {
     options,
     log,
     prunes: new Prunes(source.name, log),
+    erasures: new Erasures(source, log),
     cosignatures: new Cosignatures(options.trust?.witnesses, options.since ?? []),
     ring: new KeyRing(options.verifiers, (key, recorded) => isValidAt(options.trust?.keys ?? [], key, recorded)),
     streams: new Map(),

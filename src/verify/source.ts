@@ -32,6 +32,8 @@ export interface FoundRecord {
   readonly position: number
   readonly place?: Place | undefined
   /** Compares what the carrier derived with the record itself; the first difference, if any. */
+  /** What is disclosed beside the record, as base64url digests: what it is filed under, and what the disclosure gives. */
+  readonly disclosed?: readonly { readonly digest: string; readonly found: string }[] | undefined
   readonly checkProjection?: ((members: RecordMembers, leaf: string) => ProjectionMismatch | undefined) | undefined
 }
 
@@ -87,6 +89,8 @@ export interface Source {
         verifiers: readonly Verifier[],
       ) => Promise<CreatedProof | ProveRefusal | undefined>)
     | undefined
+  /** Which of these commitments are disclosed, where the source keeps disclosures. Called behind `read`. */
+  readonly readDisclosed?: ((digests: readonly string[]) => Promise<readonly string[]>) | undefined
   /** In groups as they were read. Throws `AuditError` SOURCE_UNREADABLE when reading itself fails. */
   read(): AsyncIterable<readonly (FoundRecord | Damage)[]>
 }

@@ -108,7 +108,7 @@ export class StreamVerifier {
   }
 
   /** The control records of a type that stand; with keys, of what can be forged those that a signature covers. */
-  standing(type: 'opened' | 'deleted' | 'pruned'): readonly Link[] {
+  standing(type: 'opened' | 'deleted' | 'pruned' | 'erased'): readonly Link[] {
     const covered = this.#keys.isAsked && type !== 'opened' ? this.coveredTo : Number.POSITIVE_INFINITY
     const isCovered = ({ control, sequence }: Link) => control?.type === type && sequence <= covered
     return this.#controls.filter((link) => isCovered(link) && this.judge.leafOf(link.sequence) === link.leaf)

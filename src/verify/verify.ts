@@ -32,6 +32,7 @@ export async function verifySource(source: Source, options: VerifyOptions): Prom
       for (const one of group) takeIn(reading, one)
       options.onProgress?.({ source: source.name, records: reading.records })
     }
+    await reading.erasures.ask()
   } catch (thrown) {
     if (!(thrown instanceof AuditError)) throw thrown
     reading.unreadable.push({ reason: errorText(thrown) })
@@ -41,10 +42,12 @@ export async function verifySource(source: Source, options: VerifyOptions): Prom
 
 function takeIn(reading: Reading, one: FoundRecord | Damage): void {
   const link = one.damage === undefined ? readLink(one) : undefined
-  if (link === undefined) {
+  if (one.damage !== undefined || link === undefined) {
     takeDamage(reading, one.damage === undefined ? asDamage(one) : one)
     return
   }
+  reading.erasures.take(one)
+  if (link.control?.type === 'erased') reading.erasures.hear(link)
   // Believed by the witness's key alone, wherever they stand; there may be many, and none is kept here.
   if (link.control?.type === 'anchored') reading.cosignatures.take(link)
   let stream = reading.streams.get(link.stream)

@@ -7,12 +7,15 @@
 import { AuditError, errorCode, errorText } from '../../errors.ts'
 import type { RecordMembers } from '../../event/record.ts'
 import { type Connection, createConnection } from '../../postgres/client.ts'
+import { readDigests, readStoredDigests, seesDigests } from '../../postgres/disclosures.ts'
 import { compareColumns, type ProjectedRecord } from '../../postgres/projection.ts'
 import { readHeads, readRecords } from '../../postgres/records.ts'
 import { readPrunedRanges } from '../../postgres/retention-ranges.ts'
 import type { FoundRecord, ProjectionMismatch, Source } from '../source.ts'
 
 const groupRecords = 500
+/** In the bytes of every record that commits to something, and of few others. */
+const commitmentsMark = '"commitments":'
 
 export function createPostgresSource(url: string): Source {
   const name = withoutPassword(url)
@@ -24,6 +27,7 @@ export function createPostgresSource(url: string): Source {
     locate: (position) => `row ${position}`,
     readHeads: () => connected(url, name, readHeads),
     readPruned: () => connected(url, name, readPrunedRanges),
+    readDisclosed: (digests) => connected(url, name, (connection) => readStoredDigests(connection, digests)),
     async *read() {
       const connection = createConnection({ url })
       try {
@@ -39,16 +43,34 @@ export function createPostgresSource(url: string): Source {
 }
 
 async function* readGroups(connection: Connection): AsyncGenerator<FoundRecord[]> {
+  const isDisclosing = await seesDigests(connection)
   let group: FoundRecord[] = []
   let position = 0
   for await (const row of readRecords(connection)) {
     position += 1
     group.push(toFoundRecord(row, position))
     if (group.length < groupRecords) continue
-    yield group
+    yield isDisclosing ? await withDigests(connection, group) : group
     group = []
   }
-  yield group
+  yield isDisclosing ? await withDigests(connection, group) : group
+}
+
+/** With each record the digests of what is disclosed of it: what it commits to may not be disclosed, and the other way. */
+async function withDigests(connection: Connection, group: readonly FoundRecord[]): Promise<FoundRecord[]> {
+  const digests = await readDigests(
+    connection,
+    group.flatMap(({ place }) => place ?? []),
+  )
+  return group.map((record) => {
+    const { stream = '', sequence = 0 } = record.place ?? {}
+    const disclosed = digests.get(`${stream}/${sequence}`)
+    return disclosed === undefined && !commits(record) ? record : { ...record, disclosed: disclosed ?? [] }
+  })
+}
+
+function commits({ bytes }: FoundRecord): boolean {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(commitmentsMark)
 }
 
 function toFoundRecord(row: ProjectedRecord, position: number): FoundRecord {
