@@ -13,6 +13,7 @@ import type { Figures } from './figures.ts'
 import { type Load, measureLoad } from './load.ts'
 import type { JudgeSetup } from './policy-judges.ts'
 import type { TableSetup } from './postgres-load.ts'
+import type { UpkeepSetup } from './postgres-upkeep.ts'
 import type { KeeperSetup } from './spool-keeper.ts'
 import { type KeeperLoad, measureKeeper } from './spool-load.ts'
 
@@ -23,9 +24,10 @@ export type Setup =
   | ({ readonly role: 'keeper'; readonly name: string } & KeeperSetup)
   | ({ readonly role: 'judge'; readonly name: string } & JudgeSetup)
   | ({ readonly role: 'table'; readonly name: string } & TableSetup)
+  | ({ readonly role: 'upkeep'; readonly name: string } & UpkeepSetup)
   | ({ readonly role: 'drainer'; readonly name: string } & DrainerSetup)
 
-/** Emitters and keepers are measured under a load of their kind, judges and tables with so many events. */
+/** Emitters and keepers are measured under a load of their kind, judges, tables and upkeep with so many events. */
 export interface MeasureOrder {
   readonly kind: 'measure'
   readonly load?: Load | undefined
@@ -72,6 +74,7 @@ async function startContender(setup: Setup): Promise<Contender> {
   if (setup.role === 'checker') return startChecker(setup)
   if (setup.role === 'table') return startTable(setup)
   if (setup.role === 'drainer') return startDrainer(setup)
+  if (setup.role === 'upkeep') return startUpkeep(setup)
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   if (setup.role === 'judge') return startJudge(setup)
   return setup.role === 'emitter' ? startEmitter(setup) : startKeeper(setup)
@@ -133,6 +136,19 @@ async function startTable(setup: { readonly name: string } & TableSetup): Promis
       await table.close()
       return {}
     },
+  }
+}
+
+async function startUpkeep(setup: { readonly name: string } & UpkeepSetup): Promise<Contender> {
+  const { upkeeps } = await import('./postgres-upkeep.ts')
+  const measure = upkeeps[setup.name]
+  if (measure === undefined) throw new Error(`no upkeep ${setup.name}`)
+  return {
+    measure({ events }) {
+      if (events === undefined) throw new Error('upkeep is measured with events')
+      return measure(setup, events)
+    },
+    close: () => Promise.resolve({}),
   }
 }
 

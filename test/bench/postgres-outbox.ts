@@ -24,7 +24,7 @@ export interface OutboxLoad {
   readonly directory: string
 }
 
-/** One-row transactions: `tx_per_s`, and `p50_us` and `p99_us` of one of them, with an audit event in each or without. */
+/** One-row transactions: `transactionsPerSecond`, and `p50Us` and `p99Us` of one of them, with an audit event in each or without. */
 export async function measureTransactions(load: OutboxLoad, hasOutbox: boolean): Promise<Figures> {
   const connections = await openAll(load)
   try {
@@ -33,13 +33,17 @@ export async function measureTransactions(load: OutboxLoad, hasOutbox: boolean):
     const began = hrtime.bigint()
     await Promise.all(connections.map((connection) => transact(connection, load.count, { hasOutbox, samples })))
     const seconds = Number(hrtime.bigint() - began) / 1e9
-    return { tx_per_s: samples.length / seconds, p50_us: quantile(samples, 0.5), p99_us: quantile(samples, 0.99) }
+    return {
+      transactionsPerSecond: samples.length / seconds,
+      p50Us: quantile(samples, 0.5),
+      p99Us: quantile(samples, 0.99),
+    }
   } finally {
     for (const connection of connections) connection.destroy()
   }
 }
 
-/** One sequencer with a full outbox: `events_per_s`. */
+/** One sequencer with a full outbox: `sealedPerSecond`. */
 export async function measureSequencer(load: OutboxLoad): Promise<Figures> {
   const [connection] = await openAll({ ...load, connections: 1 })
   if (connection === undefined) throw new Error('no connection')
@@ -54,7 +58,7 @@ export async function measureSequencer(load: OutboxLoad): Promise<Figures> {
   const sequencing = new Sequencing({ ...parts, url: load.url, seen: new SeenHeadFile(load.directory) })
   const began = hrtime.bigint()
   const sealed = await sequencing.drain(new AbortController().signal)
-  return { events_per_s: sealed / (Number(hrtime.bigint() - began) / 1e9) }
+  return { sealedPerSecond: sealed / (Number(hrtime.bigint() - began) / 1e9) }
 }
 
 async function openAll({ url, connections }: Pick<OutboxLoad, 'url' | 'connections'>): Promise<Connection[]> {

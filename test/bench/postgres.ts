@@ -1,9 +1,12 @@
-/** How fast records reach PostgreSQL, against raw COPY of the same rows and against what services have without us. */
+/**
+ * How fast records reach PostgreSQL, against raw COPY of the same rows and against what services have without us; and
+ * what the outbox, its sequencer and retention cost.
+ */
 
 import { withConnection } from '../../src/postgres/client.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
 import { queryOnce, startEmbeddedPostgres } from '../support/postgres.ts'
-import { type Bench, commandOf } from './bench.ts'
+import { type Bench, type BenchOptions, commandOf, inFolder } from './bench.ts'
 import { medianOf, medianRatio, type Rounds } from './figures.ts'
 import { readMachine } from './machine.ts'
 import { type Aim, type Column, medians } from './report.ts'
@@ -17,6 +20,16 @@ const contenders = {
   'home-made': 'a home-made audit table, one insert an event',
 }
 
+/** In a table of their own, with databases of their own. */
+const upkeeps = {
+  business: 'a transaction with one row, without an event',
+  outbox: 'the same with an audit event in it',
+  sequencer: 'the sequencer, sealing a full outbox',
+  writer: 'single inserts, nobody removing anything',
+  'retention-rows': 'retention by rows, in the partition being written',
+  'retention-partitions': 'retention by partitions',
+}
+
 const columns: readonly Column[] = [
   { figure: 'perSecond', title: 'rows/s', digits: 0 },
   { figure: 'clientUs', title: 'CPU a row here, µs', digits: 0 },
@@ -24,14 +37,25 @@ const columns: readonly Column[] = [
   { figure: 'walBytes', title: 'WAL a row, bytes', digits: 0 },
   { figure: 'tableBytes', title: 'on disk a row, bytes', digits: 0 },
   { figure: 'trips', title: 'round trips for 1,000 rows', digits: 0 },
+  ...[
+    { figure: 'transactionsPerSecond', title: 'transactions/s', digits: 0 },
+    { figure: 'p50Us', title: 'transaction p50, µs', digits: 0 },
+    { figure: 'p99Us', title: 'p99, µs', digits: 0 },
+    { figure: 'sealedPerSecond', title: 'events sealed/s', digits: 0 },
+    { figure: 'removedPerSecond', title: 'rows removed/s', digits: 0 },
+    { figure: 'longestWaitMs', title: 'longest insert meanwhile, ms', digits: 1 },
+    { figure: 'locksMs', title: 'statements that lock a table, ms', digits: 1 },
+  ].map((column) => ({ ...column, table: 'beside it' })),
 ]
 
 const rows = { full: 20_000, smoke: 200 }
+/** The part of the time that goes into the first table. */
+const writingPart = 0.5
 
 export const postgres: Bench = {
   name: 'postgres',
   summary: 'rows a second into PostgreSQL, and what they cost',
-  secondsDefault: 60,
+  secondsDefault: 120,
   async run(options) {
     const machine = readMachine()
     const server = await startEmbeddedPostgres()
@@ -41,13 +65,16 @@ export const postgres: Bench = {
       const setups = await Promise.all(
         names.map(async (name) => ({ role: 'table' as const, name, ...(await databaseOf(server.url, name)) })),
       )
-      const { rounds } = await takeTurns({
+      const written = await takeTurns({
         ...options,
+        seconds: options.seconds * writingPart,
         setups,
         roundsMin: options.smoke ? 1 : 3,
         warmUp: (turn) => turn.order({ ...order, events: rows.smoke }),
         measure: (turn) => turn.order(order),
       })
+      const kept = await inFolder((makeFolder) => measureUpkeep(server.url, makeFolder, options))
+      const rounds = new Map([...written.rounds, ...kept])
       return {
         bench: 'postgres',
         title: '`postgres`: records into a table',
@@ -56,7 +83,7 @@ export const postgres: Bench = {
         rounds: rounds.get('copy')?.length ?? 0,
         compared: whatIsCompared,
         columns,
-        figures: medians(rounds, contenders, columns),
+        figures: medians(rounds, { ...contenders, ...upkeeps }, columns),
         aims: readAims(rounds),
       }
     } finally {
@@ -65,8 +92,31 @@ export const postgres: Bench = {
   },
 }
 
+async function measureUpkeep(
+  server: string,
+  makeFolder: (name: string) => string,
+  options: BenchOptions,
+): Promise<Rounds> {
+  const names = Object.keys(upkeeps)
+  const setups = await Promise.all(
+    names.map(async (name) => {
+      return { role: 'upkeep' as const, name, ...(await databaseOf(server, name)), directory: makeFolder(name) }
+    }),
+  )
+  const order = { kind: 'measure', events: options.smoke ? rows.smoke : rows.full } as const
+  const { rounds } = await takeTurns({
+    ...options,
+    seconds: options.seconds * (1 - writingPart),
+    setups,
+    roundsMin: options.smoke ? 1 : 3,
+    warmUp: async () => {},
+    measure: (turn) => turn.order(order),
+  })
+  return rounds
+}
+
 async function databaseOf(server: string, name: string): Promise<{ url: string }> {
-  const database = name.replace('-', '_')
+  const database = name.replaceAll('-', '_')
   await queryOnce(server, `create database bench_${database}`)
   const url = new URL(`/bench_${database}`, server).href
   await withConnection({ url }, (connection) => migrateUp(connection))
@@ -84,6 +134,19 @@ function readAims(rounds: Rounds): Aim[] {
       what: 'round trips against one for each event',
       ...{ found: (trips('destination') / trips('home-made')) * 100, unit: '%', limit: 5, side: 'atMost' },
     },
+    {
+      what: 'what an audit event adds to a transaction with one row, p50',
+      ...{ found: (medianRatio(rounds, 'p50Us', ['outbox', 'business']) - 1) * 100, unit: '%' },
+      ...{ limit: 15, side: 'atMost' },
+    },
+    {
+      what: 'longest insert while old rows are removed from the same partition',
+      ...{ found: medianOf(rounds, 'retention-rows', 'longestWaitMs'), unit: 'ms', limit: 100, side: 'atMost' },
+    },
+    {
+      what: 'statements that lock a table or a partition, to remove a partition',
+      ...{ found: medianOf(rounds, 'retention-partitions', 'locksMs'), unit: 'ms', limit: 1_000, side: 'atMost' },
+    },
   ]
 }
 
@@ -92,4 +155,6 @@ const whatIsCompared = [
   'Raw COPY and plain inserts store a batch twice when it is sent twice, and store a contradiction as readily.',
   'The home-made table has fewer columns, two indexes, no proof, and a commit for each event.',
   'The server is the embedded one with its default settings, on the same machine; its CPU is that of the sessions, without checkpoints and WAL writing.',
+  'Transactions come from four connections at once: begin, one insert of a business row, commit, and between them the insert of the event or not. The sequencer seals from one outbox of 20,000 events, one batch a transaction.',
+  'Retention removes a trail of 20,000 records with its checkpoints, planning and the sealed statement included; meanwhile one connection inserts row after row, each a commit. By partitions, detaching and dropping do not look at rows: their time is that of the catalogue and of unlinking files.',
 ]

@@ -74,8 +74,10 @@ function formatTables({ columns, figures }: BenchReport): string[] {
   return [...tables].map(([title, own]) => formatTable(title, own, figures))
 }
 
+/** Whoever has none of a table's figures is not in it. */
 function formatTable(title: string, columns: readonly Column[], figures: BenchReport['figures']): string {
-  const rows = Object.entries(figures).map(([title, row]) => {
+  const measured = Object.entries(figures).filter(([, row]) => columns.some(({ figure }) => isKnown(row[figure])))
+  const rows = measured.map(([title, row]) => {
     return [title, ...columns.map(({ figure, digits }) => formatNumber(row[figure], digits))]
   })
   const head = [title, ...columns.map((column) => column.title)]
@@ -90,6 +92,10 @@ function formatAim(aim: Aim): string {
 }
 
 function formatNumber(value: number | undefined, digits: number): string {
-  if (value === undefined || Number.isNaN(value)) return '–'
+  if (!isKnown(value)) return '–'
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+}
+
+function isKnown(value: number | undefined): value is number {
+  return value !== undefined && !Number.isNaN(value)
 }

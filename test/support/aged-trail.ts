@@ -56,8 +56,12 @@ export interface AgedDatabase {
 }
 
 export async function agedDatabase(t: TestContext): Promise<AgedDatabase> {
-  const { url } = await migratedDatabase(t)
-  const operations = new AgedWriter(operationsStream, () => 0).open()
+  return ageDatabase((await migratedDatabase(t)).url)
+}
+
+/** Of a migrated database. */
+export function ageDatabase(url: string, stream = operationsStream): AgedDatabase {
+  const operations = new AgedWriter(stream, () => 0).open()
   let delivered = 0
   const deliver = async (writer: TrailWriter, from = 1): Promise<void> => {
     const destination = createPostgresDestination({ type: 'postgres', url })
