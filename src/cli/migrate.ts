@@ -14,6 +14,7 @@ import {
   readMigrations,
 } from '../postgres/migrate.ts'
 import { indexClosedPartition } from '../postgres/query.ts'
+import { type Partitioning, partitionings } from '../postgres/records.ts'
 import { makeRoles, ownerRole, roles } from '../postgres/roles.ts'
 import { type Command, type CommandGroup, type CommandIo, parseOptions, requireOption } from './command.ts'
 
@@ -34,17 +35,30 @@ const optionsHelp = `Options:
 const up: Command = {
   name: 'migrate up',
   summary: 'create or update the schema "audit"',
-  help: `Usage: otel-audit migrate up --url URL [--json]
+  help: `Usage: otel-audit migrate up --url URL [--partition monthly|weekly|daily|none] [--json]
 
-Applies pending migrations to a PostgreSQL database (15 or newer) and makes the partitions of this month and the
-next two. Safe to repeat, and safe to run twice at once. Run it as the owner of the schema.
+Applies pending migrations to a PostgreSQL database (15 or newer) and makes the partitions of now and of the time to
+come: this month's and two more, this week's and four more, or today's and seven more. Safe to repeat, and safe to run
+twice at once. Run it as the owner of the schema.
 
-${optionsHelp}
+Options:
+  --url URL         postgres://user:password@host:5432/database (default: AUDIT_POSTGRES_URL)
+  --partition MODE  how the partitions to come are cut: monthly (default), weekly, daily, or none: one holds all records.
+                    Those that are there stay; after none it cannot be chosen any more
+  --json            print {"applied","pending","ran"}
+  -h, --help        show this
+
 Examples:
   otel-audit migrate up --url postgres://owner@localhost/app
+  otel-audit migrate up --url postgres://owner@localhost/app --partition weekly
   AUDIT_POSTGRES_URL=postgres://owner@localhost/app otel-audit migrate up --json
 `,
-  run: (argv, io) => report(argv, io, async (connection) => ({ ran: await migrateUp(connection) })),
+  async run(argv, io) {
+    const options = { ...urlAndJson, partition: { type: 'string' } } as const
+    const { values } = parseOptions({ args: [...argv], options })
+    const partition = readPartitioning(values.partition)
+    return report(values, io, async (client) => ({ ran: await migrateUp(client, readMigrations(), { partition }) }))
+  },
 }
 
 const status: Command = {
@@ -59,35 +73,39 @@ Examples:
   otel-audit migrate status --url postgres://owner@localhost/app
   otel-audit migrate status --json || otel-audit migrate up
 `,
-  run: (argv, io) => report(argv, io, async () => ({ ran: [] })),
+  run: (argv, io) =>
+    report(parseOptions({ args: [...argv], options: urlAndJson }).values, io, async () => ({ ran: [] })),
 }
 
 const print: Command = {
   name: 'migrate print',
   summary: 'print the SQL of the migrations',
-  help: `Usage: otel-audit migrate print [--url URL] [--json]
+  help: `Usage: otel-audit migrate print [--url URL] [--partition MODE] [--json]
 
 Prints the SQL that \`migrate up\` would run, for review or for a DBA: each migration in a transaction of its own, with
 the row that says it was applied. With --url only what is pending there; without it, all of it.
 
 Options:
-  --url URL   print what this database lacks
-  --json      print {"migrations":[{"number","name","checksum","breaking","sql"}]}
-  -h, --help  show this
+  --url URL         print what this database lacks
+  --partition MODE  how the partitions to come are cut: monthly, weekly, daily or none, as for migrate up
+  --json            print {"migrations":[{"number","name","checksum","breaking","sql"}]}
+  -h, --help        show this
 
 Examples:
   otel-audit migrate print > audit-schema.sql
   otel-audit migrate print --url postgres://owner@localhost/app
 `,
   async run(argv, io) {
-    const { values } = parseOptions({ args: [...argv], options: urlAndJson })
+    const options = { ...urlAndJson, partition: { type: 'string' } } as const
+    const { values } = parseOptions({ args: [...argv], options })
+    const partition = readPartitioning(values.partition)
     const migrations = readMigrations()
     const numbers =
       values.url === undefined
         ? migrations.map(({ number }) => number)
         : (await connected(values.url, migrationStatus)).pending.map(({ number }) => number)
     const chosen = migrations.filter(({ number }) => numbers.includes(number))
-    const script = [...chosen.map(migrationScript), partitionsScript].join('\n')
+    const script = [...chosen.map(migrationScript), partitionsScript(partition)].join('\n')
     io.stdout.write(values.json ? `${JSON.stringify({ migrations: chosen })}\n` : script)
     return 0
   },
@@ -131,7 +149,8 @@ const index: Command = {
   help: `Usage: otel-audit migrate index --url URL [--json]
 
 Builds the indexes for actor, target, action and tenant on every partition that ended more than a day ago and lacks
-them. Blocks nobody but who writes into such a partition. Run it once a month, as the owner.
+them. Blocks nobody. Retention does it by itself, a partition each time it runs; without it run this once a month, as the
+owner.
 
 ${optionsHelp.replace('{"applied","pending","ran"}', '{"indexed":["record_2026_10"]}')}
 Examples:
@@ -164,8 +183,22 @@ export const command: CommandGroup = {
 
 type Act = (connection: Connection) => Promise<Pick<MigrateReport, 'ran'>>
 
-async function report(argv: readonly string[], io: CommandIo, act: Act): Promise<number> {
-  const { values } = parseOptions({ args: [...argv], options: urlAndJson })
+function readPartitioning(text: string | undefined): Partitioning | undefined {
+  const chosen = partitionings.find((one) => one === text)
+  if (chosen !== undefined || text === undefined) return chosen
+  const message = `--partition is ${JSON.stringify(text)}; allowed: ${partitionings.join(', ')}`
+  throw new AuditError('INVALID_OPTION', message, {
+    setting: '--partition',
+    hint: 'leave it out to keep what is chosen',
+  })
+}
+
+interface Given {
+  readonly url?: string | undefined
+  readonly json: boolean
+}
+
+async function report(values: Given, io: CommandIo, act: Act): Promise<number> {
   const url = requireOption(values.url ?? io.env.AUDIT_POSTGRES_URL, '--url')
   const outcome = await connected(url, async (connection) => {
     const { ran } = await act(connection)

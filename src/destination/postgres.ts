@@ -10,7 +10,7 @@ import { type CopyingConnection, createConnection } from '../postgres/client.ts'
 import { copyRecords, isCopyable } from '../postgres/copy-records.ts'
 import { appendDisclosing } from '../postgres/disclosures.ts'
 import { deriveColumns, isStreamId, type ProjectedRecord } from '../postgres/projection.ts'
-import { type AppendOutcome, appendRecords, encodeRecords, ensurePartition, readHead } from '../postgres/records.ts'
+import { type AppendOutcome, appendRecords, encodeRecords, ensurePartitions, readHead } from '../postgres/records.ts'
 import type { Batch, Delivery, Destination, ForkedRecord, HeadReading, Retry } from './destination.ts'
 import type { PostgresDestinationOptions } from './options.ts'
 
@@ -85,7 +85,7 @@ class PostgresDestination implements Destination {
       return await append()
     } catch (thrown) {
       if (!isPartitionMissing(thrown)) throw thrown
-      for (const month of monthsOf(records)) await ensurePartition(connection, month)
+      await ensurePartitions(connection, daysOf(records))
       return await append()
     }
   }
@@ -167,10 +167,10 @@ function isPartitionMissing(thrown: unknown): boolean {
   return errorCode(thrown) === '23514' && table === 'record' && constraint === undefined
 }
 
-/** The first instant of each month of a batch; null for a record that will be filed under its arrival. */
-function monthsOf(records: readonly ProjectedRecord[]): Set<string | null> {
+/** The first instant of each day of a batch; null for a record that will be filed under its arrival. */
+function daysOf(records: readonly ProjectedRecord[]): Set<string | null> {
   const recorded = records.map(({ columns }) => columns.recorded_at)
-  return new Set(recorded.map((time) => (time === null ? null : `${time.slice(0, 7)}-01T00:00:00Z`)))
+  return new Set(recorded.map((time) => (time === null ? null : `${time.slice(0, 10)}T00:00:00Z`)))
 }
 
 function explain(thrown: unknown): string {

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { AuditError, errorCode, errorText } from '../errors.ts'
 import type { Queryable } from './client.ts'
-import { ensurePartitionsAhead } from './records.ts'
+import { choosePartitioning, ensurePartitionsAhead, type Partitioning } from './records.ts'
 
 /** One numbered file. */
 export interface Migration {
@@ -35,7 +35,6 @@ export interface MigrationStatus {
   readonly pending: readonly { readonly number: number; readonly name: string; readonly breaking: boolean }[]
 }
 
-const monthsAhead = 2
 const ours = new URL('./migrations/', import.meta.url)
 
 /** The migrations of a folder in order; by default those of this version. */
@@ -62,11 +61,15 @@ export async function migrationStatus(client: Queryable, migrations = readMigrat
 }
 
 /**
- * Applies what is pending and makes the partitions of this month and the next two. Returns the numbers that this
- * run applied. Several may run at once: one does the work, the others find it done. Throws `MIGRATION_FAILED`; what
+ * Applies what is pending and makes the partitions of now and the time to come, cut as `options.partition` says from now
+ * on. Returns the numbers that this run applied. Several may run at once: one does the work, the others find it done. Throws `MIGRATION_FAILED`; what
  * was applied before a failure stays, and the next run continues there.
  */
-export async function migrateUp(client: Queryable, migrations = readMigrations()): Promise<readonly number[]> {
+export async function migrateUp(
+  client: Queryable,
+  migrations = readMigrations(),
+  options: { readonly partition?: Partitioning | undefined } = {},
+): Promise<readonly number[]> {
   await refuseOtherEncoding(client)
   const ran: number[] = []
   for (;;) {
@@ -75,7 +78,10 @@ export async function migrateUp(client: Queryable, migrations = readMigrations()
     if (applied === undefined) break
     ran.push(applied.number)
   }
-  await inTransaction(client, () => ensurePartitionsAhead(client, monthsAhead))
+  await inTransaction(client, async () => {
+    if (options.partition !== undefined) await choosePartitioning(client, options.partition)
+    await ensurePartitionsAhead(client)
+  })
   return ran
 }
 
@@ -94,9 +100,10 @@ commit;
 }
 
 /** What `migrateUp` does behind the last migration. */
-export const partitionsScript = `-- The partitions of this month and the next ones.
-select audit.ensure_partition(now() + make_interval(months => ahead)) from generate_series(0, ${monthsAhead}) as ahead;
-`
+export function partitionsScript(partition?: Partitioning): string {
+  const choice = partition === undefined ? '' : `select audit.choose_partitioning('${partition}');\n`
+  return `-- The partitions of now and of the time to come.\n${choice}select audit.make_partitions_ahead();\n`
+}
 
 /** Applies the first pending migration under the lock; `undefined` when there is none. */
 async function applyNext(client: Queryable, migrations: readonly Migration[]): Promise<Migration | undefined> {
@@ -151,6 +158,8 @@ function hintFor(thrown: unknown): string {
       return 'run the migration as the owner of the schema audit, or as a user that may create it'
     case '55P03':
       return 'another migration or a long transaction holds a lock: try again when it has ended'
+    case '55000':
+      return 'choose how partitions are cut before the first `otel-audit migrate up`'
     case '42P06':
       return 'a schema named audit exists that otel-audit did not make: use another database'
     default:

@@ -8,6 +8,7 @@ import { AuditError } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import type { Queryable } from './client.ts'
 import type { Condition } from './filter.ts'
+import { quote } from './partitions.ts'
 
 export interface QueryOptions {
   readonly conditions: readonly Condition[]
@@ -101,11 +102,29 @@ export async function noteQuery(client: Queryable, details: Readonly<Record<stri
   return typeof rows[0]?.id === 'string' ? 'noted' : 'absent'
 }
 
+const missingIndexes = `select p.name as partition, searched.name as searched, c.oid is not null as is_broken
+  from audit.list_partitions() p
+  cross join unnest(array['actor_id', 'target_id', 'action', 'tenant']) with ordinality as searched (name, place)
+  left join pg_class c
+    on c.relnamespace = 'audit'::regnamespace and c.relname = p.name || '_' || searched.name || '_at'
+  left join pg_index x on x.indexrelid = c.oid
+  where p.high < now() - interval '1 day' and not p.is_leaving and x.indisvalid is not true
+  order by p.name, searched.place`
+
 /**
  * Builds what is missing of the indexes of one partition that no new record comes into any more, and returns its name;
- * `undefined` when nothing is missing. Blocks nobody but who writes into that partition.
+ * `undefined` when nothing is missing. Blocks nobody; waits for whoever has an old snapshot. What broke off is built anew.
  */
 export async function indexClosedPartition(client: Queryable): Promise<string | undefined> {
-  const { rows } = await client.query<{ name: string | null }>('select audit.index_closed_partition() as name')
-  return rows[0]?.name ?? undefined
+  const { rows } = await client.query<{ partition: string; searched: string; is_broken: boolean }>(missingIndexes)
+  const partition = rows[0]?.partition
+  if (partition === undefined) return undefined
+  for (const { searched, is_broken } of rows.filter((row) => row.partition === partition)) {
+    const index = quote(`${partition}_${searched}_at`)
+    if (is_broken) await client.query(`drop index concurrently audit.${index}`)
+    await client.query(
+      `create index concurrently ${index} on audit.${quote(partition)} (${searched}, recorded_at) where ${searched} is not null`,
+    )
+  }
+  return partition
 }

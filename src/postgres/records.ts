@@ -91,18 +91,31 @@ export interface AppendRow {
   readonly sent_hash: string | null
 }
 
-/** Makes the monthly partition of a time (RFC 3339, at most microseconds; null: now) if missing. Blocks no insert. */
-export async function ensurePartition(client: Queryable, at: string | null): Promise<void> {
-  await client.query('select audit.ensure_partition(coalesce($1::timestamptz, now()))', [at])
+/** Makes the partitions of times (RFC 3339, at most microseconds; null: now) where they are missing. Blocks no insert. */
+export async function ensurePartitions(client: Queryable, times: Iterable<string | null>): Promise<void> {
+  await client.query(
+    `select audit.ensure_partition(coalesce(at, now())) from unnest($1::timestamptz[]) as at order by at`,
+    [[...times]],
+  )
 }
 
-/** Makes the partitions of this month and of the next ones. */
-export async function ensurePartitionsAhead(client: Queryable, months: number): Promise<void> {
-  await client.query(
-    `select audit.ensure_partition(now() + make_interval(months => ahead))
-     from generate_series(0, $1::integer) as ahead`,
-    [months],
-  )
+export function ensurePartition(client: Queryable, at: string | null): Promise<void> {
+  return ensurePartitions(client, [at])
+}
+
+/** Makes the partitions of now and of the time to come, as the database is told to cut them. */
+export async function ensurePartitionsAhead(client: Queryable): Promise<void> {
+  await client.query('select audit.make_partitions_ahead()')
+}
+
+/** How the partitions to come are cut; `none`: one holds them all. */
+export type Partitioning = (typeof partitionings)[number]
+
+export const partitionings = ['monthly', 'weekly', 'daily', 'none'] as const
+
+/** Those that are there stay as they are. Rejects where one holds all that is to come. */
+export async function choosePartitioning(client: Queryable, chosen: Partitioning): Promise<void> {
+  await client.query('select audit.choose_partitioning($1)', [chosen])
 }
 
 /** Where a stream ends in this database. */

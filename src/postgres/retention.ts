@@ -5,6 +5,7 @@
  *   2. ranges are planned (`retention-plan.ts`), archived where there is an archive, noted in `audit.partition`
  *   3. `audit.pruned` is sealed in an operations stream and has arrived in this database: `sealed_at`
  *   4. partitions that hold nothing else are detached and dropped; rows elsewhere are deleted in batches: `removed_at`
+ *   5. a partition that is over gets its search indexes, one a run
  *
  * Killed anywhere, the next run goes on. What was noted and not sealed is planned anew, so that a hold still counts.
  */
@@ -16,6 +17,7 @@ import type { Queryable } from './client.ts'
 import { pruneDisclosures } from './disclosures.ts'
 import { isHeld } from './hold.ts'
 import { type Leaf, listLeaves, listRetiring, lockMsMax, measureLeaf, quote, retirePartition } from './partitions.ts'
+import { indexClosedPartition } from './query.ts'
 import { ensurePartitionsAhead } from './records.ts'
 import { findPrunable, type PruneRange, planStream } from './retention-plan.ts'
 import {
@@ -29,7 +31,6 @@ import {
 
 /** Rows of a batch after one has timed out, and longest time of a batch in milliseconds. */
 const careful = { rows: 1_000, statementMs: 5_000 }
-const monthsAhead = 2
 const timedOut = new Set(['57014', '55P03'])
 
 export interface RetentionOptions {
@@ -115,7 +116,7 @@ class Run {
 
   async run(): Promise<RetentionReport> {
     const { before, signal } = this.#options
-    await ensurePartitionsAhead(this.#client, monthsAhead)
+    await ensurePartitionsAhead(this.#client)
     await this.#remove()
     await discardUnsealed(this.#client)
     for (const stream of await staleStreams(this.#client, this.#options.restateBefore)) await this.#restate(stream)
@@ -124,6 +125,7 @@ class Run {
       await this.#prepare(stream, to)
     }
     await this.#remove()
+    if (!signal.aborted) await indexClosedPartition(this.#client)
     const isComplete = this.#isComplete && !signal.aborted
     return {
       before,

@@ -2,6 +2,7 @@
 
 import type { TestContext } from 'node:test'
 import { createPostgresDestination } from '../../src/destination/postgres.ts'
+import type { Partitioning } from '../../src/postgres/records.ts'
 import type { Statement } from '../../src/postgres/retention-ranges.ts'
 import { migratedDatabase } from './migrated.ts'
 import { type Keys, makeKeys, TrailWriter } from './trail.ts'
@@ -55,8 +56,8 @@ export interface AgedDatabase {
   readonly operations: TrailWriter
 }
 
-export async function agedDatabase(t: TestContext): Promise<AgedDatabase> {
-  return ageDatabase((await migratedDatabase(t)).url)
+export async function agedDatabase(t: TestContext, partition?: Partitioning): Promise<AgedDatabase> {
+  return ageDatabase((await migratedDatabase(t, partition)).url)
 }
 
 /** Of a migrated database. */

@@ -2,7 +2,8 @@
 
 import type { TestContext } from 'node:test'
 import { type CopyingConnection, createConnection } from '../../src/postgres/client.ts'
-import { migrateUp } from '../../src/postgres/migrate.ts'
+import { migrateUp, readMigrations } from '../../src/postgres/migrate.ts'
+import type { Partitioning } from '../../src/postgres/records.ts'
 import { databaseFor } from './postgres.ts'
 
 export interface MigratedDatabase {
@@ -10,10 +11,10 @@ export interface MigratedDatabase {
   readonly connection: CopyingConnection
 }
 
-export async function migratedDatabase(t: TestContext): Promise<MigratedDatabase> {
+export async function migratedDatabase(t: TestContext, partition?: Partitioning): Promise<MigratedDatabase> {
   const url = await databaseFor(t)
   const connection = await connectionFor(t, url)
-  await migrateUp(connection)
+  await migrateUp(connection, readMigrations(), { partition })
   return { url, connection }
 }
 
