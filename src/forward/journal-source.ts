@@ -10,11 +10,11 @@ import { monotonicMs } from '../clock.ts'
 import { errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { type Connection, createConnection } from '../postgres/client.ts'
+import { openAlone } from '../postgres/destination-lock.ts'
 import { readHead } from '../postgres/records.ts'
 import { lacksHead, type SeenHead, type SeenHeadFile } from '../postgres/seen-head.ts'
 import {
   type JournalPlace,
-  lockDestination,
   readBehind,
   readCursor,
   readJournalHead,
@@ -25,6 +25,8 @@ import type { RecordSource } from './source.ts'
 
 /** How soon new records are noticed while there is traffic, and when there has been none for a while. */
 const pollMs = { first: 20, most: 500 }
+/** Why nothing is read here: another process has the lock of this destination. */
+export const deliveredElsewhere = 'another process delivers to it'
 /** How often the cursor is saved while records flow. */
 const saveIntervalMs = 200
 
@@ -152,10 +154,9 @@ export class JournalSource implements RecordSource {
   async #opened(): Promise<Connection | undefined> {
     if (this.#connection !== undefined) return this.#connection
     const { url, name, connect = () => createConnection({ url }) } = this.#options
-    const connection = connect()
+    const connection = await openAlone(connect, name)
+    if (connection === undefined) throw new Error(deliveredElsewhere)
     try {
-      await connection.open()
-      if (!(await lockDestination(connection, name))) throw new Error('another process delivers to it')
       if (!this.#hasPlace) {
         this.#place = await readCursor(connection, name)
         this.#confirmed = this.#place

@@ -13,15 +13,6 @@ export interface JournalPlace {
   readonly sequence: number
 }
 
-/** Whether this connection alone delivers to the destination: from now until it ends. */
-export async function lockDestination(client: Queryable, destination: string): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(
-    `select pg_try_advisory_lock(hashtextextended('audit.sink_cursor ' || $1, 0)) as locked`,
-    [destination],
-  )
-  return rows[0]?.locked === true
-}
-
 /** How far a destination has confirmed; `undefined` before its first record. */
 export async function readCursor(client: Queryable, destination: string): Promise<JournalPlace | undefined> {
   const { rows } = await client.query<{ stream: string; seq: string }>(

@@ -10,6 +10,7 @@ import { clickhousePython, installClickhouse } from './clickhouse.ts'
 import { buildCollector, collectorBinary } from './collector.ts'
 import { buildFsck, fsckBinary } from './fsck.ts'
 import { fetchKafka, kafkaJars } from './kafka.ts'
+import { pgbouncerBinary, unpackPgbouncer } from './pgbouncer.ts'
 import { rsyslogBinary, unpackRsyslog } from './rsyslog.ts'
 import { buildVersitygw, versitygwBinary } from './versitygw.ts'
 
@@ -29,6 +30,7 @@ const parts: readonly Part[] = [
   },
   { name: 'kafka', find: kafkaJars, build: fetchKafka },
   { name: 'rsyslog', find: rsyslogBinary, build: unpackRsyslog },
+  { name: 'pgbouncer', find: pgbouncerBinary, build: unpackPgbouncer },
   { name: 'clickhouse', find: clickhousePython, build: installClickhouse },
   { name: 'fsck', find: fsckBinary, build: buildFsck },
   { name: 'versitygw', find: versitygwBinary, build: buildVersitygw },
