@@ -12,7 +12,7 @@ import {
   single,
   summarySamples,
 } from './metric.ts'
-import { type SinkSources, sinkMetrics } from './sink-metrics.ts'
+import { outboxMetric, type SinkSources, sinkMetrics } from './sink-metrics.ts'
 import { type AuditState, auditSpoolStates } from './state.ts'
 import type { VerificationCounts } from './verification.ts'
 
@@ -85,13 +85,7 @@ export const metricDefinitions: readonly MetricDefinition<MetricSources>[] = [
     read: ({ syncs }) => histogramSamples('audit_spool_sync_duration_seconds', syncs()),
   },
   ...sinkMetrics.map(ofTrail),
-  {
-    name: 'audit_outbox_backlog_records',
-    type: 'gauge',
-    help: 'Committed events that no sequencer has sealed yet, counted up to 100,000; absent without outbox.url.',
-    aggregator: 'max', // each process counts the same outbox
-    read: ({ state }) => single(state().outbox?.backlog),
-  },
+  { ...outboxMetric, read: ({ state }) => outboxMetric.read({ outbox: () => state().outbox?.backlog }) },
   {
     name: 'audit_retention_deleted_records_total',
     type: 'counter',

@@ -2,7 +2,7 @@
 
 import { nowMs } from '../clock.ts'
 import type { ForwarderState } from '../forward/standing.ts'
-import { histogramSamples, type MetricDefinition, type Sample } from './metric.ts'
+import { histogramSamples, type MetricDefinition, type Sample, single } from './metric.ts'
 
 /** Where the values come from. A destination may be there more than once, for several spools: then they are joined. */
 export interface SinkSources {
@@ -49,6 +49,15 @@ export const sinkMetrics: readonly MetricDefinition<SinkSources>[] = [
     read: ({ destinations }) => (destinations().length === 0 ? [] : sendDurations(destinations())),
   },
 ]
+
+/** Of whoever seals the outbox of a database. */
+export const outboxMetric: MetricDefinition<{ readonly outbox: () => number | undefined }> = {
+  name: 'audit_outbox_backlog_records',
+  type: 'gauge',
+  help: 'Committed events that no sequencer has sealed yet, counted up to 100,000; absent without outbox.url.',
+  aggregator: 'max', // each process counts the same outbox
+  read: ({ outbox }) => single(outbox()),
+}
 
 function ageOfOldest({ oldest }: ForwarderState): number {
   return oldest === undefined ? 0 : Math.max(0, nowMs() - Date.parse(oldest)) / 1_000

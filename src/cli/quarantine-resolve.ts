@@ -6,14 +6,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatTimestamp, monotonicMs, nowMs } from '../clock.ts'
 import { AuditError } from '../errors.ts'
-import { type ResolutionRequest, readAnswer, writeRequest } from '../forward/resolution-request.ts'
-import { diskFiles, exists } from '../spool/files.ts'
+import type { ResolutionRequest } from '../forward/resolution-request.ts'
 import { checkOperatorTexts } from '../spool/refusals.ts'
-import { setAsidePath } from '../spool/set-aside.ts'
 import { type Command, type CommandIo, parseOptions, requireOption } from './command.ts'
 import { requireRuns } from './quarantine-look.ts'
-import { type FoundRun, findRuns } from './quarantine-runs.ts'
-import { readDirectories, userName } from './spool-arguments.ts'
+import { type FoundRun, withRuns } from './quarantine-runs.ts'
+import { userName } from './spool-arguments.ts'
 
 /** What `quarantine retry|discard --json` prints. */
 export interface QuarantineResolution {
@@ -31,13 +29,15 @@ const pollMs = 100
 const waitSecondsDefault = 10
 
 const options = {
+  postgres: { type: 'string' },
   why: { type: 'string' },
   operator: { type: 'string' },
   wait: { type: 'string', default: String(waitSecondsDefault) },
   json: { type: 'boolean', default: false },
 } as const
 
-const optionLines = `  --operator NAME  who asks (default: the user's name)
+const optionLines = `  --postgres URL   the database, in the place of DIR
+  --operator NAME  who asks (default: the user's name)
   --wait SECONDS   how long to wait until it is done (default ${waitSecondsDefault}; 0: only ask)
   --json           print one JSON object (type QuarantineResolution)
   -h, --help       show this`
@@ -46,6 +46,7 @@ export const retry: Command = {
   name: 'quarantine retry',
   summary: 'have quarantined records sent once more',
   help: `Usage: otel-audit quarantine retry DIR ID… [--why TEXT] [--operator NAME] [--wait SECONDS] [--json]
+       otel-audit quarantine retry --postgres URL ID… [--why TEXT] [--operator NAME] [--wait SECONDS] [--json]
 
 Has the records of these runs sent once more, for example after the destination's schema or limit was mended. The process
 that delivers (the application, or otel-audit forward) does it, seals audit.quarantine.resolved and takes them out of
@@ -59,6 +60,7 @@ Exit codes: 0 done, or asked for · 1 refused again · 2 could not ask
 
 Examples:
   otel-audit quarantine retry ./audit-spool 5f3a9c21b0de --why 'index template mended'
+  otel-audit quarantine retry --postgres postgres://audit_relay@db.example/app 5f3a9c21b0de
 `,
   run: (argv, io) => resolve('retry', argv, io),
 }
@@ -67,6 +69,7 @@ export const discard: Command = {
   name: 'quarantine discard',
   summary: 'give quarantined records up for their destination',
   help: `Usage: otel-audit quarantine discard DIR ID… --why TEXT [--operator NAME] [--wait SECONDS] [--json]
+       otel-audit quarantine discard --postgres URL ID… --why TEXT [--operator NAME] [--wait SECONDS] [--json]
 
 Gives the records of these runs up for their destination: the process that delivers seals who did it and why
 (audit.quarantine.resolved, with their hashes) and removes them from the quarantine. Other destinations and the spool are
@@ -80,6 +83,7 @@ Exit codes: 0 done, or asked for · 2 could not ask
 
 Examples:
   otel-audit quarantine discard ./audit-spool 5f3a9c21b0de --why 'test data, ticket 812'
+  otel-audit quarantine discard --postgres postgres://audit_relay@db.example/app 5f3a9c21b0de --why 'test data'
 `,
   run: (argv, io) => resolve('discard', argv, io),
 }
@@ -90,18 +94,18 @@ async function resolve(
   io: CommandIo,
 ): Promise<number> {
   const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
-  const [directory, ...ids] = positionals
-  const found = requireRuns(findRuns(readDirectories(directory)), ids)
-  const why = resolution === 'discard' ? requireOption(values.why, '--why') : values.why
-  const operator = values.operator ?? userName()
-  checkOperatorTexts({ why: why ?? 'none', operator })
-  if (resolution === 'retry') found.forEach(refuseForked)
-  const waitMs = readWait(values.wait)
-  for (const { place } of found) {
-    writeRequest(diskFiles, place, { resolution, operator, why, asked: formatTimestamp(nowMs()) })
-  }
-  const untilMs = monotonicMs() + waitMs
-  const runs = await Promise.all(found.map((one) => awaitOutcome(one, resolution, untilMs)))
+  const { postgres, operator = userName(), wait } = values
+  const runs = await withRuns({ positionals, postgres }, async (there, ids) => {
+    const found = requireRuns(there, ids)
+    const why = resolution === 'discard' ? requireOption(values.why, '--why') : values.why
+    checkOperatorTexts({ why: why ?? 'none', operator })
+    if (resolution === 'retry') found.forEach(refuseForked)
+    const waitMs = readWait(wait)
+    const request = { resolution, operator, why, asked: formatTimestamp(nowMs()) }
+    for (const one of found) await one.ask(request) // in order: what fails leaves the rest as it was
+    const untilMs = monotonicMs() + waitMs
+    return Promise.all(found.map((one) => awaitOutcome(one, resolution, untilMs)))
+  })
   if (values.json) io.stdout.write(`${JSON.stringify({ runs } satisfies QuarantineResolution)}\n`)
   else io.stdout.write(runs.map(describeOutcome).join(''))
   return runs.some(({ outcome }) => outcome === 'refused') ? 1 : 0
@@ -109,17 +113,14 @@ async function resolve(
 
 /** Whatever becomes of it within the time. */
 async function awaitOutcome(
-  { run, place }: FoundRun,
+  { run, look }: FoundRun,
   resolution: ResolutionRequest['resolution'],
   untilMs: number,
 ): Promise<Outcome> {
-  const isGone = () =>
-    !exists(setAsidePath(place.folder, { ...place.run, isSealed: true })) &&
-    !exists(setAsidePath(place.folder, place.run))
   for (;;) {
-    const reason = readAnswer(diskFiles, place)?.reason
-    if (reason !== undefined) return { id: run.id, outcome: 'refused', reason }
-    if (isGone()) return { id: run.id, outcome: resolution === 'retry' ? 'delivered' : 'discarded' }
+    const found = await look() // again and again: delivery is another process
+    if (typeof found === 'object') return { id: run.id, outcome: 'refused', reason: found.refused }
+    if (found === 'gone') return { id: run.id, outcome: resolution === 'retry' ? 'delivered' : 'discarded' }
     if (monotonicMs() >= untilMs) return { id: run.id, outcome: 'asked' }
     await sleep(pollMs) // until delivery has looked, which it does each second
   }

@@ -10,11 +10,11 @@ import { monotonicMs } from '../clock.ts'
 import { errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { type Connection, createConnection } from '../postgres/client.ts'
-import { openAlone } from '../postgres/destination-lock.ts'
 import { readHead } from '../postgres/records.ts'
 import { lacksHead, type SeenHead, type SeenHeadFile } from '../postgres/seen-head.ts'
 import {
   type JournalPlace,
+  lockDestination,
   readBehind,
   readCursor,
   readJournalHead,
@@ -43,11 +43,15 @@ export interface JournalSourceOptions {
 export class JournalSource implements RecordSource {
   readonly #options: JournalSourceOptions
   #connection: Connection | undefined
+  #opening: Promise<Connection> | undefined
+  #isClosed = false
   /** Up to where records were handed out; before the first one, nothing. */
   #place: JournalPlace | undefined
   #hasPlace = false
   /** The end of what may be handed out of the stream of `#place`. */
   #upTo = 0
+  /** The head of the journal as it was last looked at. */
+  #head: SeenHead | undefined
   #confirmed: JournalPlace | undefined
   #saved: JournalPlace | undefined
   #savedAtMs = Number.NEGATIVE_INFINITY
@@ -95,20 +99,41 @@ export class JournalSource implements RecordSource {
   }
 
   backlog(): number | undefined {
-    if (this.#confirmed === undefined || this.#confirmed.stream !== this.#place?.stream) return undefined
-    return this.#upTo - this.#confirmed.sequence
+    const confirmed = this.#confirmed
+    if (confirmed === undefined) return undefined
+    const ends = [
+      ...(confirmed.stream === this.#place?.stream ? [this.#upTo] : []),
+      ...(confirmed.stream === this.#head?.stream ? [this.#head.sequence] : []),
+    ]
+    return ends.length === 0 ? undefined : Math.max(...ends) - confirmed.sequence
+  }
+
+  /** Has `backlog` count what was sealed meanwhile. Rejects as `use`. */
+  async look(): Promise<void> {
+    this.#head = await this.use(readJournalHead)
+  }
+
+  /** Runs statements on the connection that delivers; rejects when the database is away, or another process delivers. */
+  async use<Result>(statements: (connection: Connection) => Promise<Result>): Promise<Result> {
+    const connection = await this.#opened()
+    try {
+      return await statements(connection)
+    } catch (thrown) {
+      if (connection === this.#connection) this.#drop()
+      throw thrown
+    }
   }
 
   /** What was confirmed is saved, as far as the database can be reached. */
   async close(): Promise<void> {
     this.settle()
     await this.#saving
+    this.#isClosed = true
     this.#drop()
   }
 
   async #read(limit: { records: number; bytes: number }): Promise<readonly StoredRecord[]> {
     const connection = await this.#opened()
-    if (connection === undefined) return []
     if (this.#place === undefined || this.#place.sequence >= this.#upTo) await this.#advance(connection)
     if (this.#place === undefined || this.#place.sequence >= this.#upTo) return []
     const { stream } = this.#place
@@ -124,6 +149,7 @@ export class JournalSource implements RecordSource {
     const { seen, name } = this.#options
     const head = await readJournalHead(connection)
     if (head === undefined) return
+    this.#head = head
     if (seen.head !== undefined && (await lacksHead(connection, seen.head)))
       throw new Error('the database lacks records that were seen here: waiting for a new stream')
     const end = await this.#endOf(connection, head)
@@ -150,13 +176,22 @@ export class JournalSource implements RecordSource {
     }
   }
 
-  /** `undefined` while another process delivers to this destination. */
-  async #opened(): Promise<Connection | undefined> {
-    if (this.#connection !== undefined) return this.#connection
+  /** Rejects while another process delivers to this destination. */
+  #opened(): Promise<Connection> {
+    if (this.#connection !== undefined) return Promise.resolve(this.#connection)
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #open(): Promise<Connection> {
+    if (this.#isClosed) throw new Error('closed')
     const { url, name, connect = () => createConnection({ url }) } = this.#options
-    const connection = await openAlone(connect, name)
-    if (connection === undefined) throw new Error(deliveredElsewhere)
+    const connection = connect()
     try {
+      await connection.open()
+      if (!(await lockDestination(connection, name))) throw new Error(deliveredElsewhere)
       if (!this.#hasPlace) {
         this.#place = await readCursor(connection, name)
         this.#confirmed = this.#place

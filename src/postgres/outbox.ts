@@ -38,6 +38,11 @@ export async function insertEvent(
   )
 }
 
+/** Emits an event that nobody has judged or redacted: the sequencer does. In the caller's transaction, or one of its own. */
+export async function emitForeign(client: Queryable, event: object): Promise<void> {
+  await client.query('select audit.emit($1::jsonb)', [JSON.stringify(event)])
+}
+
 /** Whether there is an event above this number. Takes no lock. */
 export async function hasEvents(client: Queryable, above: number): Promise<boolean> {
   const { rows } = await client.query<{ found: boolean }>(

@@ -28,6 +28,7 @@ import {
 } from './journal.ts'
 import { claimEvents, type OutboxRow } from './outbox.ts'
 import { deriveColumns } from './projection.ts'
+import { claimFacts } from './quarantine.ts'
 import { appendRecords, encodeRecords } from './records.ts'
 import { Sealing } from './sealing.ts'
 import { lacksHead, type SeenHead, type SeenHeadFile } from './seen-head.ts'
@@ -97,6 +98,7 @@ export class Sequencer {
       sealing = await this.#succeed(client, { journal, identity, reason: 'damaged' }, parts)
     const rows = await claimEvents(client, { above: limit.above, rows: limit.events })
     for (const row of rows) sealing.sealEvent(this.#eventOf(row), row.recordId, row.emittedAt)
+    for (const fact of await claimFacts(client)) sealing.sealFact(fact)
     const { records } = sealing
     if (records.length === 0 || (journal.sequence === 0 && rows.length === 0)) return { status: 'idle' }
     await append(client, sealing)

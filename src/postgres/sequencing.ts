@@ -10,6 +10,7 @@ import { AuditError, errorCode, errorText } from '../errors.ts'
 import { type Connection, type ConnectOptions, createConnection } from './client.ts'
 import { readJournal } from './journal.ts'
 import { hasEvents, readBacklog } from './outbox.ts'
+import { owesFacts } from './quarantine.ts'
 import { ensurePartition } from './records.ts'
 import { type BatchOutcome, Sequencer, type SequencerParts } from './sequencer.ts'
 
@@ -136,9 +137,9 @@ export class Sequencing {
     return sealed
   }
 
-  /** Without a lock: whether there are events above the low water, or records that are to be signed. */
+  /** Without a lock: whether there are events above the low water, facts to seal, or records to sign. */
   async #isWanted(connection: Connection): Promise<boolean> {
-    if (this.#isNew || (await hasEvents(connection, this.#above))) return true
+    if (this.#isNew || (await hasEvents(connection, this.#above)) || (await owesFacts(connection))) return true
     const journal = await readJournal(connection)
     return journal !== undefined && journal.unsigned > 0
   }

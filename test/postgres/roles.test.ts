@@ -47,6 +47,7 @@ describe('the roles', () => {
         'select from audit.outbox for update',
         'select from audit.stream_head for update',
         `select audit.ensure_partition('2030-01-01')`,
+        emit,
       ],
       audit_reader: ['select from audit.event where event is not null', `select audit.note_query('{}')`],
       audit_maintainer: ['drop table audit.record cascade', 'select audit.index_closed_partition()'],
