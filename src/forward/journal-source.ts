@@ -10,11 +10,11 @@ import { monotonicMs } from '../clock.ts'
 import { errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { type Connection, createConnection } from '../postgres/client.ts'
+import { openAlone } from '../postgres/destination-lock.ts'
 import { readHead } from '../postgres/records.ts'
 import { lacksHead, type SeenHead, type SeenHeadFile } from '../postgres/seen-head.ts'
 import {
   type JournalPlace,
-  lockDestination,
   readBehind,
   readCursor,
   readJournalHead,
@@ -188,10 +188,9 @@ export class JournalSource implements RecordSource {
   async #open(): Promise<Connection> {
     if (this.#isClosed) throw new Error('closed')
     const { url, name, connect = () => createConnection({ url }) } = this.#options
-    const connection = connect()
+    const connection = await openAlone(connect, name)
+    if (connection === undefined) throw new Error(deliveredElsewhere)
     try {
-      await connection.open()
-      if (!(await lockDestination(connection, name))) throw new Error(deliveredElsewhere)
       if (!this.#hasPlace) {
         this.#place = await readCursor(connection, name)
         this.#confirmed = this.#place
