@@ -5,8 +5,10 @@
 
 import { createAudit } from '../audit/create.ts'
 import { AuditError, errorCode, errorText } from '../errors.ts'
+import type { JsonObject } from '../event/canonical.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { withConnection } from '../postgres/client.ts'
+import { type DisclosedValues, readValues } from '../postgres/disclosures.ts'
 import { noteQuery, type QueryOptions, queryRecords } from '../postgres/query.ts'
 import { type Command, type CommandIo, parseOptions, requireOption } from './command.ts'
 import { printable } from './printable.ts'
@@ -20,6 +22,7 @@ const options = {
   after: { type: 'string' },
   newest: { type: 'boolean', default: false },
   operations: { type: 'string' },
+  disclose: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const
 
@@ -38,7 +41,9 @@ Options:
   --after STREAM/SEQ  begin behind this record: the last one of the page before
   --newest            the newest first
   --operations DIR    record the query in the trail of this directory; it is made when it is not there
-  --json              print each record as it was sealed, one JSON object a line
+  --disclose          with each record the personal values that it commits to: PostgreSQL, role audit_discloser
+  --json              print each record as it was sealed, one JSON object a line; with --disclose
+                      {"record": ..., "disclosed": {POINTER: VALUE}}
   -h, --help          show this
 
 The query itself is recorded, as an event with the action audit.query: who asked, the filter, and how many records the
@@ -71,7 +76,11 @@ Examples:
 interface Asked {
   readonly source: string
   readonly query: QueryOptions
-  readonly values: FilterValues & { readonly operations?: string | undefined; readonly json: boolean }
+  readonly values: FilterValues & {
+    readonly operations?: string | undefined
+    readonly disclose: boolean
+    readonly json: boolean
+  }
 }
 
 async function queryDatabase(asked: Asked, io: CommandIo): Promise<number> {
@@ -79,7 +88,8 @@ async function queryDatabase(asked: Asked, io: CommandIo): Promise<number> {
     return await withConnection({ url: asked.source, queryMsMax: 600_000 }, async (client) => {
       const note = async (details: Details): Promise<boolean> =>
         (await noteQuery(client, details).catch(refusalOnly)) === 'noted'
-      return show(queryRecords(client, asked.query), { asked, kind: 'postgres', note }, io)
+      const disclose = asked.values.disclose ? (page: readonly StoredRecord[]) => readValues(client, page) : undefined
+      return show(queryRecords(client, asked.query), { asked, kind: 'postgres', note, disclose }, io)
     })
   } catch (cause) {
     if (cause instanceof AuditError) throw cause
@@ -88,6 +98,7 @@ async function queryDatabase(asked: Asked, io: CommandIo): Promise<number> {
 }
 
 function queryOther(asked: Asked, io: CommandIo): Promise<number> {
+  if (asked.values.disclose) throw keepsNone()
   return show(queryCopy(asked.source, asked.query), { asked, kind: 'copy', note: async () => false }, io)
 }
 
@@ -98,6 +109,8 @@ interface Recording {
   readonly kind: 'postgres' | 'copy'
   /** Records the query where the records are; false where that cannot be. */
   readonly note: (details: Details) => Promise<boolean>
+  /** The personal values of a page, where they are asked for. */
+  readonly disclose?: ((page: readonly StoredRecord[]) => Promise<DisclosedValues>) | undefined
 }
 
 /** Nothing is shown before the first page was found and the query recorded. */
@@ -108,7 +121,7 @@ async function show(pages: AsyncGenerator<StoredRecord[]>, recording: Recording,
   let count = 0
   let last: StoredRecord | undefined
   for (let page = first; page.done !== true; page = await pages.next()) {
-    await write(io, page.value.map(asked.values.json ? asSealed : describe).join(''))
+    await write(io, await print(page.value, recording))
     count += page.value.length
     last = page.value.at(-1) ?? last
   }
@@ -118,15 +131,24 @@ async function show(pages: AsyncGenerator<StoredRecord[]>, recording: Recording,
   return 0
 }
 
+async function print(page: readonly StoredRecord[], { asked, disclose }: Recording): Promise<string> {
+  const one = asked.values.json ? asSealed : describe
+  if (disclose === undefined) return page.map(one).join('')
+  const values = await disclose(page)
+  const beside = asked.values.json ? withValues : describeValues
+  return page.map((record) => beside(record, values.get(`${record.stream}/${record.sequence}`) ?? {})).join('')
+}
+
 async function record(count: number, { asked, kind, note }: Recording, io: CommandIo): Promise<void> {
   const { values, query } = asked
   const limits = { limit: query.limit, after: query.after, newest: query.isNewestFirst === true || undefined }
+  const disclose = values.disclose || undefined
   // JSON, so that a limit that was not given is absent and not null.
   const details = JSON.parse(
     JSON.stringify({
       who: userName(),
       source: kind,
-      filter: { ...describeFilter(values), ...limits },
+      filter: { ...describeFilter(values), ...limits, disclose },
       first_page: count,
     }),
   )
@@ -162,6 +184,22 @@ function refusalOnly(thrown: unknown): 'absent' {
 
 function asSealed({ bytes }: StoredRecord): string {
   return `${bytes.toString()}\n`
+}
+
+function withValues({ bytes }: StoredRecord, disclosed: JsonObject): string {
+  return `{"record":${bytes.toString()},"disclosed":${JSON.stringify(disclosed)}}\n`
+}
+
+function describeValues(record: StoredRecord, disclosed: JsonObject): string {
+  const lines = Object.entries(disclosed).map(([pointer, value]) => `    ${pointer}  ${JSON.stringify(value)}`)
+  return `${describe(record)}${lines.map((line) => `${printable(line)}\n`).join('')}`
+}
+
+function keepsNone(): AuditError {
+  return new AuditError('INVALID_OPTION', '--disclose: this source keeps no personal values', {
+    setting: '--disclose',
+    hint: 'only a PostgreSQL database does: name its URL',
+  })
 }
 
 function describe({ stream, sequence, bytes }: StoredRecord): string {
@@ -214,7 +252,7 @@ function unreadable(cause: unknown): AuditError {
   const reason = hasNoTables ? 'it holds no audit.record table' : errorText(cause)
   const hint = hasNoTables
     ? 'name the database that the trail is delivered to'
-    : 'check the URL, and that this user may read schema audit'
+    : 'check the URL, and that this user may read schema audit (with --disclose: grant audit_discloser)'
   return new AuditError('SOURCE_UNREADABLE', `the database: ${reason}`, { setting: 'SOURCE', hint, cause })
 }
 

@@ -3,7 +3,9 @@
  * and in no other, so that a record that is delivered again brings back nothing. Erasing them is for `erase.ts`.
  */
 
-import { commitmentTo, type Disclosure, decodeDisclosures } from '../event/commit.ts'
+import type { JsonObject } from '../event/canonical.ts'
+import { commitmentTo, type Disclosure, decodeDisclosures, readDisclosure } from '../event/commit.ts'
+import { setMember } from '../event/value.ts'
 import { bytea, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
 import type { Queryable } from './client.ts'
 import type { ProjectedRecord } from './projection.ts'
@@ -119,6 +121,30 @@ export async function readDigests(
   for (const { stream, seq, digest, found } of rows) {
     const own = byRecord.get(`${stream}/${seq}`) ?? []
     own.push({ digest: digest.toString('base64url'), found: found.toString('base64url') })
+    byRecord.set(`${stream}/${seq}`, own)
+  }
+  return byRecord
+}
+
+/** Personal values by pointer, by `stream/sequence`. */
+export type DisclosedValues = ReadonlyMap<string, JsonObject>
+
+/** The personal values that these records commit to. Rejects for a user that may not see them. */
+export async function readValues(
+  client: Queryable,
+  places: readonly { readonly stream: string; readonly sequence: number }[],
+): Promise<DisclosedValues> {
+  const { rows } = await client.query<{ stream: string; seq: string; disclosure: string }>(
+    `select d.stream, d.seq, d.disclosure from audit.disclosure d
+     join unnest($1::uuid[], $2::bigint[]) as u (stream, seq) on d.stream = u.stream and d.seq = u.seq`,
+    [places.map(({ stream }) => stream), places.map(({ sequence }) => sequence)],
+  )
+  const byRecord = new Map<string, JsonObject>()
+  for (const { stream, seq, disclosure } of rows) {
+    const said = readDisclosure(disclosure)
+    if (said === undefined) continue
+    const own = byRecord.get(`${stream}/${seq}`) ?? {}
+    setMember(own, said.pointer, said.value)
     byRecord.set(`${stream}/${seq}`, own)
   }
   return byRecord
