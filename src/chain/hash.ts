@@ -28,6 +28,16 @@ export function leafHash(record: string | Uint8Array): string {
   return hash('sha256', leafInput.subarray(0, 1 + record.length), 'hex')
 }
 
+/** Writes the leaf hash of a record, 32 bytes, into `into` at `offset`: for many of them side by side. */
+export function writeLeafHash(record: Uint8Array, into: Buffer, offset: number): void {
+  if (record.length > recordBytesMax) {
+    into.write(leafHash(record), offset, 'hex')
+    return
+  }
+  leafInput.set(record, 1)
+  into.write(hash('sha256', leafInput.subarray(0, 1 + record.length), 'binary'), offset, 'latin1')
+}
+
 /** Hash of an inner node. Both children must be 32 bytes: a `RangeError` otherwise. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   if (left.length !== hashBytes || right.length !== hashBytes) throw new RangeError('a tree hash has 32 bytes')

@@ -37,6 +37,21 @@ export class Frontier {
   /** Adds the next leaf: 32 bytes, or 64 hex digits as `leafHash` gives them; a `RangeError` for anything else. */
   append(leaf: Uint8Array | string): void {
     this.#push(leaf)
+    this.#fold()
+  }
+
+  /** Adds the first `count` leaves of those that stand side by side in `leaves`, 32 bytes each. */
+  appendRow(leaves: Buffer, count: number): void {
+    if (leaves.length < count * hashBytes) throw new RangeError('a leaf hash has 32 bytes')
+    for (let index = 0; index < count; index += 1) {
+      leaves.copy(this.#hashes, this.#count * hashBytes, index * hashBytes, (index + 1) * hashBytes)
+      this.#count += 1
+      this.#fold()
+    }
+  }
+
+  /** Merges what the leaf pushed last completes. */
+  #fold(): void {
     for (let size = this.#size; size % 2 === 1; size = (size - 1) / 2) {
       this.#count -= 1
       foldPair(this.#hashes, (this.#count - 1) * hashBytes)

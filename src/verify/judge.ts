@@ -9,6 +9,7 @@ import type { Link } from './link.ts'
 import type { Hole, Misfit } from './misfits.ts'
 import { setAsideMax } from './report.ts'
 import type { Resolved } from './resolve.ts'
+import type { Run } from './run.ts'
 import { SeenLeaves } from './seen-leaves.ts'
 import type { Source } from './source.ts'
 
@@ -65,6 +66,29 @@ export class StreamJudge {
     this.#settledTo = upTo
   }
 
+  /** Judges the records of a run up to `upTo`, each known to be what belongs there, and next in the sequence. */
+  settleRun(run: Run, upTo: number): void {
+    const last = Math.min(run.last, upTo)
+    if (last < run.first) return
+    if (!run.isPlain || (this.#source.ordered && run.positionOf(run.first) <= this.#position)) {
+      const sound = { others: [], vouched: true, tampered: false }
+      this.settle(
+        run.links(last).map((link) => ({ link, leaf: link.leaf, ...sound })),
+        last,
+      )
+      return
+    }
+    this.#seen.setRow(run.first, run.leaves, last - run.first + 1)
+    if (this.#source.ordered) {
+      this.#positionBefore = last > run.first ? run.positionOf(last - 1) : this.#position
+      this.#position = run.positionOf(last)
+      this.#lastInOrder = last
+    }
+    if ((run.recordedOf(run.first) ?? this.#recorded) < this.#recorded) this.clockAnomalies += 1
+    this.#recorded = run.recordedOf(last) ?? this.#recorded
+    this.#settledTo = last
+  }
+
   /** A record whose number was settled before it came. */
   judgeLate(link: Link): void {
     const hole = this.holes.find(({ from, to }) => from <= link.sequence && link.sequence <= to)
@@ -108,7 +132,7 @@ export class StreamJudge {
   }
 
   /** Whether the record does not continue the one below it. */
-  isLoose({ sequence, prev }: Link): boolean {
+  isLoose({ sequence, prev }: Pick<Link, 'sequence' | 'prev'>): boolean {
     if (sequence === 1) return prev !== undefined
     const below = this.#seen.get(sequence - 1)
     return below !== undefined && below !== prev

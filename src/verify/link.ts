@@ -36,6 +36,15 @@ export interface Link {
 
 const leafForm = /^[0-9a-f]{64}$/
 
+/** Whether a text is a leaf hash: 64 hex digits. */
+export function isLeaf(text: string): boolean {
+  return leafForm.test(text)
+}
+
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
 /** The link of a record, or undefined when its bytes are no record (not JSON, no stream, no sequence). */
 export function readLink(found: FoundRecord): Link | undefined {
   return scanLink(found) ?? parseLink(found)
@@ -44,7 +53,7 @@ export function readLink(found: FoundRecord): Link | undefined {
 /** The link of an ordinary record in its usual form, in half the time; undefined for all others. */
 function scanLink({ bytes, position, place, checkProjection }: FoundRecord): Link | undefined {
   if (checkProjection !== undefined) return undefined // compares members that only a parser gives
-  const scanned = scanRecord(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+  const scanned = scanRecord(asBuffer(bytes))
   if (scanned === undefined || scanned.stream === '' || scanned.seq === 0) return undefined
   const { stream, seq: sequence, prev, recorded, eventType, hasClock: clockBehind } = scanned
   if (eventType.startsWith('audit.')) return undefined
@@ -52,7 +61,7 @@ function scanLink({ bytes, position, place, checkProjection }: FoundRecord): Lin
     stream,
     sequence,
     leaf: leafHash(bytes),
-    prev: leafForm.test(prev) ? prev : undefined,
+    prev: isLeaf(prev) ? prev : undefined,
     recorded: recorded === '' ? undefined : recorded,
     clockBehind,
     position,
@@ -62,7 +71,8 @@ function scanLink({ bytes, position, place, checkProjection }: FoundRecord): Lin
   }
 }
 
-function parseLink(found: FoundRecord): Link | undefined {
+/** As `readLink`, by the parser. */
+export function parseLink(found: FoundRecord): Link | undefined {
   const members = parseRecord(found.bytes)
   const { stream, seq, prev } = members ?? {}
   if (members === undefined || stream === undefined || seq === undefined) return undefined
@@ -72,7 +82,7 @@ function parseLink(found: FoundRecord): Link | undefined {
     stream,
     sequence: seq,
     leaf,
-    prev: prev !== undefined && leafForm.test(prev) ? prev : undefined,
+    prev: prev !== undefined && isLeaf(prev) ? prev : undefined,
     recorded: members.recorded,
     clockBehind: members.clock !== undefined,
     position: found.position,

@@ -22,6 +22,12 @@ export class SeenLeaves {
     chunk.write(leaf, (sequence % chunkLeaves) * hashBytes, 'hex')
   }
 
+  /** Sets the first `count` of the leaf hashes that stand side by side in `leaves`, from `sequence` on. */
+  setRow(sequence: number, leaves: Buffer, count: number): void {
+    for (let index = 0; index < count; index += 1)
+      this.set(sequence + index, leaves.toString('hex', index * hashBytes, (index + 1) * hashBytes))
+  }
+
   /** Every sequence that was set, in order. */
   *sequences(): Generator<number> {
     for (const number of [...this.#chunks.keys()].sort((one, other) => one - other)) {

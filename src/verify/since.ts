@@ -65,6 +65,11 @@ export class KeptRoots {
     }
   }
 
+  /** Whether a root is still to be found of a size in this range. */
+  asksBetween(from: number, to: number): boolean {
+    return this.#kept.some(({ size }) => from <= size && size <= to && !this.#found.has(size))
+  }
+
   /** Takes a signed tree of which the records below are not in this copy. */
   takeSigned(size: number, root: Uint8Array): void {
     if (!this.#found.has(size)) this.#found.set(size, Buffer.from(root).toString('hex'))

@@ -2,71 +2,55 @@
  * The verification of one stream: it gathers records in whatever order they come, and settles them up to each
  * signed size as soon as everything up to the checkpoint after it is there. Always holds: what is settled below a
  * size was folded to the root signed for it, or a finding says that it was not. Memory is the records since the
- * last but one checkpoint, plus what `SeenLeaves` keeps.
+ * last but one checkpoint, plus what `SeenLeaves` keeps. Where every record names the one before it and the signed root
+ * is reached, whole runs are settled at once; everything else is resolved link by link (`resolve.ts`).
  */
 
 import { Frontier } from '../chain/merkle.ts'
 import { checkpointLagMax } from '../limits.ts'
-import type { Anchor, AnchorRefusal } from './anchor.ts'
-import type { FindingLog } from './finding-log.ts'
+import type { Anchor } from './anchor.ts'
+import { findRefusal, findTwoRoots, findUnreachedRoot } from './anchor-findings.ts'
+import { Extent } from './extent.ts'
 import { StreamJudge } from './judge.ts'
-import type { KeyRing } from './key-ring.ts'
 import type { Link } from './link.ts'
-import type { Base } from './prunes.ts'
 import { resolveLinks, resolveToRoot } from './resolve.ts'
-import { type KeptCheckpoint, KeptRoots } from './since.ts'
-import type { Source } from './source.ts'
+import { foldRuns, Run } from './run.ts'
+import { SignedRoots } from './signed-roots.ts'
+import { KeptRoots } from './since.ts'
+import type { StreamContext } from './stream-context.ts'
 import { StreamKeys } from './stream-keys.ts'
-import { linksUpTo } from './window.ts'
+import { Window } from './window.ts'
 
 /** Beyond this many records a hole is taken for one: a checkpoint reaches back no further. */
 const windowRecordsMax = 2 * checkpointLagMax
 /** How many records above a forced end are asked to vouch for it. */
 const lookaheadRecords = 256
 
-export interface StreamContext {
-  readonly source: Source
-  /** The keys to believe; shared by the streams of one source. */
-  readonly ring: KeyRing
-  readonly log: FindingLog
-  /** Where it begins, when retention has removed what was before. */
-  readonly base?: Base | undefined
-  /** Checkpoints of any streams, kept outside the source. */
-  readonly since?: readonly KeptCheckpoint[] | undefined
-  /** For tests: how many records are waited for what is missing before them. */
-  readonly windowRecordsMax?: number | undefined
-}
-
 export class StreamVerifier {
   readonly stream: string
   readonly judge: StreamJudge
   readonly kept: KeptRoots
   readonly #context: StreamContext
-  readonly #window = new Map<number, Link>()
+  readonly #window = new Window()
   /** Anchors above what is settled, smallest size first. */
   readonly #anchors: Anchor[] = []
-  /** The root signed for each size. */
-  readonly #roots = new Map<number, string>()
+  readonly #roots = new SignedRoots()
+  readonly #extent = new Extent()
   readonly #keys: StreamKeys
   /** Control records that verification needs, without checkpoints. */
   readonly #controls: Link[] = []
   /** The tree up to `#settledTo`; undefined while a leaf below is unknown. */
   #tree: Frontier | undefined = new Frontier()
   #settledTo = 0
-  #contiguousTo = 0
   /** The last size whose root was reached, and whether any was reached from the size before it. */
   #provenTo = 0
   isProven = false
   deployment: string | undefined
-  records = 0
   checkpoints = 0
   anchorsSeen = 0
   coveredTo = 0
   /** The last checkpoint whose root was reached. */
   reached: Link | undefined
-  first = Number.POSITIVE_INFINITY
-  last: Link | undefined
-  #belowLast: Link | undefined
 
   constructor(stream: string, context: StreamContext) {
     this.stream = stream
@@ -74,7 +58,11 @@ export class StreamVerifier {
     this.#keys = new StreamKeys(context.ring, windowRecordsMax)
     this.kept = new KeptRoots((context.since ?? []).filter((one) => one.stream === stream))
     this.judge = new StreamJudge({ source: context.source, stream, log: context.log })
-    if (context.base !== undefined) this.#begin(context.base)
+    const { base } = context
+    if (base === undefined) return
+    this.#leave(base.sequence, base.tree)
+    this.#provenTo = base.sequence
+    this.judge.begin(base.sequence, base.hash)
   }
 
   add(link: Link): void {
@@ -82,16 +70,26 @@ export class StreamVerifier {
       this.judge.judgeLate(link)
       return
     }
-    const first = this.#window.get(link.sequence)
-    if (first === undefined) this.#window.set(link.sequence, link)
+    const first = this.#window.find(link.sequence)
+    if (first === undefined) this.#put(Run.of(link))
     else if (this.#repeats(first, link)) return
     else first.rivals = [...(first.rivals ?? []), link]
-    if (first === undefined) this.#count(link)
     if (link.control?.type === 'checkpoint') this.#addCheckpoint(link)
-    if (link.control?.type === 'rotated') this.#addRotation(link)
-    else if (link.control !== undefined) this.#controls.push(link)
-    while (this.#window.has(this.#contiguousTo + 1)) this.#contiguousTo += 1
-    if (this.#window.size > (this.#context.windowRecordsMax ?? windowRecordsMax)) this.#settleHalf()
+    else if (link.control?.type === 'rotated') {
+      this.#keys.addRotation(link)
+      this.#reopenRefused()
+    } else if (link.control !== undefined && link.control.type !== 'anchored') this.#controls.push(link)
+    this.#keepBounded()
+  }
+
+  /** Adds records none of which is a control record. */
+  addRun(run: Run): void {
+    if (run.first <= Math.max(this.#settledTo, this.last?.sequence ?? 0)) {
+      for (const link of run.links()) this.add(link)
+      return
+    }
+    this.#put(run)
+    this.#keepBounded()
   }
 
   /** Settles everything that is left, the records after the last checkpoint by their links alone. */
@@ -104,7 +102,12 @@ export class StreamVerifier {
 
   /** Logs the checkpoints that no key vouches for, as far as their records stand as sealed. */
   reportRefusals(): void {
-    for (const refusal of this.#keys.refusals) this.#reportRefusal(refusal)
+    const { log, source } = this.#context
+    for (const refusal of this.#keys.refusals) {
+      const { sequence, leaf } = refusal.link
+      // A refused note is a finding where its record stands as sealed; elsewhere the edit is the finding.
+      if (this.judge.leafOf(sequence) === leaf) log.addAlike(findRefusal(refusal, source))
+    }
   }
 
   /** The control records of a type that stand; with keys, of what can be forged those that a signature covers. */
@@ -114,10 +117,21 @@ export class StreamVerifier {
     return this.#controls.filter((link) => isCovered(link) && this.judge.leafOf(link.sequence) === link.leaf)
   }
 
+  get records(): number {
+    return this.#extent.records
+  }
+
+  get first(): number {
+    return this.#extent.first
+  }
+
+  get last(): Link | undefined {
+    return this.#extent.last
+  }
+
   /** The root signed for `coveredTo`, base64. */
   get coveredRoot(): string | undefined {
-    const root = this.#roots.get(this.coveredTo)
-    return root === undefined ? undefined : Buffer.from(root, 'hex').toString('base64')
+    return this.#roots.get(this.coveredTo)?.toString('base64')
   }
 
   /** A signed size that the copy does not reach. */
@@ -136,25 +150,16 @@ export class StreamVerifier {
   /** Takes the stray away: it belongs elsewhere. */
   removeStray(): void {
     if (this.last !== undefined) this.judge.forgetStray(this.last)
-    this.records -= 1
-    this.last = this.#belowLast
+    this.#extent.removeLast()
   }
 
-  #begin({ sequence, hash, tree }: Base): void {
-    this.#leave(sequence, tree)
-    this.#provenTo = sequence
-    this.judge.begin(sequence, hash)
+  #put(run: Run): void {
+    this.#window.put(run)
+    this.#extent.add(run)
   }
 
-  #count(link: Link): void {
-    this.records += 1
-    this.first = Math.min(this.first, link.sequence)
-    if (this.last !== undefined && link.sequence < this.last.sequence) {
-      if (link.sequence > (this.#belowLast?.sequence ?? 0)) this.#belowLast = link
-      return
-    }
-    this.#belowLast = this.last
-    this.last = link
+  #keepBounded(): void {
+    while (this.#window.size > (this.#context.windowRecordsMax ?? windowRecordsMax)) this.#settleHalf()
   }
 
   #repeats(first: Link, link: Link): boolean {
@@ -178,11 +183,6 @@ export class StreamVerifier {
     if (at === -1) this.#settleReady()
   }
 
-  #addRotation(link: Link): void {
-    this.#keys.addRotation(link)
-    this.#reopenRefused()
-  }
-
   /** Adds again what more keys may vouch for now. */
   #reopenRefused(): void {
     for (let refused = this.#keys.takeRefused(); refused.length > 0; refused = this.#keys.takeRefused()) {
@@ -193,21 +193,16 @@ export class StreamVerifier {
     }
   }
 
-  #isKnownSize({ size, root, link }: Anchor): boolean {
-    const found = Buffer.from(root).toString('hex')
-    const expected = this.#roots.get(size)
-    this.#roots.set(size, expected ?? found)
-    if (expected === undefined || expected === found) return expected !== undefined
+  #isKnownSize(anchor: Anchor): boolean {
+    const before = this.#roots.add(anchor.size, anchor.root)
     const { log, source } = this.#context
-    const where = source.locate(link.position)
-    const detail = `two checkpoints of ${size} records are signed with different roots`
-    log.add({ verdict: 'FORKED', stream: this.stream, sequence: size, expected, found, where, detail })
-    return true
+    if (before?.equals(anchor.root) === false) log.add(findTwoRoots(anchor, before, source))
+    return before !== undefined
   }
 
   /** Settles up to a checkpoint's size once all records up to the next checkpoint are there to vouch for them. */
   #settleReady(): void {
-    while (this.#contiguousTo + 1 >= (this.#anchors[1]?.link.sequence ?? Number.POSITIVE_INFINITY)) {
+    while (this.#window.contiguousTo >= (this.#anchors[1]?.link.sequence ?? Number.POSITIVE_INFINITY)) {
       if (!this.#settleNext()) return
     }
   }
@@ -224,49 +219,67 @@ export class StreamVerifier {
   #settleTo(anchor: Anchor): void {
     const { size, root, frontier } = anchor
     const next = this.#anchors[0]?.link.sequence ?? 0
-    const links = this.#linksUpTo(next > size ? next : (this.last?.sequence ?? 0))
-    const beneath = this.#beneath()
-    const base = this.#tree
-    const outcome = base && resolveToRoot(links, { base, beneath, size, root })
-    const resolved = outcome?.resolved ?? resolveLinks(links, beneath, () => false)
-    this.judge.settle(
-      resolved.filter(({ link }) => link.sequence <= size),
-      size,
-    )
-    this.kept.fold(base, resolved, size)
-    if (base === undefined) this.kept.takeSigned(size, root)
-    if (outcome?.reachesRoot) [this.isProven, this.reached] = [true, anchor.link]
-    else if (outcome?.folded !== undefined) this.#reportRange(anchor, outcome.folded.root())
+    const limit = next > size ? next : (this.last?.sequence ?? 0)
+    const tree = this.#foldRow(limit, size)
+    if (tree?.root().equals(root)) {
+      this.#judgeRow(size)
+      ;[this.isProven, this.reached] = [true, anchor.link]
+    } else this.#settleResolved(anchor, limit)
     this.#provenTo = size
     this.coveredTo = size
     this.#leave(size, frontier)
   }
 
-  #reportRange({ size, root, link }: Anchor, found: Buffer): void {
-    const { log, source } = this.#context
-    log.addAdjacent({
-      verdict: 'CONTENT_TAMPERED',
-      stream: this.stream,
-      from: this.#provenTo + 1,
-      to: size,
-      expected: Buffer.from(root).toString('hex'),
-      found: found.toString('hex'),
-      where: source.locate(link.position),
-      detail: 'the links fit, but these records do not fold to the root that was signed for them',
-    })
+  #settleResolved(anchor: Anchor, limit: number): void {
+    const { size, root, link } = anchor
+    const links = this.#window.links(limit)
+    const beneath = this.#beneath()
+    const base = this.#tree
+    const outcome = base && resolveToRoot(links, { base, beneath, size, root })
+    const resolved = outcome?.resolved ?? resolveLinks(links, beneath, () => false)
+    this.judge.settle(
+      resolved.filter(({ link: { sequence } }) => sequence <= size),
+      size,
+    )
+    this.kept.fold(base, resolved, size)
+    if (base === undefined) this.kept.takeSigned(size, root)
+    if (outcome?.reachesRoot) [this.isProven, this.reached] = [true, link]
+    else if (outcome?.folded !== undefined) {
+      const range = { from: this.#provenTo + 1, folded: outcome.folded.root() }
+      this.#context.log.addAdjacent(findUnreachedRoot(anchor, range, this.#context.source))
+    }
+  }
+
+  /** The tree of `size` records, when all up to `limit` are a row that goes on where the settled ones end. */
+  #foldRow(limit: number, size: number): Frontier | undefined {
+    const row = this.#window.row(limit)
+    const [first] = row ?? []
+    if (row === undefined || first === undefined || this.#tree === undefined) return undefined
+    if (this.kept.asksBetween(this.#tree.size, size)) return undefined
+    if (this.judge.isLoose({ sequence: first.first, prev: first.prev })) return undefined
+    return foldRuns(this.#tree, row, size)
+  }
+
+  #judgeRow(upTo: number): void {
+    for (const run of this.#window.row(upTo) ?? []) this.judge.settleRun(run, upTo)
   }
 
   /** Gives up waiting for what is missing: no checkpoint can reach the older half of the window any more. */
   #settleHalf(): void {
-    const sequences = [...this.#window.keys()].sort((a, b) => a - b)
-    const middle = sequences[sequences.length >> 1] ?? 0
+    const { middle } = this.#window
     if ((this.#anchors[0]?.size ?? Number.POSITIVE_INFINITY) <= middle) this.#settleNext()
     else this.#settleByLinks(middle)
-    while (this.#window.has(this.#contiguousTo + 1)) this.#contiguousTo += 1
   }
 
   #settleByLinks(upTo: number): void {
-    const resolved = resolveLinks(this.#linksUpTo(upTo + lookaheadRecords), this.#beneath(), () => false)
+    const limit = Math.min(upTo + lookaheadRecords, this.last?.sequence ?? 0)
+    const tree = this.#foldRow(limit, upTo)
+    if (tree !== undefined) {
+      this.#judgeRow(upTo)
+      this.#leave(upTo, tree)
+      return
+    }
+    const resolved = resolveLinks(this.#window.links(limit), this.#beneath(), () => false)
     const settled = resolved.filter(({ link }) => link.sequence <= upTo)
     this.judge.settle(settled, upTo)
     const isWhole = settled.length === upTo - this.#settledTo
@@ -276,25 +289,12 @@ export class StreamVerifier {
   }
 
   #leave(size: number, tree: Frontier | undefined): void {
-    for (const { sequence } of this.#linksUpTo(size)) this.#window.delete(sequence)
+    this.#window.leave(size)
     this.#tree = tree
     this.#settledTo = size
-    this.#contiguousTo = Math.max(this.#contiguousTo, size)
-  }
-
-  #linksUpTo(limit: number): Link[] {
-    return linksUpTo(this.#window, this.#settledTo, limit)
   }
 
   #beneath(): { sequence: number; leaf: string | undefined } {
     return { sequence: this.#settledTo, leaf: this.judge.leafOf(this.#settledTo) }
-  }
-
-  /** A refused note is a finding where its record stands as sealed; elsewhere the edit is the finding. */
-  #reportRefusal({ link, verdict, detail }: AnchorRefusal): void {
-    const { log, source } = this.#context
-    const { stream, sequence, leaf, position } = link
-    if (this.judge.leafOf(sequence) !== leaf) return
-    log.addAlike({ verdict, stream, sequence, where: source.locate(position), detail })
   }
 }

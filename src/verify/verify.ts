@@ -7,7 +7,8 @@
 import { leafHash } from '../chain/hash.ts'
 import { AuditError, errorText } from '../errors.ts'
 import { concludeSource } from './conclude.ts'
-import { readLink } from './link.ts'
+import { Gatherer } from './gatherer.ts'
+import type { Link } from './link.ts'
 import { beginReading, type Reading, type VerifyOptions } from './reading.ts'
 import { combineReports, type Report, type SourceReport, setAsideMax } from './report.ts'
 import type { Damage, FoundRecord, Source } from './source.ts'
@@ -28,9 +29,22 @@ export async function verifySource(source: Source, options: VerifyOptions): Prom
     // Before the records: what is delivered meanwhile may only make a stream longer than its head.
     reading.heads = (await source.readHeads?.()) ?? []
     reading.prunes.list((await source.readPruned?.()) ?? [])
-    for await (const group of source.read()) {
-      for (const one of group) takeIn(reading, one)
-      options.onProgress?.({ source: source.name, records: reading.records })
+    const gatherer = new Gatherer({
+      onRun: (run) => streamOf(reading, run.link(run.first)).addRun(run),
+      onLink: (link) => {
+        // Believed by the witness's key alone, wherever they stand; there may be many, and none is kept here.
+        if (link.control?.type === 'anchored') reading.cosignatures.take(link)
+        if (link.control?.type === 'erased') reading.erasures.hear(link)
+        streamOf(reading, link).add(link)
+      },
+    })
+    try {
+      for await (const group of source.read()) {
+        for (const one of group) takeIn(reading, gatherer, one)
+        options.onProgress?.({ source: source.name, records: reading.records })
+      }
+    } finally {
+      gatherer.flush()
     }
     await reading.erasures.ask()
   } catch (thrown) {
@@ -40,27 +54,24 @@ export async function verifySource(source: Source, options: VerifyOptions): Prom
   return concludeSource(reading)
 }
 
-function takeIn(reading: Reading, one: FoundRecord | Damage): void {
-  const link = one.damage === undefined ? readLink(one) : undefined
-  if (one.damage !== undefined || link === undefined) {
-    takeDamage(reading, one.damage === undefined ? asDamage(one) : one)
-    return
+function takeIn(reading: Reading, gatherer: Gatherer, one: FoundRecord | Damage): void {
+  if (one.damage !== undefined) takeDamage(reading, one)
+  else if (!gatherer.take(one)) takeDamage(reading, asDamage(one))
+  else {
+    reading.erasures.take(one)
+    reading.records += 1
+    reading.lastPosition = one.position
   }
-  reading.erasures.take(one)
-  if (link.control?.type === 'erased') reading.erasures.hear(link)
-  // Believed by the witness's key alone, wherever they stand; there may be many, and none is kept here.
-  if (link.control?.type === 'anchored') reading.cosignatures.take(link)
-  let stream = reading.streams.get(link.stream)
-  if (stream === undefined) {
-    const { source, log, ring, options, prunes } = reading
-    const base = prunes.baseOf(link)
-    stream = new StreamVerifier(link.stream, { source, log, ring, since: options.since, base })
-    reading.streams.set(link.stream, stream)
-  }
-  reading.records += 1
+}
+
+function streamOf(reading: Reading, link: Link): StreamVerifier {
   reading.lastStream = link.stream
-  reading.lastPosition = link.position
-  stream.add(link.control?.type === 'anchored' ? { ...link, control: undefined } : link)
+  const known = reading.streams.get(link.stream)
+  if (known !== undefined) return known
+  const { source, log, ring, options, prunes } = reading
+  const stream = new StreamVerifier(link.stream, { source, log, ring, since: options.since, base: prunes.baseOf(link) })
+  reading.streams.set(link.stream, stream)
+  return stream
 }
 
 function asDamage({ bytes, position, place }: FoundRecord): Damage {
