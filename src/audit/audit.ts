@@ -8,7 +8,6 @@ import type { JsonObject } from '../event/canonical.ts'
 import type { ActionName, Emitted } from '../event/catalogued-event.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { DeliveryFact } from '../forward/quarantine.ts'
-import { checkpointLagMax } from '../limits.ts'
 import type { SealOutcome, SealSource } from '../otel/processor.ts'
 import { keptMembers } from '../otel/resource.ts'
 import type { TransactionClient } from '../postgres/outbox.ts'
@@ -39,6 +38,7 @@ import type { Suppressions } from './suppressions.ts'
 import { type SequencerThread, startSyncThread } from './threads.ts'
 import { TransactionAudit } from './tx.ts'
 import { Verification } from './verification.ts'
+import { Witnessing } from './witnessing.ts'
 
 export interface AuditParts {
   readonly config: AuditConfig
@@ -67,6 +67,7 @@ export class Audit implements AsyncDisposable {
   readonly #forks: Forks
   readonly #retention: RetentionTask | undefined
   readonly #verification: Verification
+  readonly #witnessing: Witnessing
   readonly #sequencer: SequencerThread | undefined
   readonly #spoolWatch = new SpoolWatch()
   readonly #observation: Observation
@@ -106,17 +107,18 @@ export class Audit implements AsyncDisposable {
     const thread = startSyncThread(worker, role, spool)
     this.#releaseSync = () => thread.setReferenced(false)
     spool.attach(thread, {
-      checkpoint: (details, size) => this.#sealCheckpoint(details, size),
+      checkpoint: (details, size) => this.#witnessing.sealCheckpoint(details, size),
       changed: () => this.#hearSpool(),
       rotten: (finding) => this.#spoolWatch.hearRot(spool.directory, finding),
     })
     signing.remember(() => spool.durable(sealer.head))
     const { positions, directory } = spool
-    const delivery = { directory, memory: positions.memory, destinations, adopt }
+    const place = { directory, memory: positions.memory }
     const durable = (record: RecordNumber) => spool.durable(record)
+    this.#witnessing = new Witnessing({ sealer, witnesses: config.witnesses, worker, spool: place })
     this.#forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })
     this.#destinations = new Destinations(
-      { worker, start: delivery, isExternal: config.isExternal },
+      { worker, start: { ...place, destinations, adopt }, isExternal: config.isExternal },
       {
         heard: () => this.#look(),
         ahead: (name, found) => this.#forks.hearAhead(name, found),
@@ -221,6 +223,7 @@ export class Audit implements AsyncDisposable {
       emergencies,
       destinations: this.#destinations.states,
       outbox: this.#sequencer?.state,
+      witnesses: this.#witnessing.states,
       slot: this.#slot,
       adopted: this.#destinations.adopted,
       lastError: reading.reason === '' ? (this.#spoolWatch.rot ?? this.#destinations.lastError) : reading.reason,
@@ -241,12 +244,6 @@ export class Audit implements AsyncDisposable {
 
   /** For an operations stream: seals an operator's act; its place once it is durable, `undefined` when it is not. */
   readonly sealOperation = (fact: ControlFact): Promise<RecordNumber | undefined> => this.#forks.sealOperation(fact)
-
-  /** A checkpoint that came too late covers too little: drop it, the sync thread makes another. */
-  #sealCheckpoint({ note, frontier }: { note: string; frontier: readonly string[] }, size: number): void {
-    if (this.#sealer.head.sequence + 1 - size > checkpointLagMax) return
-    this.#sealer.sealFact({ type: 'audit.checkpoint', details: { note, frontier: [...frontier] } })
-  }
 
   #reading(): SpoolReading {
     const { failure, state, directory, reason, usedBytes: bytes } = this.#spool
@@ -279,14 +276,15 @@ export class Audit implements AsyncDisposable {
     this.#sealer.sealFact({ type: 'audit.stream.closed', details: {} })
     const sequenced = this.#sequencer?.stop()
     const spool = this.#spool
+    const timeoutMs = this.#config.closeTimeoutMs
     const stop = () => {
       this.#suppressions.close() // control is ours as long as the lock is
       return spool.stop()
     }
     await endTrail({
       spool: { directory: spool.directory, finish: () => spool.finish(), stop },
-      delivery: this.#destinations,
-      timeoutMs: this.#config.closeTimeoutMs,
+      delivery: this.#witnessing.endBeside(this.#destinations, timeoutMs),
+      timeoutMs,
       releaseSync: this.#releaseSync,
     })
     await sequenced

@@ -11,6 +11,7 @@ import type { OnInvalid } from '../event/catalogue-check.ts'
 import type { Level } from '../policy/level.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import type { PolicyRule } from '../policy/rules.ts'
+import type { WitnessOptions } from '../witness/client.ts'
 import type { Layer } from './layers.ts'
 import type { MetricsRegistry } from './metric.ts'
 import type { AuditOptions, Profile } from './options.ts'
@@ -79,6 +80,7 @@ export interface AuditConfig {
   readonly isExternal: boolean
   /** How often the spool is verified from here; 0: never. */
   readonly verifyIntervalMinutes: number
+  readonly witnesses: readonly WitnessOptions[]
   readonly closeTimeoutMs: number
   readonly handleSignals: boolean
   readonly workerUrl: string | URL | undefined
@@ -160,6 +162,7 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     retention: parsed.retention,
     isExternal: parsed.delivery === 'external',
     verifyIntervalMinutes: parsed.verify.intervalMinutes,
+    witnesses: parsed.witnesses,
     closeTimeoutMs: parsed.closeTimeoutMs,
     handleSignals: parsed.handleSignals,
     workerUrl: parsed.workerUrl,

@@ -1,6 +1,7 @@
 /** The settings of what a trail is signed with, and of the verification that runs beside it. */
 
 import { z } from 'zod'
+import { parseWitnessKey } from '../chain/cosignature.ts'
 import { noted } from './setting-note.ts'
 
 const text = z.string().min(1, 'a string that is not empty')
@@ -27,6 +28,24 @@ export const keysSchema = z.strictObject({
     example: '/etc/otel-audit/audit.key.rotations',
   }),
 })
+
+const witnessKey = text.superRefine((key, context) => {
+  const witness = parseWitnessKey(key)
+  if ('problem' in witness)
+    context.addIssue({ code: 'custom', message: `${witness.reason}; \`otel-audit witness\` prints it when it starts` })
+})
+
+/** Witnesses that are asked to cosign checkpoints. */
+export const witnessesSchema = z
+  .array(
+    z.strictObject({
+      url: z.string().regex(/^https?:\/\/\S+$/i, 'a URL that begins with https:// or http://'),
+      vkey: witnessKey,
+      intervalSeconds: z.int().min(1).max(86_400).default(60),
+    }),
+    'a list of {"url", "vkey"}',
+  )
+  .refine((list) => new Set(list.map(({ vkey }) => vkey)).size === list.length, 'each witness once')
 
 export const verifySchema = z.strictObject({
   intervalMinutes: noted(z.number().min(0).max(intervalMinutesMax).default(1_440), {

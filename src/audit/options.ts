@@ -61,6 +61,13 @@ export interface AuditOptions {
         readonly intervalMinutes?: number | undefined
       }
     | undefined
+  /**
+   * Witnesses (c2sp.org/tlog-witness) that are asked to cosign checkpoints: `url` without `/add-checkpoint`, `vkey` as the
+   * witness prints it. What they cosign is sealed as `audit.anchored`. Default: none.
+   */
+  readonly witnesses?:
+    | readonly { readonly url: string; readonly vkey: string; readonly intervalSeconds?: number | undefined }[]
+    | undefined
   /** How long `close` waits for destinations, in milliseconds. What is left is sent at the next start. Default: 5,000. */
   readonly closeTimeoutMs?: number | undefined
   /** Take signals: SIGTERM closes the trail and then ends the process. Default: `false`, a library takes no signals. */

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { type Catalogue, isCatalogue } from '../event/catalogue.ts'
 import { levels } from '../policy/level.ts'
 import { destinationSchema } from './destination-schema.ts'
-import { keysSchema, verifySchema } from './keys-schema.ts'
+import { keysSchema, verifySchema, witnessesSchema } from './keys-schema.ts'
 import { metricsSchema } from './metrics-schema.ts'
 import { profiles } from './options.ts'
 import { redactSchema } from './redact-schema.ts'
@@ -153,6 +153,13 @@ export const optionsSchema = z.strictObject({
   redact: redactSchema.prefault({}),
   keys: keysSchema.prefault({}),
   verify: verifySchema.prefault({}),
+  witnesses: noted(witnessesSchema.default([]), {
+    about:
+      'witnesses that are asked to cosign checkpoints ([keys.md](keys.md#a-witness)): `url` without `/add-checkpoint`, `vkey` as the witness prints it, `intervalSeconds` (60) between two questions',
+    otherwise: 'none',
+    example:
+      '[{"url":"https://witness.example.com","vkey":"w1.example.com+68581ff5+BN5TxuuCJ5nX/tkHeDRhw4ijQKG7IE0JSDzEbSRdPu5W"}]',
+  }),
   destinations: noted(z.array(destinationSchema).default([]), {
     about: 'where records go ([Destinations](#destinations)); without any, the spool keeps them',
     example: '[{"type":"otlp"}]',

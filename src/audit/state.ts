@@ -10,6 +10,7 @@ import type { SequencerState } from '../postgres/sequencing.ts'
 import { describeRot, type ScrubFinding } from '../spool/scrub.ts'
 import type { SpoolState } from '../spool/state.ts'
 import { announce } from './notice.ts'
+import type { WitnessState } from './witnessing.ts'
 
 /** How things stand, without waiting for anything. */
 export interface AuditState {
@@ -36,6 +37,8 @@ export interface AuditState {
   readonly destinations: readonly ForwarderState[]
   /** How the sequencer of the database stands; absent without `outbox.url`. */
   readonly outbox: SequencerState | undefined
+  /** The witnesses that are asked to cosign checkpoints. */
+  readonly witnesses: readonly WitnessState[]
   /** The slot that this process writes; absent with `instances: 'single'`. */
   readonly slot: string | undefined
   /** A slot whose process is gone and whose records are sent from here. */

@@ -6,11 +6,12 @@
 
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { witnessNameOf } from '../chain/cosignature.ts'
 import { afterMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
 import type { FlushOnly, FlushOutcome } from '../forward/flushes.ts'
-import type { DeliverRole, SequenceRole, SyncRole, VerifyRole, WorkerRole } from '../forward/worker.ts'
+import type { DeliverRole, SequenceRole, SyncRole, VerifyRole, WitnessRole, WorkerRole } from '../forward/worker.ts'
 import { stopMsMax } from '../limits.ts'
 import { type SequencerState, untried } from '../postgres/sequencing.ts'
 import type { SequencingMessage } from '../postgres/sequencing-thread.ts'
@@ -18,6 +19,9 @@ import { exists } from '../spool/files.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { SyncMessage, SyncThread } from '../spool/sync-message.ts'
 import type { SourceReport } from '../verify/report.ts'
+import type { Offer, WitnessWord } from '../witness/client.ts'
+import type { WitnessingOrder } from '../witness/client-thread.ts'
+import type { Kept } from '../witness/progress-file.ts'
 
 /** Where the worker module lies: beside the sources, compiled or not; elsewhere when a bundler moved it. */
 export function workerModule(given: string | URL | undefined): URL {
@@ -162,5 +166,44 @@ export class SequencerThread {
     const forget = afterMs(stopMsMax, () => void this.#worker.terminate())
     await this.#stopped
     forget()
+  }
+}
+
+/** The thread that asks witnesses, seen from the application thread. */
+export class WitnessThread {
+  readonly #worker: Worker
+  readonly #stopped: Promise<void>
+
+  constructor(url: URL, role: WitnessRole, hear: (word: WitnessWord) => void) {
+    this.#worker = startWorker(url, role)
+    this.#worker.on('message', hear)
+    const fail = (reason: string) => {
+      for (const { vkey } of role.start.witnesses) hear({ kind: 'failed', name: witnessNameOf(vkey), reason })
+    }
+    this.#worker.on('error', (error) => fail(errorText(error)))
+    this.#worker.unref() // behind the listeners, as above
+    this.#stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+  }
+
+  offer(offer: Offer): void {
+    this.#tell({ kind: 'offer', offer })
+  }
+
+  /** Keeps what could not be sealed for the next opening. */
+  keep(kept: Kept): void {
+    this.#tell({ kind: 'keep', kept })
+  }
+
+  /** Ends the thread once it has asked for what was offered, within the time that is given. */
+  async end(timeoutMs: number): Promise<void> {
+    this.#worker.ref()
+    this.#tell({ kind: 'end' })
+    const forget = afterMs(timeoutMs, () => void this.#worker.terminate())
+    await this.#stopped
+    forget()
+  }
+
+  #tell(order: WitnessingOrder): void {
+    this.#worker.postMessage(order)
   }
 }

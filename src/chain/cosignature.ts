@@ -45,6 +45,11 @@ export function parseWitnessKey(text: string): Witness | NoteRefusal {
   return { name, keyId, publicKey: createPublicKey({ key: der, format: 'der', type: 'spki' }) }
 }
 
+/** Name and key id in the text form of a key, as reports and states show a witness. */
+export function witnessNameOf(key: string): string {
+  return key.split('+', 2).join('+')
+}
+
 /** The signature line, with its newline, by which the signer says that it has seen this text at this time (seconds). */
 export function cosign(text: string, time: number, signer: Signer): string {
   const stamp = Buffer.alloc(8)

@@ -139,7 +139,19 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
       source: 'which copy: `spool`, the own one of the service',
     },
   },
-  'audit.anchored': reserved('A checkpoint was anchored outside.'),
+  'audit.anchored': {
+    meaning: 'A checkpoint was anchored outside: somebody else holds it, or says that he has seen it.',
+    details: {
+      kind: '`witness`: a cosignature · `timestamp`: RFC 3161 · `git`: a commit · `file`: a copy',
+      name: 'name and key id of the witness, address of the authority, or folder',
+      stream: 'the stream that the checkpoint is of',
+      size: 'how many records it covers',
+      root: 'its root, base64',
+      token:
+        'signature line of the witness, the timestamp response in base64, or the hash of the commit; absent of a copy',
+      operator: 'who asked for it; absent where a service did by itself',
+    },
+  },
   'audit.query': reserved('Somebody queried the trail.'),
   'audit.exported': reserved('Somebody exported records.'),
   'audit.destination.dropped': {

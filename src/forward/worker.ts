@@ -1,7 +1,7 @@
 /**
  * Entry of the worker threads, told apart by `workerData.role`. `sync` makes records durable (`spool/syncer.ts`):
  * it blocks its thread and loads nothing of the network. `deliver` runs one forwarder per destination; `sequence`
- * seals the outbox of a database. Published as
+ * seals the outbox of a database, `witness` has checkpoints cosigned. Published as
  * `otel-audit/worker`, so that a bundler can be pointed at it.
  */
 
@@ -14,6 +14,7 @@ import { SyncTimes, timeSyncs } from '../spool/sync-times.ts'
 import { runSyncer, Syncer } from '../spool/syncer.ts'
 import { uncachedFiles } from '../spool/uncached.ts'
 import type { VerificationStart } from '../verify/scheduled.ts'
+import type { WitnessingStart } from '../witness/client-thread.ts'
 import type { DeliveryStart } from './delivery.ts'
 
 /** What the sync thread is started with. */
@@ -44,7 +45,13 @@ export interface VerifyRole {
   readonly start: VerificationStart
 }
 
-export type WorkerRole = SyncRole | DeliverRole | SequenceRole | VerifyRole
+/** What the thread that asks witnesses is started with. */
+export interface WitnessRole {
+  readonly role: 'witness'
+  readonly start: WitnessingStart
+}
+
+export type WorkerRole = SyncRole | DeliverRole | SequenceRole | VerifyRole | WitnessRole
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort
@@ -59,6 +66,8 @@ if (!isMainThread && parentPort !== null) {
     void import('../postgres/sequencing-thread.ts').then(({ runSequencing }) => runSequencing(role.start, port))
   } else if (role.role === 'verify') {
     void import('../verify/scheduled.ts').then(({ runVerification }) => runVerification(role.start, port))
+  } else if (role.role === 'witness') {
+    void import('../witness/client-thread.ts').then(({ runWitnessing }) => runWitnessing(role.start, port))
   } else {
     void import('./delivery.ts').then(({ runDelivery }) => runDelivery(role.start, port))
   }
