@@ -5,6 +5,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { DestinationFact } from '../destination/destination.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { AheadRecord } from '../forward/ahead.ts'
@@ -106,9 +107,16 @@ function forkedText({ stream, details: { destination, seq, to = seq } }: Quarant
 }
 
 function textOf(fact: DeliveryFact): string {
-  const { destination, file } = fact.details
-  if (fact.type === 'audit.file.deleted') return `destination ${destination} deletes ${file}, as its maxBackups says`
+  if (!('kind' in fact)) return destinationText(fact)
   return fact.type === 'audit.quarantined' ? poisonText(fact) : resolvedText(fact)
+}
+
+function destinationText({ type, details: { destination, file, stream, seq, from, to } }: DestinationFact): string {
+  if (type === 'audit.file.deleted') return `destination ${destination} deletes ${file}, as its maxBackups says`
+  if (type === 'audit.gap')
+    return `destination ${destination} will never get records ${from} to ${to} of stream ${stream}: it lost them, and the spool has them no more`
+  const held = stream === undefined ? 'nothing of what it had' : `stream ${stream} up to ${seq}`
+  return `destination ${destination} is an older copy of itself and holds ${held}: what it lacks is sent again`
 }
 
 function poisonText({ stream, details: { destination, seq, reason } }: QuarantineFact): string {

@@ -64,7 +64,9 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
   'audit.gap': {
     meaning: 'What is known to be missing from the stream.',
     details: {
-      reason: '`emergency` (events went to standard error), `accepted_loss` (an operator accepted it), or `ahead`',
+      reason:
+        '`emergency` (events went to standard error), `accepted_loss` (an operator accepted it), `ahead` (a destination has them and the spool does not), or `older_copy` (a destination lost them, and the spool has them no more)',
+      destination: 'name of the destination that lacks them',
       count: 'how many records',
       bytes: 'how many bytes',
       from: 'where it begins: a time, or a sequence',
@@ -162,6 +164,15 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
       operator: 'who said so',
       stream: 'stream of the last record that it had confirmed',
       seq: 'its sequence',
+    },
+  },
+  'audit.destination.rewound': {
+    meaning: 'A destination came back as an older copy of itself: what it lacks is sent again.',
+    details: {
+      destination: 'name of the destination',
+      stream: 'stream of the last record that it holds; absent where it holds none that is known here',
+      seq: 'its sequence',
+      confirmed: '`{stream, seq}`: the last record that it had confirmed before',
     },
   },
   'audit.hold.added': {

@@ -6,6 +6,7 @@
 
 import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
+import type { RecordNumber } from '../spool/cursor.ts'
 import type {
   ClickhouseDestinationOptions,
   ExporterDestinationOptions,
@@ -22,6 +23,8 @@ import type {
 export interface Batch {
   readonly records: readonly StoredRecord[]
   readonly bytes: number
+  /** The last record that the destination has confirmed, and so must hold; only for one that keeps the chain. */
+  readonly after?: RecordNumber | undefined
 }
 
 /**
@@ -29,7 +32,7 @@ export interface Batch {
  * `retry`: nothing is known to be wrong with the records; `afterMs` is the peer's own wish (Retry-After).
  * `rejected`: the peer refuses the batch as it is; `indexes` names the refused records when it said which. `forked`
  * names one that contradicts what the peer holds, and with it all that follow it in its stream: nothing was overwritten,
- * and no repetition can help.
+ * and no repetition can help. `isBehind`: the peer lacks records that go before the batch, and nothing was put there.
  */
 export type Delivery =
   | { readonly status: 'delivered' }
@@ -39,6 +42,7 @@ export type Delivery =
       readonly reason: string
       readonly indexes?: readonly number[] | undefined
       readonly forked?: ForkedRecord | undefined
+      readonly isBehind?: boolean | undefined
     }
 
 export interface Retry {
@@ -61,6 +65,16 @@ export interface StreamHead {
   readonly hash: string | undefined
 }
 
+/** Records of a stream that are gone for good, and so are not sent to a destination any more. */
+export interface DeclaredGap {
+  readonly stream: string
+  /** Both ends included. */
+  readonly from: number
+  readonly to: number
+  /** Leaf hash of the record `to`, as the next one names it. */
+  readonly hash: string | undefined
+}
+
 /** `known` without a head: it holds nothing of the stream, or cannot tell cheaply. */
 export type HeadReading = { readonly status: 'known'; readonly head: StreamHead | undefined } | Retry
 
@@ -79,6 +93,8 @@ export interface Destination {
   send(batch: Batch, signal: AbortSignal): Promise<Delivery>
   /** Where a stream ends there. As `send`: every remote failure is `retry`. Absent where nobody can be asked. */
   head?(stream: string, signal: AbortSignal): Promise<HeadReading>
+  /** Lets the stream go on behind a gap that the trail declares. Absent where a hole is no obstacle. */
+  cross?(gap: DeclaredGap, signal: AbortSignal): Promise<Delivery>
   /** Releases connections and files. Sends nothing. */
   close(): Promise<void>
 }
@@ -91,7 +107,7 @@ export interface DestinationHost {
 
 /** What a destination does that the trail must tell of. */
 export interface DestinationFact {
-  readonly type: 'audit.file.deleted'
+  readonly type: 'audit.file.deleted' | 'audit.destination.rewound' | 'audit.gap'
   readonly details: JsonObject
 }
 

@@ -10,8 +10,15 @@ import { type CopyingConnection, createConnection } from '../postgres/client.ts'
 import { copyRecords, isCopyable } from '../postgres/copy-records.ts'
 import { appendDisclosing } from '../postgres/disclosures.ts'
 import { deriveColumns, isStreamId, type ProjectedRecord } from '../postgres/projection.ts'
-import { type AppendOutcome, appendRecords, encodeRecords, ensurePartitions, readHead } from '../postgres/records.ts'
-import type { Batch, Delivery, Destination, ForkedRecord, HeadReading, Retry } from './destination.ts'
+import {
+  type AppendOutcome,
+  appendRecords,
+  crossGap,
+  encodeRecords,
+  ensurePartitions,
+  readHead,
+} from '../postgres/records.ts'
+import type { Batch, DeclaredGap, Delivery, Destination, ForkedRecord, HeadReading, Retry } from './destination.ts'
 import type { PostgresDestinationOptions } from './options.ts'
 
 /** Bounds on waiting for the server, in milliseconds. */
@@ -46,12 +53,21 @@ class PostgresDestination implements Destination {
     const records = batch.records.map(deriveColumns)
     const fault = findBreak(records)
     if (fault !== undefined) return { status: 'rejected', reason: fault }
-    return this.#attempt(signal, async () => judge(batch.records, await this.#append(records)))
+    return this.#attempt(signal, async () => judge(batch, await this.#append(records, batch.after)))
   }
 
   async head(stream: string, signal: AbortSignal): Promise<HeadReading> {
     if (!isStreamId(stream)) return { status: 'known', head: undefined }
     return this.#attempt(signal, async () => ({ status: 'known', head: await readHead(await this.#opened(), stream) }))
+  }
+
+  async cross(gap: DeclaredGap, signal: AbortSignal): Promise<Delivery> {
+    return this.#attempt(signal, async () => {
+      const isMoved = await crossGap(await this.#opened(), gap)
+      return isMoved
+        ? { status: 'delivered' }
+        : { status: 'retry', reason: 'the head of the stream has moved meanwhile' }
+    })
   }
 
   /** Whatever goes wrong on the way is `retry`; an abort ends it at once. */
@@ -74,12 +90,14 @@ class PostgresDestination implements Destination {
     this.#drop()
   }
 
-  async #append(records: readonly ProjectedRecord[]): Promise<AppendOutcome[]> {
+  async #append(records: readonly ProjectedRecord[], after: Batch['after']): Promise<AppendOutcome[]> {
     const connection = await this.#opened()
     const append = () => {
-      if (isCopyable(records)) return copyRecords(connection, records)
+      if (isCopyable(records)) return copyRecords(connection, records, after)
       const isDisclosing = records.some(({ disclosures }) => disclosures !== undefined)
-      return isDisclosing ? appendDisclosing(connection, records) : appendRecords(connection, encodeRecords(records))
+      return isDisclosing
+        ? appendDisclosing(connection, records, after)
+        : appendRecords(connection, encodeRecords(records), after)
     }
     try {
       return await append()
@@ -127,7 +145,11 @@ function findBreak(records: readonly ProjectedRecord[]): string | undefined {
 }
 
 /** Delivered when no stream was refused; otherwise the records from each refused one on. */
-function judge(records: readonly StoredRecord[], outcomes: readonly AppendOutcome[]): Delivery {
+function judge({ records, after }: Batch, outcomes: readonly AppendOutcome[]): Delivery {
+  if (outcomes.length === 0 && after !== undefined) {
+    const reason = `the database does not hold record ${after.sequence} of stream ${after.stream}, which it had`
+    return { status: 'rejected', reason, isBehind: true }
+  }
   const refusals = outcomes.filter(({ status }) => status !== 'appended')
   if (refusals.length === 0) return { status: 'delivered' }
   const indexes = [...records.keys()].filter((index) => {
@@ -136,7 +158,9 @@ function judge(records: readonly StoredRecord[], outcomes: readonly AppendOutcom
       return refusal.stream === record?.stream && record.sequence >= (refusal.refusedSequence ?? 1)
     })
   })
-  return { status: 'rejected', reason: refusals.map(describeRefusal).join('; '), indexes, ...forkIn(records, refusals) }
+  const isBehind = refusals.some(({ status }) => status === 'gap')
+  const reason = refusals.map(describeRefusal).join('; ')
+  return { status: 'rejected', reason, indexes, ...(isBehind && { isBehind }), ...forkIn(records, refusals) }
 }
 
 /** A fork is for ever; a gap may close, and what is lost may come back. */

@@ -55,6 +55,7 @@ export type ControlType =
   | 'audit.query'
   | 'audit.exported'
   | 'audit.destination.dropped'
+  | 'audit.destination.rewound'
   | 'audit.hold.added'
   | 'audit.hold.released'
   | 'audit.quarantine.resolved'

@@ -6,6 +6,7 @@
 
 import type { Batch, Delivery, Destination, HeadReading, StreamHead } from '../destination/destination.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
+import { sendingBy } from './sending-by.ts'
 
 /** A record of our stream, as a destination holds it and we do not. */
 export interface AheadRecord {
@@ -30,23 +31,16 @@ export function watchAhead(
 ): Destination {
   const watch = new AheadWatch(own, found)
   let isMet = destination.head === undefined
-  return {
-    name: destination.name,
-    sendingsMax: destination.sendingsMax,
-    keepsChain: destination.keepsChain,
-    repeatsBatches: destination.repeatsBatches,
-    async send(batch: Batch, signal: AbortSignal): Promise<Delivery> {
-      if (!isMet) {
-        const trouble = await watch.meet(destination, signal)
-        if (trouble !== undefined) return trouble
-        isMet = true
-      }
-      const delivery = await destination.send(batch, signal)
-      watch.lookAt(batch, delivery)
-      return delivery
-    },
-    close: () => destination.close(),
-  }
+  return sendingBy(destination, async (batch, signal) => {
+    if (!isMet) {
+      const trouble = await watch.meet(destination, signal)
+      if (trouble !== undefined) return trouble
+      isMet = true
+    }
+    const delivery = await destination.send(batch, signal)
+    watch.lookAt(batch, delivery)
+    return delivery
+  })
 }
 
 class AheadWatch {

@@ -73,6 +73,14 @@ export class Batcher {
     this.#taken = 0
   }
 
+  /** Lets go of everything: other records come next. */
+  clear(): void {
+    this.#records = []
+    this.#taken = 0
+    this.#bytes = 0
+    this.#nextMax = Number.POSITIVE_INFINITY
+  }
+
   /** Lets go of the oldest batch that is taken: it is confirmed. */
   confirm(batch: Batch): void {
     this.#records = this.#records.slice(batch.records.length)
@@ -83,6 +91,13 @@ export class Batcher {
   /** The next batch, and only that one, has no more records than these. */
   limitNext(records: number): void {
     this.#nextMax = records
+  }
+
+  /** Towards the record that is refused: what goes before it is sent first, then it alone. */
+  narrow(batch: Batch, indexes: readonly number[] | undefined): void {
+    const first = indexes?.[0]
+    if (first === undefined || first >= batch.records.length) this.halve(batch)
+    else this.limitNext(Math.max(1, first))
   }
 
   /** Makes the next batch half of this one, one record at the least. */

@@ -7,14 +7,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
 import { AuditError, errorCode } from '../errors.ts'
-import { readControl } from '../spool/control.ts'
 import { type RecordNumber, readCursor } from '../spool/cursor.ts'
 import type { Files } from '../spool/files.ts'
 import { requestFlush } from '../spool/flush-request.ts'
-import { readPath } from '../spool/segment.ts'
 import { setAsideKinds } from '../spool/set-aside.ts'
 import type { FlushOnly, FlushOutcome } from './flushes.ts'
-import { type OwnSpool, OwnStream } from './own-stream.ts'
+import { type OwnSpool, OwnStream, streamsIn } from './own-stream.ts'
 import { QuarantineFolder, type SealedRecord } from './quarantine-folder.ts'
 import type { ForwarderState } from './standing.ts'
 
@@ -106,12 +104,7 @@ export class ExternalView {
   }
 
   #streams(): string[] {
-    const { directory, durable } = this.#spool
-    const control = attempt(() => readControl(this.#files, directory))
-    if (control?.kind !== 'state') return []
-    const first = control.state.firstSegment
-    const path = attempt(() => readPath(this.#files, directory, { first, last: durable().segment }))
-    return path?.map((one) => one.header.stream) ?? []
+    return attempt(() => streamsIn(this.#files, this.#spool)) ?? []
   }
 
   #confirmedBy(name: string): RecordNumber | undefined {

@@ -17,7 +17,7 @@ export type FlushOutcome = 'confirmed' | 'quarantined' | 'stopped'
 
 interface Flush {
   /** Count of records behind us that satisfies it; without one, the source must run dry. */
-  readonly target: number
+  target: number
   resolve(): void
   reject(reason: Error): void
 }
@@ -54,6 +54,11 @@ export class Flushes {
     return () => {
       for (const flush of settled) flush.resolve()
     }
+  }
+
+  /** Records are sent again that were counted before: everyone waits for a dry source. */
+  postpone(): void {
+    for (const flush of this.#waiting) flush.target = Number.POSITIVE_INFINITY
   }
 
   stop(): void {

@@ -4,6 +4,7 @@
  * waiting long. Owns the batches in hand and the pace; the source owns the durable cursor, the destination a sending.
  *   gather (until full, due or flushed) ─► send ─► delivered: confirm, go on
  *                                               ├► retry: pause, the same records again
+ *                                               ├► behind: go back to what it lacks
  *                                               └► rejected: half as many at once; a single or a forked one:
  *                                                              set aside, go on; where that may not be: pause, again
  */
@@ -17,6 +18,7 @@ import { Flushes } from './flushes.ts'
 import { takeInFlight } from './in-flight.ts'
 import { type Pace, retryDelayMs, systemPace } from './pace.ts'
 import { describeRefusal, findForks, type Quarantine, type SetAsideRun } from './quarantine.ts'
+import type { Rewind } from './rewind.ts'
 import type { RecordSource } from './source.ts'
 import { type ForwarderCondition, type ForwarderState, Standing } from './standing.ts'
 
@@ -31,6 +33,8 @@ export interface ForwarderOptions {
   readonly source: RecordSource
   /** Where records go that are refused for ever; without one they hold up what is behind them. */
   readonly quarantine?: Quarantine | undefined
+  /** For a destination that lost records which it had confirmed; without it, such a one refuses what follows. */
+  readonly rewind?: Pick<Rewind, 'goBack'> | undefined
   readonly options?: {
     readonly flushIntervalMs?: number | undefined
     readonly batchRecordsMax?: number | undefined
@@ -47,6 +51,8 @@ interface Sending {
   readonly delivery: Promise<Delivery>
 }
 
+type Undelivered = Exclude<Delivery, { status: 'delivered' }>
+
 /** Why a batch stays in hand. */
 interface Failure {
   readonly batch: Batch
@@ -62,6 +68,7 @@ export class Forwarder {
   readonly #flushIntervalMs: number
   readonly #inHand: Batcher
   readonly #quarantine: Quarantine | undefined
+  readonly #rewind: ForwarderOptions['rewind']
   readonly #standing: Standing
   readonly #flushes = new Flushes()
 
@@ -75,17 +82,12 @@ export class Forwarder {
   #poisonInRow = 0
   #wake: () => void = () => {}
 
-  constructor({
-    destination,
-    source,
-    quarantine,
-    options = {},
-    onStateChange = () => {},
-    pace = systemPace,
-  }: ForwarderOptions) {
+  constructor(parts: ForwarderOptions) {
+    const { destination, source, options = {}, onStateChange = () => {}, pace = systemPace } = parts
     this.#destination = destination
     this.#source = source
-    this.#quarantine = quarantine
+    this.#quarantine = parts.quarantine
+    this.#rewind = parts.rewind
     this.#pace = pace
     this.#flushIntervalMs = options.flushIntervalMs ?? flushIntervalMsDefault
     this.#inHand = new Batcher({
@@ -239,17 +241,14 @@ export class Forwarder {
   }
 
   /** What follows a failure. */
-  async #retreat(
-    batch: Batch,
-    delivery: Exclude<Delivery, { status: 'delivered' }>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #retreat(batch: Batch, delivery: Undelivered, signal: AbortSignal): Promise<void> {
     this.#isCautious = true
     if (delivery.status === 'retry') return this.#pause({ batch, ...delivery, condition: 'failing' }, signal)
+    if (delivery.isBehind && this.#rewind !== undefined) return await this.#goBack(this.#rewind, batch, signal)
     const forks = this.#quarantine === undefined ? undefined : findForks(batch.records, delivery, this.#quarantine)
     if (forks !== undefined && forks.from > 0) return this.#inHand.limitNext(forks.from) // what goes before arrives
     if (forks !== undefined) return await this.#setAside(forks.run, signal)
-    if (batch.records.length > 1) return this.#narrow(batch, delivery.indexes)
+    if (batch.records.length > 1) return this.#inHand.narrow(batch, delivery.indexes)
     if (this.#maySetAside) {
       this.#poisonInRow += 1
       return await this.#setAside({ kind: 'poison', records: batch.records, reason: delivery.reason }, signal)
@@ -258,16 +257,17 @@ export class Forwarder {
     await this.#pause({ batch, reason, condition: 'refused' }, signal)
   }
 
+  /** Records that were confirmed go again, before those in hand, which come again behind them. */
+  async #goBack(rewind: Pick<Rewind, 'goBack'>, batch: Batch, signal: AbortSignal): Promise<void> {
+    const { isBack, reason } = await rewind.goBack(batch, signal)
+    if (isBack) this.#inHand.clear()
+    if (isBack) this.#flushes.postpone()
+    await this.#pause({ batch, reason, condition: isBack ? 'failing' : 'refused' }, signal)
+  }
+
   /** Whether a record that is refused by itself may be left out there. */
   get #maySetAside(): boolean {
     return this.#quarantine !== undefined && !this.#destination.keepsChain && this.#poisonInRow < poisonInRowMax
-  }
-
-  /** Towards the record that is refused: what goes before it is sent first, then it alone. */
-  #narrow(batch: Batch, indexes: readonly number[] | undefined): void {
-    const first = indexes?.[0]
-    if (first === undefined || first >= batch.records.length) this.#inHand.halve(batch)
-    else this.#inHand.limitNext(Math.max(1, first))
   }
 
   /** The records at the front are confirmed when they are in quarantine and that is sealed. */

@@ -6,6 +6,7 @@
 import { batchingOf } from '../destination/batching.ts'
 import { createDestination } from '../destination/create.ts'
 import type { Destination, DestinationOptions } from '../destination/destination.ts'
+import type { RecordNumber } from '../spool/cursor.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { SpoolEnd } from '../spool/positions.ts'
 import { SpoolReader } from '../spool/reader.ts'
@@ -13,10 +14,12 @@ import type { SetAsideKind } from '../spool/set-aside.ts'
 import { type AheadRecord, watchAhead } from './ahead.ts'
 import { Fallback } from './fallback.ts'
 import { Forwarder } from './forwarder.ts'
-import { OwnStream } from './own-stream.ts'
+import { firstBehind, OwnStream, streamsIn } from './own-stream.ts'
 import { SealedQuarantine, type SealFact } from './quarantine.ts'
 import { QuarantineFolder } from './quarantine-folder.ts'
 import { Resolutions } from './resolutions.ts'
+import { Rewind, type RewindSource } from './rewind.ts'
+import { expecting } from './sending-by.ts'
 import { SpoolSource } from './spool-source.ts'
 import type { ForwarderState } from './standing.ts'
 import { inTurns } from './turns.ts'
@@ -57,21 +60,36 @@ export async function openLane(options: DestinationOptions, spool: LaneSpool, li
   const name = nameOf(options)
   const made = await createDestination(options, { seal: listener.seal })
   const created = inTurns(made)
-  const { ahead } = listener
-  const destination =
-    ahead === undefined
-      ? created
-      : watchAhead(created, new OwnStream(diskFiles, spool), (found) => ahead.call(listener, found))
   const source = new SpoolSource({ files: diskFiles, name, withDisclosures: made.keepsDisclosures, ...spool })
   const folderOf = (kind: SetAsideKind) => new QuarantineFolder(diskFiles, spool.directory, { kind, name })
   const folders = { forked: folderOf('forked'), poison: folderOf('poison') }
-  const quarantine = new SealedQuarantine(folders, listener.seal)
+  const isSetAside = (number: RecordNumber) => Object.values(folders).some((folder) => folder.covers(number))
+  const expected = expecting(created, () => source.confirmed.confirmed, isSetAside)
+  const { ahead, seal } = listener
+  const destination =
+    ahead === undefined
+      ? expected
+      : watchAhead(expected, new OwnStream(diskFiles, spool), (found) => ahead.call(listener, found))
+  const quarantine = new SealedQuarantine(folders, seal)
   const onStateChange = (state: ForwarderState) => listener.changed?.(state)
-  const resolutions = new Resolutions({ folders: Object.values(folders), destination, seal: listener.seal })
-  const forwarder = new Forwarder({ destination, source, quarantine, options: batchingOf(options), onStateChange })
+  const resolutions = new Resolutions({ folders: Object.values(folders), destination, seal })
+  const rewind = new Rewind({ destination, source: rewindSource(source, spool), seal })
+  const how = { options: batchingOf(options), onStateChange }
+  const forwarder = new Forwarder({ destination, source, quarantine, rewind, ...how })
   const lane = { forwarder, destination, source, quarantine, folders, resolutions }
   if (options.type === 'stdout' || options.fallback === undefined) return lane
   return { ...lane, fallback: await openFallback(lane, spool) }
+}
+
+function rewindSource(source: SpoolSource, spool: LaneSpool): RewindSource {
+  return {
+    get confirmed() {
+      return source.confirmed.confirmed
+    },
+    rewind: (to) => source.rewind(to),
+    streams: () => streamsIn(diskFiles, spool),
+    firstBehind: (number) => firstBehind(diskFiles, spool, number),
+  }
 }
 
 /** Printing has a reader of its own: it goes on while delivery stands. */

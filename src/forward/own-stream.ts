@@ -2,11 +2,13 @@
 
 import { leafHash } from '../chain/hash.ts'
 import { AuditError, errorCode } from '../errors.ts'
+import type { StoredRecord } from '../event/record.ts'
+import { readControl } from '../spool/control.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
 import type { Files } from '../spool/files.ts'
 import type { SpoolEnd } from '../spool/positions.ts'
 import { SpoolReader } from '../spool/reader.ts'
-import { readSegmentHeader } from '../spool/segment.ts'
+import { readPath, readSegmentHeader } from '../spool/segment.ts'
 
 export interface OwnSpool {
   readonly directory: string
@@ -33,16 +35,29 @@ export class OwnStream {
 
   /** Leaf hash of a record that is retained; `undefined` for any other. Reads one segment at most. */
   hashOf({ stream, sequence }: RecordNumber): string | undefined {
-    const reader = new SpoolReader(this.#files, this.#spool.directory, this.#spool.durable)
-    try {
-      return attempt(() => {
-        reader.seek({ confirmed: { stream, sequence: sequence - 1 } })
-        const [record] = reader.next({ records: 1, bytes: 1 })
-        return record?.stream === stream && record.sequence === sequence ? leafHash(record.bytes) : undefined
-      })
-    } finally {
-      reader.close()
-    }
+    return attempt(() => {
+      const record = firstBehind(this.#files, this.#spool, { stream, sequence: sequence - 1 })
+      return record?.stream === stream && record.sequence === sequence ? leafHash(record.bytes) : undefined
+    })
+  }
+}
+
+/** The streams that a spool retains, as its segments have them, oldest first. Throws what reading them throws. */
+export function streamsIn(files: Files, { directory, durable }: OwnSpool): string[] {
+  const control = readControl(files, directory)
+  if (control.kind !== 'state') return []
+  const path = readPath(files, directory, { first: control.state.firstSegment, last: durable().segment })
+  return path.map(({ header }) => header.stream)
+}
+
+/** The first durable record behind this one; without a number, the oldest that is retained. Throws as `streamsIn`. */
+export function firstBehind(files: Files, spool: OwnSpool, number: RecordNumber | undefined): StoredRecord | undefined {
+  const reader = new SpoolReader(files, spool.directory, spool.durable)
+  try {
+    reader.seek({ confirmed: number })
+    return reader.next({ records: 1, bytes: 1 })[0]
+  } finally {
+    reader.close()
   }
 }
 

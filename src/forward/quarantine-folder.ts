@@ -8,6 +8,7 @@ import { leafHash } from '../chain/hash.ts'
 import { formatTimestamp, nowMs } from '../clock.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
+import type { RecordNumber } from '../spool/cursor.ts'
 import { ensureDirectory, exists, type Files } from '../spool/files.ts'
 import {
   listSetAside,
@@ -68,6 +69,11 @@ export class QuarantineFolder {
       if (run.stream !== stream || sequence < run.from || run.to < sequence) return false
       return run.hash === hash || this.#read(run).includes(`"hash":"${hash}"`) // quotes within a record are escaped
     })
+  }
+
+  /** Whether a record of this number lies here. */
+  covers({ stream, sequence }: RecordNumber): boolean {
+    return this.#kept.some((run) => run.stream === stream && run.from <= sequence && sequence <= run.to)
   }
 
   /** Puts the records here, those that lie here already left out; durable on return. Throws what the disk throws. */

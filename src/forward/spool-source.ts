@@ -50,6 +50,8 @@ export class SpoolSource implements RecordSource {
   /** What is confirmed in the cursor file. */
   #saved: Cursor
   #savedAtMs = Number.NEGATIVE_INFINITY
+  /** The reader stands elsewhere. */
+  #isRewound = false
   #ranDryAt: number | undefined
   /** The segment in which the durable end was last seen, and its stream. */
   #newest: { readonly segment: number; readonly stream: string | undefined } | undefined
@@ -71,6 +73,8 @@ export class SpoolSource implements RecordSource {
   }
 
   next(limit: { records: number; bytes: number }): readonly StoredRecord[] {
+    if (this.#isRewound) this.#reader.seek(this.#confirmed)
+    this.#isRewound = false
     const records = this.#reader.next(limit)
     const last = records.at(-1)
     if (last !== undefined) this.#readEnds.push({ last, place: this.#reader.place })
@@ -84,6 +88,18 @@ export class SpoolSource implements RecordSource {
     this.#confirmed = { confirmed, hint: this.#readEnds[index]?.place }
     this.#readEnds.splice(0, index + 1)
     this.#settleWhenDue()
+  }
+
+  /**
+   * Begins again behind this record, or with the oldest that is retained. Saved first: segments are given back by what
+   * the cursor says. The place is looked for with the next reading, when nobody can be removing it any more.
+   */
+  rewind(to: RecordNumber | undefined): void {
+    this.#confirmed = to === undefined ? {} : { confirmed: to }
+    this.#readEnds = []
+    this.#ranDryAt = undefined
+    this.#isRewound = true
+    this.#save(this.#confirmed)
   }
 
   get inFlightTo(): RecordNumber | undefined {

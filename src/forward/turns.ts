@@ -4,6 +4,7 @@
  */
 
 import type { Batch, Delivery, Destination } from '../destination/destination.ts'
+import { sendingBy } from './sending-by.ts'
 
 export function inTurns(destination: Destination): Destination {
   if ((destination.sendingsMax ?? 1) > 1) return destination
@@ -13,8 +14,5 @@ export function inTurns(destination: Destination): Destination {
     last = delivery.catch(() => {}) // whoever sent it hears of it
     return delivery
   }
-  const { name, keepsChain, repeatsBatches } = destination
-  const head = destination.head?.bind(destination)
-  const close = () => destination.close()
-  return { name, keepsChain, repeatsBatches, send, close, ...(head && { head }) }
+  return sendingBy(destination, send)
 }

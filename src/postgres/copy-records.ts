@@ -4,11 +4,12 @@
  * as `audit.append` does it, and only what is new is sent. One transaction: all of it, or nothing.
  */
 
+import type { RecordNumber } from '../spool/cursor.ts'
 import { bytea, byteaHex, type ElementType, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
 import type { CopyingConnection } from './client.ts'
 import { disclosedOf, storeDisclosures } from './disclosures.ts'
 import { type ColumnType, derivedColumns, type ProjectedRecord } from './projection.ts'
-import { type AppendOutcome, type AppendRow, toOutcome } from './records.ts'
+import { type AppendOutcome, type AppendRow, callWhereHeld, heldParameters, toOutcome } from './records.ts'
 
 /** From so many records on COPY costs less than one statement does; below, its round trips cost more. */
 export const copyRecordsMin = 64
@@ -22,11 +23,12 @@ export function isCopyable(records: readonly ProjectedRecord[]): boolean {
 export async function copyRecords(
   client: CopyingConnection,
   records: readonly ProjectedRecord[],
+  after?: RecordNumber,
 ): Promise<AppendOutcome[]> {
   // Whoever stops in the middle holds the heads no longer than this.
   await client.query("begin; set local idle_in_transaction_session_timeout = '30s'")
   try {
-    const rows = await advanceHeads(client, records)
+    const rows = await advanceHeads(client, records, after)
     const from = new Map(rows.map(({ stream, next_seq }) => [stream, Number(next_seq ?? Number.POSITIVE_INFINITY)]))
     const fresh = records.filter(({ stream, sequence }) => sequence >= (from.get(stream) ?? Number.POSITIVE_INFINITY))
     if (fresh.length > 0) await client.copyIn(copyStatement, encodeCopy(fresh))
@@ -41,7 +43,13 @@ export async function copyRecords(
 
 type AdvancedRow = AppendRow & { readonly next_seq: string | null }
 
-async function advanceHeads(client: CopyingConnection, records: readonly ProjectedRecord[]): Promise<AdvancedRow[]> {
+const advanceCall = callWhereHeld('audit.advance_heads', 6)
+
+async function advanceHeads(
+  client: CopyingConnection,
+  records: readonly ProjectedRecord[],
+  after: RecordNumber | undefined,
+): Promise<AdvancedRow[]> {
   const arrays = [
     encodeArray(
       uuid,
@@ -71,8 +79,8 @@ async function advanceHeads(client: CopyingConnection, records: readonly Project
   const { rows } = await client.query<AdvancedRow>(
     `select stream, status, inserted, skipped, head_seq, refused_seq, next_seq,
        encode(held_hash, 'hex') as held_hash, encode(sent_hash, 'hex') as sent_hash
-     from audit.advance_heads($1, $2, $3, $4, $5, $6)`,
-    arrays,
+     from ${advanceCall}`,
+    [...arrays, ...heldParameters(after)],
   )
   return rows
 }

@@ -6,6 +6,7 @@
 import type { JsonObject } from '../event/canonical.ts'
 import { commitmentTo, type Disclosure, decodeDisclosures, readDisclosure } from '../event/commit.ts'
 import { setMember } from '../event/value.ts'
+import type { RecordNumber } from '../spool/cursor.ts'
 import { bytea, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
 import type { Queryable } from './client.ts'
 import type { ProjectedRecord } from './projection.ts'
@@ -65,10 +66,11 @@ export function disclosedOf(records: readonly ProjectedRecord[]): DisclosedRecor
 export async function appendDisclosing(
   client: Queryable,
   records: readonly ProjectedRecord[],
+  after?: RecordNumber,
 ): Promise<AppendOutcome[]> {
   await client.query("begin; set local idle_in_transaction_session_timeout = '30s'")
   try {
-    const outcomes = await appendRecords(client, encodeRecords(records))
+    const outcomes = await appendRecords(client, encodeRecords(records), after)
     await storeDisclosures(client, disclosedOf(records.filter((record) => isInserted(record, outcomes))))
     await client.query('commit')
     return outcomes

@@ -4,6 +4,7 @@
  * stream's head, skips only what it holds with the same hash, and refuses forks and gaps.
  */
 
+import type { RecordNumber } from '../spool/cursor.ts'
 import { bytea, byteaHex, type ElementType, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
 import type { Queryable } from './client.ts'
 import { type ColumnName, type ColumnType, derivedColumns, type ProjectedRecord } from './projection.ts'
@@ -53,17 +54,58 @@ export function encodeRecords(records: readonly ProjectedRecord[]): Buffer[] {
   ]
 }
 
-const parameters = Array.from({ length: derivedColumns.length + 4 }, (_, index) => `$${index + 1}`).join(', ')
+/**
+ * What stands between `from` and the call of a function of records, the parameters of which are the first so many: the
+ * call is made only where the database holds the stream of the two parameters behind them up to there. The function
+ * takes an argument from `held`, so that no plan calls it first.
+ */
+export function callWhereHeld(name: string, parameters: number): string {
+  const [stream, seq] = [`$${parameters + 1}::uuid`, `$${parameters + 2}::bigint`]
+  const given = Array.from({ length: parameters - 1 }, (_, index) => `$${index + 1}`).join(', ')
+  return `(select true as whole where ${stream} is null
+       or exists (select from audit.stream_head h where h.stream = ${stream} and h.seq >= ${seq}) offset 0) as held
+     cross join lateral ${name}(${given}, case when held.whole then $${parameters}::text[] end)`
+}
 
-/** Appends a batch in one round trip and one transaction; streams succeed or are refused one by one. */
-export async function appendRecords(client: Queryable, arrays: readonly Buffer[]): Promise<AppendOutcome[]> {
+/** The two parameters behind those of the function. */
+export function heldParameters(after: RecordNumber | undefined): [string | null, number | null] {
+  return [after?.stream ?? null, after?.sequence ?? null]
+}
+
+const appendCall = callWhereHeld('audit.append', derivedColumns.length + 4)
+
+/**
+ * Appends a batch in one round trip and one transaction; streams succeed or are refused one by one. Nothing is done, and
+ * nothing returned, where the database lacks the record that the batch comes after.
+ */
+export async function appendRecords(
+  client: Queryable,
+  arrays: readonly Buffer[],
+  after?: RecordNumber,
+): Promise<AppendOutcome[]> {
   const { rows } = await client.query<AppendRow>(
     `select stream, status, inserted, skipped, head_seq, refused_seq,
        encode(held_hash, 'hex') as held_hash, encode(sent_hash, 'hex') as sent_hash
-     from audit.append(${parameters})`,
-    [...arrays],
+     from ${appendCall}`,
+    [...arrays, ...heldParameters(after)],
   )
   return rows.map(toOutcome)
+}
+
+/**
+ * Moves the head of a stream behind records that it will never get, up to the one of this hash. Resolves to whether it
+ * was moved: a head that lies elsewhere is left as it is.
+ */
+export async function crossGap(
+  client: Queryable,
+  gap: { readonly stream: string; readonly from: number; readonly to: number; readonly hash: string | undefined },
+): Promise<boolean> {
+  const { rows } = await client.query(
+    `update audit.stream_head set seq = $3, hash = decode($4, 'hex')
+     where stream = $1 and seq = $2::bigint - 1 returning seq`,
+    [gap.stream, gap.from, gap.to, gap.hash ?? null],
+  )
+  return rows.length > 0
 }
 
 export function toOutcome(row: AppendRow): AppendOutcome {

@@ -66,7 +66,13 @@ export interface EvidenceReport extends EvidenceQuestion {
 const factTypes = {
   suppressed: ['audit.suppressed'],
   policy: ['audit.policy.changed', 'audit.policy.rejected'],
-  gaps: ['audit.gap', 'audit.quarantined', 'audit.quarantine.resolved', 'audit.destination.dropped'],
+  gaps: [
+    'audit.gap',
+    'audit.quarantined',
+    'audit.quarantine.resolved',
+    'audit.destination.dropped',
+    'audit.destination.rewound',
+  ],
   keyChanges: ['audit.key.rotated'],
   removals: ['audit.file.deleted', 'audit.pruned', 'audit.erased', 'audit.hold.added', 'audit.hold.released'],
 } as const satisfies Record<string, readonly ControlType[]>

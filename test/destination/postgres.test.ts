@@ -58,6 +58,45 @@ describe('a PostgreSQL destination', () => {
     assert.deepEqual(await storedIn(url), records)
   })
 
+  for (const way of [2, 80]) {
+    it(`puts nothing behind a record that it should hold and does not: ${way} at once`, async (t) => {
+      const { url } = await migratedDatabase(t)
+      const destination = destinationFor(t, url)
+      const records = chainOf(way + 5)
+      const [first, rest] = [records.slice(0, 5), records.slice(5)]
+      const { stream } = first[0] ?? { stream: '' }
+      const place = (sequence: number) => ({ stream, sequence })
+      const older = await destination.send({ ...batchOf(rest), after: place(5) }, never)
+      assert.equal(older.status === 'rejected' && older.isBehind, true, 'a stream that it lost whole')
+      assert.deepEqual(await storedIn(url), [])
+      assert.deepEqual(await destination.send(batchOf(first.slice(0, 4)), never), delivered)
+      const next = await destination.send({ ...batchOf(chainOf(way)), after: place(5) }, never)
+      assert.equal(next.status === 'rejected' && next.isBehind, true, 'the end of the stream before')
+      const gap = await destination.send(batchOf(rest), never)
+      assert.equal(gap.status === 'rejected' && gap.isBehind, true, 'a hole')
+      assert.equal((await storedIn(url)).length, 4)
+      assert.deepEqual(await destination.send({ ...batchOf(records), after: place(4) }, never), delivered)
+      assert.deepEqual(await storedIn(url), records)
+    })
+  }
+
+  it('goes on behind a gap that it is told of, with the record that follows and no other', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    const records = chainOf(9)
+    const { stream } = records[0] ?? { stream: '' }
+    assert.deepEqual(await destination.send(batchOf(records.slice(0, 4)), never), delivered)
+    const gap = { stream, from: 5, to: 6, hash: leafHash(records[5]?.bytes ?? '') }
+    assert.equal((await destination.cross?.({ ...gap, from: 6 }, never))?.status, 'retry', 'its head lies elsewhere')
+    assert.deepEqual(await destination.cross?.(gap, never), delivered)
+    const [other] = chainOf(1, { stream, from: 7, prev: leafHash('another record') })
+    assert.ok(other)
+    const fork = await destination.send(batchOf([other]), never)
+    assert.equal(fork.status === 'rejected' && fork.forked?.index, 0)
+    assert.deepEqual(await destination.send(batchOf(records.slice(6)), never), delivered)
+    assert.equal((await storedIn(url)).length, 7)
+  })
+
   it('makes the partition of a month that nobody made ahead', async (t) => {
     const { url } = await migratedDatabase(t)
     const months = ['2019-12', '2020-01', '2045-07']

@@ -36,19 +36,19 @@ interface Order {
   readonly run: string
   readonly count?: number
   readonly finish?: 'close'
-  /** Of the destination. */
-  readonly name?: string
+  readonly paceMs?: number
+  readonly spool?: { readonly directory: string; readonly [setting: string]: unknown }
 }
 
-function writerInto(lab: Lab, url: string, { name, ...order }: Order): Subject {
+function writerInto(lab: Lab, url: string, { spool, ...order }: Order): Subject {
   return new Subject(lab, {
     burst: 20,
     paceMs: 5,
     padBytes: 200,
     ...order,
     audit: {
-      spool: { directory: lab.path('spool'), keepMinutes: 60 },
-      destinations: [{ type: 'postgres', name, url, flushIntervalMs: 5, batchRecordsMax: 200 }],
+      spool: spool ?? { directory: lab.path('spool'), keepMinutes: 60 },
+      destinations: [{ type: 'postgres', url, flushIntervalMs: 5, batchRecordsMax: 200 }],
       closeTimeoutMs: 60_000,
     },
   })
@@ -176,44 +176,110 @@ function copyFolder(from: string, to: string): void {
   assert.equal(status, 0, stderr)
 }
 
+/** Delivers, keeps a copy of the server's files, delivers more, puts the copy in their place; to the last record before. */
+async function restoreOlder(database: Database, subject: Subject, between: number): Promise<number> {
+  const { server } = database
+  const [data, copy] = [join(server.folder, 'data'), join(server.folder, 'copy')]
+  await untilWritten(subject, 300)
+  await untilStored(database, lastOf(subject))
+  await server.crash()
+  copyFolder(data, copy)
+  await server.start()
+  await untilWritten(subject, between)
+  await untilStored(database, lastOf(subject))
+  const { last } = await storedIn(database)
+  await server.crash()
+  spawnSync('rm', ['-rf', data])
+  spawnSync('mv', [copy, data])
+  await server.start()
+  return last
+}
+
+const noticed = /is an older copy of itself and holds stream/
+
 const postgresRestored: FaultTest = {
   name: 'postgres-restored',
   row: '19',
   promise:
-    'A database that comes back as an older copy of itself: that is noticed and said, nothing is overwritten, and under another name of the destination what it lacks is sent again.',
+    'A database that comes back as an older copy of itself under a writer that goes on: that is noticed, said and sealed, nothing is overwritten, and what it lacks is sent again.',
   needs: [],
-  limitSeconds: { short: 120, long: 120 },
-  async run(lab) {
+  limitSeconds: { short: 120, long: 240 },
+  async run(lab, size) {
     const database = await startDatabase(lab)
-    const { server } = database
-    const [data, copy] = [join(server.folder, 'data'), join(server.folder, 'copy')]
-    const subject = writerInto(lab, database.url, { run: 'first' })
-    await untilWritten(subject, 300)
-    await untilStored(database, lastOf(subject))
-    await server.crash()
-    copyFolder(data, copy)
-    await server.start()
-    await untilWritten(subject, 300)
-    await untilStored(database, lastOf(subject))
-    const before = await storedIn(database)
-    await server.crash()
-    spawnSync('rm', ['-rf', data])
-    copyFolder(copy, data)
-    await server.start()
-    const older = await storedIn(database)
-    await subject.until(({ notices }) => notices.some((notice) => notice.includes('gap, the database holds')))
-    assert.match(subject.complaints, /gap, the database holds/)
-    assert.deepEqual(await storedIn(database), older, 'nothing was put into the older copy')
+    const subject = writerInto(lab, database.url, { run: 'first', paceMs: 25 })
+    const lasts: number[] = []
+    const rounds = size === 'short' ? 1 : 5
+    for (let round = 0; round < rounds; round += 1) {
+      // One after the other: each older copy is made good before the next.
+      lasts.push(await restoreOlder(database, subject, 300))
+      await untilStored(database, lastOf(subject) + 1)
+    }
+    assert.match(subject.complaints, noticed)
     await subject.kill()
-    const end = writerInto(lab, database.url, { run: 'end', count: 20, finish: 'close', name: 'again' })
-    await end.until(({ closedMs }) => closedMs !== undefined)
+    const end = writerInto(lab, database.url, { run: 'end', count: 20, finish: 'close' })
+    assert.equal((await end.ended).code, 0, end.complaints)
     assert.deepEqual([subject.emergencies, end.emergencies], [[], []])
     const stored = await checkWhole(database, lastOf(end))
+    const rewound = await factsIn(database, 'audit.destination.rewound')
+    assert.equal(rewound.length, rounds)
+    const again = rewound.reduce((sum, { seq }, at) => sum + (lasts[at] ?? 0) - Number(seq), 0)
+    assert.deepEqual(await factsIn(database, 'audit.gap'), [])
     return {
-      injected: { 'older copies': 1 },
-      survived: { 'records stored once': stored.count, 'records sent again': before.last - older.last },
+      injected: { 'older copies': rounds },
+      survived: { 'records stored once': stored.count, 'records sent again': again },
     }
   },
 }
 
-export const postgresTests: readonly FaultTest[] = [postgresDies, postgresRestored]
+/** The details of sealed facts, as the database has them. */
+async function factsIn({ url }: Database, type: string): Promise<Record<string, unknown>[]> {
+  const query = `select convert_from(record, 'UTF8')::json -> 'details' as details from audit.record
+     where event_type = $1 order by stream, seq`
+  return (await queryOnce(url, query, [type])).map(({ details }) => details as Record<string, unknown>)
+}
+
+const postgresReclaimed: FaultTest = {
+  name: 'postgres-reclaimed',
+  row: '19',
+  promise:
+    'The same where the spool has given back a part of what the older copy lacks: a sealed `audit.gap` names exactly the missing numbers, and what follows is stored.',
+  needs: [],
+  limitSeconds: { short: 120, long: 120 },
+  async run(lab) {
+    const database = await startDatabase(lab)
+    const spool = { directory: lab.path('spool'), keepMinutes: 0, bytesMax: 4 * 2 ** 20, reserveBytes: 2 ** 16 }
+    const subject = writerInto(lab, database.url, { run: 'first', paceMs: 25, spool })
+    await restoreOlder(database, subject, 2_000)
+    await untilStored(database, lastOf(subject) + 1)
+    await subject.kill()
+    const end = writerInto(lab, database.url, { run: 'end', count: 20, finish: 'close', spool })
+    assert.equal((await end.ended).code, 0, end.complaints)
+    const gaps = await factsIn(database, 'audit.gap')
+    const [gap, ...others] = gaps.filter((one) => one.reason !== 'emergency')
+    assert.deepEqual(others, [])
+    const { stream, from, to, count, reason, destination } = gap ?? {}
+    const missing = await missingIn(database)
+    assert.deepEqual([{ stream, from, to, count }], missing)
+    const [{ seq } = {}] = await factsIn(database, 'audit.destination.rewound')
+    assert.deepEqual([reason, destination, from], ['older_copy', 'postgres', Number(seq) + 1])
+    const source = createPostgresSource(database.url)
+    const { findings } = await verifySource(source, { verifiers: [], allowUnanchored: true })
+    assert.deepEqual([...new Set(findings.map(({ verdict }) => verdict))], ['MISSING'])
+    const stored = await storedIn(database)
+    assert.equal(stored.count, stored.distinct)
+    return {
+      injected: { 'older copies': 1 },
+      survived: { 'records stored once': stored.count, 'records named in the sealed gap': Number(count) },
+    }
+  },
+}
+
+/** The holes of each stream. */
+async function missingIn({ url }: Database): Promise<Record<string, unknown>[]> {
+  const query = `select stream, seq::int + 1 as from, next::int - 1 as to, (next - seq - 1)::int as count
+     from (select stream, seq, lead(seq) over (partition by stream order by seq) as next from audit.record) held
+     where next > seq + 1 order by stream, seq`
+  return queryOnce(url, query)
+}
+
+export const postgresTests: readonly FaultTest[] = [postgresDies, postgresRestored, postgresReclaimed]

@@ -229,7 +229,7 @@ function sealing(t: TestContext, answers: boolean[] = [], files: Files = diskFil
   const folder = new QuarantineFolder(files, freshSpool(t), forked('db'))
   const facts: QuarantineFact[] = []
   const seal = async (fact: DeliveryFact) => {
-    if (fact.type !== 'audit.file.deleted') facts.push(fact)
+    if ('kind' in fact) facts.push(fact)
     return answers.shift() ?? true
   }
   return { folder, facts, quarantine: new SealedQuarantine(keepersOf(folder), seal) }

@@ -1,0 +1,29 @@
+/** A destination with something before or behind each sending; whatever else it is stays. */
+
+import type { Destination } from '../destination/destination.ts'
+import type { RecordNumber } from '../spool/cursor.ts'
+
+/** The same destination, sending by `send`. */
+export function sendingBy(destination: Destination, send: Destination['send']): Destination {
+  const { name, sendingsMax, keepsChain, repeatsBatches } = destination
+  const [head, cross] = [destination.head?.bind(destination), destination.cross?.bind(destination)]
+  const close = () => destination.close()
+  return { name, sendingsMax, keepsChain, repeatsBatches, send, close, ...(head && { head }), ...(cross && { cross }) }
+}
+
+/**
+ * A destination that keeps the chain, told with each batch what it must hold: the record confirmed last, unless that one
+ * was set aside and so never came there. Any other destination is left as it is.
+ */
+export function expecting(
+  destination: Destination,
+  confirmed: () => RecordNumber | undefined,
+  isSetAside: (number: RecordNumber) => boolean,
+): Destination {
+  if (destination.keepsChain !== true) return destination
+  return sendingBy(destination, (batch, signal) => {
+    const last = confirmed()
+    const after = last === undefined || isSetAside(last) ? undefined : last
+    return destination.send({ ...batch, after }, signal)
+  })
+}
