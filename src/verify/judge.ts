@@ -5,6 +5,7 @@
  */
 
 import type { FindingLog, StreamFinding } from './finding-log.ts'
+import type { LeafShelf } from './leaf-shelf.ts'
 import type { Link } from './link.ts'
 import type { Hole, Misfit } from './misfits.ts'
 import { setAsideMax } from './report.ts'
@@ -13,11 +14,19 @@ import type { Run } from './run.ts'
 import { SeenLeaves } from './seen-leaves.ts'
 import type { Source } from './source.ts'
 
+export interface JudgeContext {
+  readonly source: Source
+  readonly stream: string
+  readonly log: FindingLog
+  /** Where the leaf hashes go that were judged. */
+  readonly shelf: LeafShelf
+}
+
 export class StreamJudge {
   readonly #source: Source
   readonly #stream: string
   readonly #log: FindingLog
-  readonly #seen = new SeenLeaves()
+  readonly #seen: SeenLeaves
   readonly holes: Hole[] = []
   readonly misfits: Misfit[] = []
   /** Findings that are none if the record that gave rise to them turns out to belong elsewhere. */
@@ -33,7 +42,8 @@ export class StreamJudge {
   /** The end of a second branch, so that a fork is one finding however long it is. */
   #branchLeaf: string | undefined
 
-  constructor({ source, stream, log }: { source: Source; stream: string; log: FindingLog }) {
+  constructor({ source, stream, log, shelf }: JudgeContext) {
+    this.#seen = new SeenLeaves(shelf)
     this.#source = source
     this.#stream = stream
     this.#log = log

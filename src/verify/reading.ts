@@ -8,6 +8,7 @@ import { Cosignatures } from './cosignatures.ts'
 import { Erasures } from './erasures.ts'
 import { FindingLog } from './finding-log.ts'
 import { KeyRing } from './key-ring.ts'
+import { LeafShelf } from './leaf-shelf.ts'
 import type { Misfit } from './misfits.ts'
 import { Prunes } from './prunes.ts'
 import type { Unreadable } from './report.ts'
@@ -41,6 +42,7 @@ export interface Reading {
   readonly source: Source
   readonly options: VerifyOptions
   readonly log: FindingLog
+  readonly shelf: LeafShelf
   readonly ring: KeyRing
   readonly streams: Map<string, StreamVerifier>
   readonly misfits: Misfit[]
@@ -61,6 +63,7 @@ export function beginReading(source: Source, options: VerifyOptions): Reading {
     source,
     options,
     log,
+    shelf: new LeafShelf(),
     prunes: new Prunes(source.name, log),
     erasures: new Erasures(source, log),
     cosignatures: new Cosignatures(options.trust?.witnesses, options.since ?? []),

@@ -5,6 +5,7 @@
  */
 
 import { errorText } from '../errors.ts'
+import { LeafShelf } from './leaf-shelf.ts'
 import { readLink } from './link.ts'
 import { findingsMax } from './report.ts'
 import { SeenLeaves } from './seen-leaves.ts'
@@ -73,10 +74,14 @@ export async function reconcile(
   onRead: OnRead = () => {},
 ): Promise<Reconciliation> {
   const own = new Copy(from)
-  await own.read(onRead)
   const to: CopyComparison[] = []
-  // One after the other: each costs memory while it is compared.
-  for (const other of others) to.push(await compare(own, other, onRead))
+  try {
+    await own.read(onRead)
+    // One after the other: each costs memory while it is compared.
+    for (const other of others) to.push(await compare(own, other, onRead))
+  } finally {
+    own.close()
+  }
   const isWrong = to.some(({ missing, different }) => missing.count + different.count > 0)
   const isPartial = [own.reading, ...to].some(({ damaged, unreadable, records }) => {
     return damaged > 0 || unreadable !== undefined || records === 0
@@ -91,9 +96,13 @@ async function compare(own: Copy, other: Source, onRead: OnRead): Promise<CopyCo
     if (expected === undefined || expected === found) return
     different.add({ stream, sequence, expected, found, where: other.locate(position) })
   })
-  await copy.read(onRead)
-  const missing = rangesOf(own, copy)
-  return { ...copy.reading, missing, different: different.listed, onlyHere: rangesOf(copy, own) }
+  try {
+    await copy.read(onRead)
+    const missing = rangesOf(own, copy)
+    return { ...copy.reading, missing, different: different.listed, onlyHere: rangesOf(copy, own) }
+  } finally {
+    copy.close()
+  }
 }
 
 /** What `one` has and `other` has not. */
@@ -121,6 +130,7 @@ type Hear = (stream: string, sequence: number, at: { found: string; position: nu
 class Copy {
   readonly streams = new Map<string, SeenLeaves>()
   readonly #source: Source
+  readonly #shelf = new LeafShelf()
   readonly #hear: Hear
   #records = 0
   #damaged = 0
@@ -139,6 +149,11 @@ class Copy {
 
   leafOf(stream: string, sequence: number): string | undefined {
     return this.streams.get(stream)?.get(sequence)
+  }
+
+  /** Nothing is asked of it any more. */
+  close(): void {
+    this.#shelf.close()
   }
 
   async read(onRead: OnRead): Promise<void> {
@@ -160,7 +175,7 @@ class Copy {
     }
     const { stream, sequence, leaf, position } = link
     this.#hear(stream, sequence, { found: leaf, position })
-    const leaves = this.streams.get(stream) ?? new SeenLeaves()
+    const leaves = this.streams.get(stream) ?? new SeenLeaves(this.#shelf)
     this.streams.set(stream, leaves)
     if (leaves.get(sequence) !== undefined) return
     leaves.set(sequence, leaf)

@@ -5,7 +5,14 @@
  */
 
 /** Benign states, mildest first: exit code 0. */
-export const benignVerdicts = ['INTACT', 'DUPLICATE_DELIVERY', 'CLOCK_ANOMALY', 'PRUNED', 'ERASED', 'OPEN_TAIL'] as const
+export const benignVerdicts = [
+  'INTACT',
+  'DUPLICATE_DELIVERY',
+  'CLOCK_ANOMALY',
+  'PRUNED',
+  'ERASED',
+  'OPEN_TAIL',
+] as const
 
 /** Findings, mildest first: exit code 1. */
 export const findingVerdicts = [

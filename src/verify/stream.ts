@@ -57,7 +57,7 @@ export class StreamVerifier {
     this.#context = context
     this.#keys = new StreamKeys(context.ring, windowRecordsMax)
     this.kept = new KeptRoots((context.since ?? []).filter((one) => one.stream === stream))
-    this.judge = new StreamJudge({ source: context.source, stream, log: context.log })
+    this.judge = new StreamJudge({ ...context, stream })
     const { base } = context
     if (base === undefined) return
     this.#leave(base.sequence, base.tree)

@@ -26,32 +26,41 @@ export async function verifySources(sources: readonly Source[], options: VerifyO
 export async function verifySource(source: Source, options: VerifyOptions): Promise<SourceReport> {
   const reading = beginReading(source, options)
   try {
+    await read(reading)
+    return concludeSource(reading)
+  } finally {
+    reading.shelf.close()
+  }
+}
+
+async function read(reading: Reading): Promise<void> {
+  const { source, options } = reading
+  const gatherer = new Gatherer({
+    onRun: (run) => streamOf(reading, run.link(run.first)).addRun(run),
+    onLink: (link) => takeLink(reading, link),
+  })
+  try {
     // Before the records: what is delivered meanwhile may only make a stream longer than its head.
     reading.heads = (await source.readHeads?.()) ?? []
     reading.prunes.list((await source.readPruned?.()) ?? [])
-    const gatherer = new Gatherer({
-      onRun: (run) => streamOf(reading, run.link(run.first)).addRun(run),
-      onLink: (link) => {
-        // Believed by the witness's key alone, wherever they stand; there may be many, and none is kept here.
-        if (link.control?.type === 'anchored') reading.cosignatures.take(link)
-        if (link.control?.type === 'erased') reading.erasures.hear(link)
-        streamOf(reading, link).add(link)
-      },
-    })
-    try {
-      for await (const group of source.read()) {
-        for (const one of group) takeIn(reading, gatherer, one)
-        options.onProgress?.({ source: source.name, records: reading.records })
-      }
-    } finally {
-      gatherer.flush()
+    for await (const group of source.read()) {
+      for (const one of group) takeIn(reading, gatherer, one)
+      options.onProgress?.({ source: source.name, records: reading.records })
     }
+    gatherer.flush()
     await reading.erasures.ask()
   } catch (thrown) {
     if (!(thrown instanceof AuditError)) throw thrown
+    gatherer.flush()
     reading.unreadable.push({ reason: errorText(thrown) })
   }
-  return concludeSource(reading)
+}
+
+function takeLink(reading: Reading, link: Link): void {
+  // Believed by the witness's key alone, wherever they stand; there may be many, and none is kept here.
+  if (link.control?.type === 'anchored') reading.cosignatures.take(link)
+  if (link.control?.type === 'erased') reading.erasures.hear(link)
+  streamOf(reading, link).add(link)
 }
 
 function takeIn(reading: Reading, gatherer: Gatherer, one: FoundRecord | Damage): void {
@@ -68,8 +77,15 @@ function streamOf(reading: Reading, link: Link): StreamVerifier {
   reading.lastStream = link.stream
   const known = reading.streams.get(link.stream)
   if (known !== undefined) return known
-  const { source, log, ring, options, prunes } = reading
-  const stream = new StreamVerifier(link.stream, { source, log, ring, since: options.since, base: prunes.baseOf(link) })
+  const { source, log, ring, shelf, options, prunes } = reading
+  const stream = new StreamVerifier(link.stream, {
+    source,
+    log,
+    ring,
+    shelf,
+    since: options.since,
+    base: prunes.baseOf(link),
+  })
   reading.streams.set(link.stream, stream)
   return stream
 }

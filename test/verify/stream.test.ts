@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { FindingLog } from '../../src/verify/finding-log.ts'
 import { KeyRing } from '../../src/verify/key-ring.ts'
+import { LeafShelf } from '../../src/verify/leaf-shelf.ts'
 import { readLink } from '../../src/verify/link.ts'
 import type { Source } from '../../src/verify/source.ts'
 import { createNdjsonSource } from '../../src/verify/sources/ndjson.ts'
@@ -22,7 +23,8 @@ async function* nothing(): AsyncGenerator<Buffer> {}
 
 function feed(lines: readonly string[], source: Source, windowRecordsMax: number) {
   const log = new FindingLog('copy')
-  const verifier = new StreamVerifier(stream, { source, ring: new KeyRing(verifiers), log, windowRecordsMax })
+  const context = { source, ring: new KeyRing(verifiers), log, shelf: new LeafShelf(), windowRecordsMax }
+  const verifier = new StreamVerifier(stream, context)
   for (const [position, text] of lines.entries()) {
     const link = readLink({ bytes: Buffer.from(text), position })
     assert.ok(link !== undefined)
