@@ -87,4 +87,59 @@ const typeorm: Transact = async (url, work) => {
   }
 }
 
-export const transacts: Readonly<Record<string, Transact>> = { pg, kysely, knex, drizzle, typeorm }
+/** The client that `prisma generate` makes of a schema without models; it downloads an engine, so it is not run here. */
+async function createPrisma(url: string) {
+  const { getPrismaClient } = await import('@prisma/client/runtime/client')
+  const { PrismaPg } = await import('@prisma/adapter-pg')
+  const PrismaClient = getPrismaClient({
+    activeProvider: 'postgresql',
+    clientVersion: '7.10.0',
+    engineVersion: 'none',
+    previewFeatures: [],
+    inlineSchema: 'datasource db {\n  provider = "postgresql"\n}\n',
+    runtimeDataModel: { models: {}, enums: {}, types: {} },
+    parameterizationSchema: { strings: [], graph: Buffer.alloc(64).toString('base64url') },
+    compilerWasm: {
+      getRuntime: () => import(`${compiler}.mjs`),
+      getQueryCompilerWasmModule: async () => {
+        const { wasm } = await import(`${compiler}.wasm-base64.mjs`)
+        const { WebAssembly } = globalThis as unknown as WithWebAssembly
+        return new WebAssembly.Module(Buffer.from(wasm, 'base64'))
+      },
+      importName: './query_compiler_fast_bg.js',
+    },
+  }) as unknown as new (options: {
+    adapter: unknown
+  }) => PrismaClient
+  return new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) })
+}
+
+const compiler = '@prisma/client/runtime/query_compiler_fast_bg.postgresql'
+
+/** The types of Node leave it to those of the browser. */
+interface WithWebAssembly {
+  readonly WebAssembly: { readonly Module: new (bytes: Buffer) => unknown }
+}
+
+interface PrismaTransaction {
+  $executeRawUnsafe(text: string, ...values: unknown[]): Promise<number>
+}
+
+interface PrismaClient {
+  $transaction(work: (tx: PrismaTransaction) => Promise<void>): Promise<void>
+  $disconnect(): Promise<void>
+}
+
+const prisma: Transact = async (url, work) => {
+  const db = await createPrisma(url)
+  try {
+    await db.$transaction(async (tx) => {
+      const client = { query: (text: string, values: unknown[]) => tx.$executeRawUnsafe(text, ...values) }
+      await work(client, (text) => tx.$executeRawUnsafe(text))
+    })
+  } finally {
+    await db.$disconnect()
+  }
+}
+
+export const transacts: Readonly<Record<string, Transact>> = { pg, kysely, knex, drizzle, typeorm, prisma }
