@@ -59,7 +59,8 @@ export async function readJournal(client: Queryable): Promise<Journal | undefine
 
 const journalSelection = `select j.deployment, j.stream, j.system_identifier::text as system,
     j.timeline_id::text as timeline, j.signed_size, j.tree, j.unsigned,
-    extract(epoch from clock_timestamp() - j.signed_at) * 1000 as signed_ms_ago,
+    -- Before PostgreSQL 17 infinite times cannot be subtracted; their numbers can.
+    (extract(epoch from clock_timestamp()) - extract(epoch from j.signed_at)) * 1000 as signed_ms_ago,
     coalesce(h.seq, 0) as seq, encode(h.hash, 'hex') as hash,
     to_char(h.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '000Z' as recorded
   from audit.journal j left join audit.stream_head h on h.stream = j.stream`

@@ -5,7 +5,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, lstatSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, globSync, lstatSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
@@ -26,6 +26,18 @@ export function findPostgresBinaries(): PostgresBinaries {
   const copy = reachableCopy(native)
   if (runs(copy, user)) return binariesIn(copy, user)
   throw new Error(`PostgreSQL of ${folder} does not run here; set AUDIT_TEST_DATABASE_URL to use another server`)
+}
+
+/** The oldest PostgreSQL that the system's packages have installed, from 15 on; `undefined` where there is none. */
+export function findOldestBinaries(): (PostgresBinaries & { readonly version: number }) | undefined {
+  const folders = globSync('/usr/lib/postgresql/*').map((folder) => ({
+    folder,
+    version: Number(path.basename(folder)),
+  }))
+  const [oldest] = folders.filter(({ version }) => version >= 15).sort((one, other) => one.version - other.version)
+  const user = process.getuid?.() === 0 ? unprivilegedUser() : {}
+  if (oldest === undefined || !runs(oldest.folder, user)) return undefined
+  return { ...binariesIn(oldest.folder, user), version: oldest.version }
 }
 
 function binariesIn(native: string, user: PostgresBinaries['user']): PostgresBinaries {

@@ -28,6 +28,8 @@ export interface PostgresServer {
 export interface StartOptions {
   /** Where the data folder `postgres` is made and kept; used only if the server's user can reach it. */
   readonly dir?: string | undefined
+  /** Another PostgreSQL than that of `npm ci`. */
+  readonly binaries?: PostgresBinaries | undefined
 }
 
 const startMsMax = 60_000
@@ -42,7 +44,7 @@ export async function startPostgres(options: StartOptions = {}): Promise<Postgre
 
 /** An embedded server in any case: for tests that end it. */
 export async function startEmbeddedPostgres(options: StartOptions = {}): Promise<EmbeddedPostgres> {
-  const server = new EmbeddedPostgres(options.dir)
+  const server = new EmbeddedPostgres(options.dir, options.binaries)
   await server.initialise()
   await server.start()
   return server
@@ -100,14 +102,15 @@ exec "$@" 3<&-
 
 /** One embedded server: its folder, port and password stay the same when it is ended and started again. */
 export class EmbeddedPostgres implements PostgresServer {
-  readonly #binaries: PostgresBinaries = findPostgresBinaries()
+  readonly #binaries: PostgresBinaries
   readonly #password = randomBytes(12).toString('hex')
   readonly #folder: string
   readonly #temporary: boolean
   #port = 0
   #server: ChildProcess | undefined
 
-  constructor(dir: string | undefined) {
+  constructor(dir: string | undefined, binaries = findPostgresBinaries()) {
+    this.#binaries = binaries
     const kept = dir === undefined ? undefined : keptFolder(dir, this.#binaries.user)
     this.#temporary = kept === undefined
     this.#folder = kept ?? mkdtempSync(path.join(os.tmpdir(), 'otel-audit-postgres-'))
