@@ -1,7 +1,8 @@
 /**
  * Delivery to any `LogRecordExporter` of OpenTelemetry, which a module of the user's makes. Success counts as delivered:
  * what that means is the exporter's own matter. Always holds: one `send` is one `export`; an exporter that throws, reports
- * a failure or does not answer in time is tried again with the same records. It cannot name records that it refuses.
+ * a failure or does not answer in time is tried again with the same records, unless its error says that they are
+ * refused as they are. It cannot name those that it refuses: halving finds them.
  */
 
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs'
@@ -15,6 +16,8 @@ import type { ExporterDestinationOptions } from './options.ts'
 const timeoutMsDefault = 30_000
 /** `ExportResultCode.SUCCESS` of OpenTelemetry. */
 const success = 0
+/** HTTP's words for a request that is refused as it is, and INVALID_ARGUMENT of gRPC. */
+const refusals: readonly unknown[] = [400, 413, 422, 3]
 
 type ExportResult = Parameters<Parameters<LogRecordExporter['export']>[1]>[0]
 
@@ -30,7 +33,8 @@ export async function createExporterDestination(options: ExporterDestinationOpti
           exportOnce(exporter, toLogRecords(records), limited),
         )
         if (result.code === success) return { status: 'delivered' }
-        return { status: 'retry', reason: `${options.module}: ${describeFailure(result)}` }
+        const reason = `${options.module}: ${describeFailure(result)}`
+        return isRefusal(result) ? { status: 'rejected', reason } : { status: 'retry', reason }
       } catch (thrown) {
         return { status: 'retry', reason: signal.aborted ? 'stopped' : `${options.module}: ${errorText(thrown)}` }
       }
@@ -50,6 +54,12 @@ function exportOnce(
     signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true })
     exporter.export(records, resolve)
   })
+}
+
+/** The contract has an error and no more. OpenTelemetry's exporters put the status that they got into its `code`. */
+function isRefusal({ error }: ExportResult): boolean {
+  const { code } = (error ?? {}) as { readonly code?: unknown }
+  return refusals.includes(code)
 }
 
 function describeFailure({ error }: ExportResult): string {

@@ -6,17 +6,28 @@ export const exported: ReadableLogRecord[] = []
 
 export interface FakeOptions {
   /** What each export reports, in turn; then success. Absent: no answer. */
-  readonly results?: readonly ('success' | 'failure' | 'throws' | 'silence')[]
+  readonly results?: readonly Outcome[]
+  /** Reports a failure whose error has this code, for each export that holds this word. */
+  readonly refuses?: { readonly word: string; readonly code: number }
 }
 
-class FakeExporter implements LogRecordExporter {
-  readonly #results: ('success' | 'failure' | 'throws' | 'silence')[]
+type Outcome = 'success' | 'failure' | 'throws' | 'silence'
 
-  constructor({ results = [] }: FakeOptions = {}) {
+class FakeExporter implements LogRecordExporter {
+  readonly #results: Outcome[]
+  readonly #refuses: FakeOptions['refuses']
+
+  constructor({ results = [], refuses }: FakeOptions = {}) {
     this.#results = [...results]
+    this.#refuses = refuses
   }
 
   export(records: ReadableLogRecord[], report: (result: { code: number; error?: Error }) => void): void {
+    const { word, code } = this.#refuses ?? {}
+    if (word !== undefined && records.some(({ body }) => String(body).includes(word))) {
+      report({ code: 1, error: Object.assign(new Error('refused'), { code }) })
+      return
+    }
     const result = this.#results.shift() ?? 'success'
     if (result === 'throws') throw new Error('thrown at once')
     if (result === 'silence') return

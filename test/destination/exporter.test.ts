@@ -5,7 +5,11 @@ import type { Delivery } from '../../src/destination/destination.ts'
 import { createExporterDestination } from '../../src/destination/exporter.ts'
 import { checkModule } from '../../src/destination/optional-module.ts'
 import type { ExporterDestinationOptions } from '../../src/destination/options.ts'
+import { Forwarder } from '../../src/forward/forwarder.ts'
+import type { SetAsideRun } from '../../src/forward/quarantine.ts'
+import { ArraySource } from '../forward/fakes.ts'
 import { startOtlpBackend } from '../support/otlp-backend.ts'
+import { FakePace } from '../support/pace.ts'
 import { exported } from './exporter-module.ts'
 import { batchOf } from './records.ts'
 
@@ -89,4 +93,64 @@ test('a module that is not there is known before anything starts', async () => {
 
 test('a peer that is installed is found', () => {
   assert.doesNotThrow(() => checkModule({ type: 's3', bucket: 'audit' }))
+})
+
+test('an error that says 400, 413, 422 or INVALID_ARGUMENT refuses the batch; any other is tried again', async (t) => {
+  for (const code of [400, 413, 422, 3, 401, 429, 500, 503, 14]) {
+    const destination = await connect(t, { options: { refuses: { word: 'r', code } } })
+    const { status } = await destination.send(batchOf(1, 2), t.signal)
+    assert.equal(status, [400, 413, 422, 3].includes(code) ? 'rejected' : 'retry', String(code))
+  }
+})
+
+test("what OpenTelemetry's own exporter was answered decides in the same way", async (t) => {
+  const backend = await startOtlpBackend()
+  t.after(() => backend.close())
+  const options = { module: '@opentelemetry/exporter-logs-otlp-http', export: 'OTLPLogExporter' }
+  const destination = await connect(t, { ...options, options: { url: `${backend.url}/v1/logs` } })
+  for (const [status, expected] of [
+    [400, 'rejected'],
+    [413, 'rejected'],
+    [401, 'retry'],
+    [200, 'delivered'],
+  ] as const) {
+    backend.respond = (response) => response.writeHead(status).end('{}')
+    assert.equal((await destination.send(batchOf(1, 2), t.signal)).status, expected, String(status))
+  }
+})
+
+test('a record at which an exporter reports 400 is found by halving and set aside, and one without a code is not', {
+  timeout: 20_000,
+}, async (t) => {
+  const { records } = batchOf(1, 40)
+  const word = records[22]?.bytes.toString() ?? ''
+  const run = async (code: number) => {
+    const destination = await connect(t, { options: { refuses: { word, code } } })
+    const aside: number[] = []
+    const quarantine = {
+      follows: () => false,
+      setAside: async (found: SetAsideRun) => {
+        aside.push(...found.records.map(({ sequence }) => sequence))
+        return undefined
+      },
+    }
+    const source = new ArraySource(records)
+    const stopping = new AbortController()
+    const pace = new FakePace()
+    const forwarder = new Forwarder({ destination, source, quarantine, pace, options: { batchRecordsMax: 40 } })
+    const running = forwarder.run(stopping.signal)
+    const stop = () => {
+      stopping.abort()
+      return running
+    }
+    return { aside, source, pace, stop }
+  }
+  const refusing = await run(400)
+  await refusing.source.untilConfirmed(40)
+  await refusing.stop()
+  assert.deepEqual(refusing.aside, [23])
+  const failing = await run(500)
+  for (let pause = 0; pause < 30; pause += 1) failing.pace.advance(Math.ceil(await failing.pace.untilAsleep()))
+  await failing.stop()
+  assert.deepEqual(failing.aside, [])
 })
