@@ -60,6 +60,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./retain.ts'),
   },
   {
+    name: 'restore',
+    summary: 'put archived records back into a database for a time',
+    load: () => import('./restore.ts'),
+  },
+  {
     name: 'hold',
     summary: 'keep records from being removed: add, list, release',
     load: () => import('./hold.ts'),

@@ -183,10 +183,11 @@ function describe({ outcome, days, ranges, refused, partitions, removed, verifie
   return `${lines.join('\n')}\n`
 }
 
-function describeStatus({ records, ranges, pending, holds, retiring, oldest }: RetainStatus): string {
+function describeStatus({ records, ranges, pending, restored, holds, retiring, oldest }: RetainStatus): string {
   return [
     `${formatCount(records, 'record')} removed in ${formatCount(ranges, 'range')}`,
     `${formatCount(pending, 'range')} sealed and not removed yet`,
+    ...(restored === 0 ? [] : [`${formatCount(restored, 'range')} with records that are restored for a time`]),
     `${formatCount(holds, 'legal hold')} in force`,
     ...retiring.map((name) => `partition ${name} is on its way out`),
     oldest === null ? 'no record is here' : `the oldest record here is of ${oldest}`,

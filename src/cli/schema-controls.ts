@@ -130,6 +130,17 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
       operator: 'who ran it; absent where a service did by itself',
     },
   },
+  'audit.restored': {
+    meaning: 'Records that were removed from a database are put back into it for a time.',
+    details: {
+      stream: 'the stream they are of',
+      from: 'sequence of the first',
+      to: 'sequence of the last',
+      source: 'the copy they come from',
+      until: 'when retention removes them again',
+      operator: 'who ran it',
+    },
+  },
   'audit.verified': {
     meaning: 'A copy was verified, with this verdict.',
     details: {

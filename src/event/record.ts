@@ -50,6 +50,7 @@ export type ControlType =
   | 'audit.quarantined'
   | 'audit.erased'
   | 'audit.pruned'
+  | 'audit.restored'
   | 'audit.verified'
   | 'audit.anchored'
   | 'audit.query'

@@ -60,7 +60,7 @@ export function createConnection(options: ConnectOptions): CopyingConnection {
 /** Opens a connection for the time of `use`. */
 export async function withConnection<Result>(
   options: ConnectOptions,
-  use: (connection: Connection) => Promise<Result>,
+  use: (connection: CopyingConnection) => Promise<Result>,
 ): Promise<Result> {
   const connection = createConnection(options)
   try {

@@ -114,6 +114,8 @@ export interface RetentionStatus {
   readonly records: number
   /** Ranges that are sealed and not removed yet. */
   readonly pending: number
+  /** Ranges of which records were restored, and are here until their time is over. */
+  readonly restored: number
   readonly holds: number
   readonly retiring: readonly string[]
   /** RFC 3339; of the oldest record that is here. */
@@ -125,13 +127,15 @@ export async function readRetentionStatus(client: Queryable): Promise<RetentionS
     ranges: string
     records: string
     pending: string
+    restored: string
     holds: string
     retiring: string[]
     oldest: Date | null
   }>(
     `select count(*) filter (where sealed_at is not null) as ranges,
        coalesce(sum(to_seq - from_seq + 1) filter (where removed_at is not null), 0) as records,
-       count(*) filter (where removed_at is null and sealed_at is not null) as pending,
+       count(*) filter (where removed_at is null and sealed_at is not null and restored_until is null) as pending,
+       count(restored_until) as restored,
        (select count(*) from audit.legal_hold where released_at is null) as holds,
        array(select partition from audit.retiring order by partition) as retiring,
        (select min(recorded_at) from audit.record) as oldest
@@ -142,6 +146,7 @@ export async function readRetentionStatus(client: Queryable): Promise<RetentionS
     ranges: Number(row?.ranges ?? 0),
     records: Number(row?.records ?? 0),
     pending: Number(row?.pending ?? 0),
+    restored: Number(row?.restored ?? 0),
     holds: Number(row?.holds ?? 0),
     retiring: row?.retiring ?? [],
     oldest: row?.oldest?.toISOString() ?? null,

@@ -1,7 +1,7 @@
 /**
  * Removes what is past its retention from `audit.record`. In this order, each step durable before the next:
  *
- *   1. what an earlier run has sealed and not removed is removed
+ *   1. what an earlier run has sealed and not removed is removed, and what was restored and is past its time
  *   2. ranges are planned (`retention-plan.ts`), archived where there is an archive, noted in `audit.partition`
  *   3. `audit.pruned` is sealed in an operations stream and has arrived in this database: `sealed_at`
  *   4. partitions that hold nothing else are detached and dropped; rows elsewhere are deleted in batches: `removed_at`
@@ -19,6 +19,7 @@ import { isHeld } from './hold.ts'
 import { type Leaf, listLeaves, listRetiring, lockMsMax, measureLeaf, quote, retirePartition } from './partitions.ts'
 import { indexClosedPartition } from './query.ts'
 import { ensurePartitionsAhead } from './records.ts'
+import { endRestored } from './restore.ts'
 import { findPrunable, type PruneRange, planStream } from './retention-plan.ts'
 import {
   closeRange,
@@ -117,6 +118,7 @@ class Run {
   async run(): Promise<RetentionReport> {
     const { before, signal } = this.#options
     await ensurePartitionsAhead(this.#client)
+    await endRestored(this.#client)
     await this.#remove()
     await discardUnsealed(this.#client)
     for (const stream of await staleStreams(this.#client, this.#options.restateBefore)) await this.#restate(stream)
@@ -231,7 +233,7 @@ async function mayDrop(
   for (const { stream, first, last } of streams) {
     const { rows } = await client.query<{ covered: boolean }>(
       `select exists (select from audit.partition p where p.stream = $1 and p.from_seq <= $2 and p.to_seq >= $3
-         and p.sealed_at is not null) as covered`,
+         and p.sealed_at is not null and p.restored_until is null) as covered`,
       [stream, first, last],
     )
     if (rows[0]?.covered !== true) return false
@@ -256,7 +258,7 @@ async function deleteBatch(client: Queryable, leaf: string, batchRows: number): 
       `with gone as (
          delete from ${table} where ctid = any(array(
            select r.ctid from audit.partition p join ${table} r on r.stream = p.stream and r.seq between p.from_seq and p.to_seq
-           where p.removed_at is null and p.sealed_at is not null and not ${isHeld}
+           where p.removed_at is null and p.sealed_at is not null and p.restored_until is null and not ${isHeld}
            limit ${batchRows}
          )) returning 1
        ) select count(*) as deleted from gone`,
@@ -272,7 +274,7 @@ async function deleteBatch(client: Queryable, leaf: string, batchRows: number): 
 
 async function hasPending(client: Queryable): Promise<boolean> {
   const { rows } = await client.query<{ some: boolean }>(
-    'select exists (select from audit.partition where removed_at is null and sealed_at is not null) as some',
+    'select exists (select from audit.partition where removed_at is null and sealed_at is not null and restored_until is null) as some',
   )
   return rows[0]?.some === true
 }
