@@ -1,13 +1,14 @@
 /**
- * Delivers to a PostgreSQL database with our schema. One connection of its own, opened when first needed; a
- * small batch is one statement, a large one goes by COPY. A repeated batch changes nothing. A record that contradicts what the database holds is refused
- * and named, never written over it; anything else that goes wrong is `retry`, so that no record is given up.
+ * Delivers to a PostgreSQL database with our schema. One connection of its own, opened when first needed; a small batch is
+ * one statement, a large one goes by COPY, and while the server takes its rows those of the next are made ready. A
+ * repeated batch changes nothing. A record that contradicts what the database holds is refused and named, never written
+ * over it; anything else that goes wrong is `retry`, so that no record is given up.
  */
 
 import { errorCode, errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { type CopyingConnection, createConnection } from '../postgres/client.ts'
-import { copyRecords, isCopyable } from '../postgres/copy-records.ts'
+import { copyRecords, isCopyable, prepareCopy } from '../postgres/copy-records.ts'
 import { appendDisclosing } from '../postgres/disclosures.ts'
 import { deriveColumns, isStreamId, type ProjectedRecord } from '../postgres/projection.ts'
 import {
@@ -35,12 +36,34 @@ export function createPostgresDestination(
   return new PostgresDestination(options, timeouts)
 }
 
+/** How far a sending is: its rows are on their way; it is over. Both come true whatever happens. */
+interface Turn {
+  readonly sent: Promise<void>
+  readonly isDelivered: Promise<boolean>
+}
+
+const nothingBefore: Turn = { sent: Promise.resolve(), isDelivered: Promise.resolve(true) }
+
+interface AppendHow {
+  /** What the database must hold. */
+  readonly after: Batch['after']
+  /** Called when only the server has still something to do. */
+  readonly onSent: () => void
+}
+
+/** Appends what was made ready. */
+type Append = (connection: CopyingConnection, how: AppendHow) => Promise<AppendOutcome[]>
+
 class PostgresDestination implements Destination {
   readonly name: string
+  /** One is made ready while the server takes the rows of the other; they reach it in order. */
+  readonly sendingsMax = 2
   readonly keepsChain = true
   readonly keepsDisclosures = true
   readonly #connect: () => CopyingConnection
   #connection: CopyingConnection | undefined
+  /** The sending that began last, while it lasts. */
+  #last = nothingBefore
 
   constructor(options: PostgresDestinationOptions, timeouts: PostgresTimeouts) {
     this.name = options.name ?? options.type
@@ -50,10 +73,35 @@ class PostgresDestination implements Destination {
   }
 
   async send(batch: Batch, signal: AbortSignal): Promise<Delivery> {
+    const before = this.#last
+    const sent = Promise.withResolvers<void>()
+    const isDelivered = Promise.withResolvers<boolean>()
+    const turn: Turn = { sent: sent.promise, isDelivered: isDelivered.promise }
+    this.#last = turn
+    let delivery: Delivery | undefined
+    try {
+      await before.sent // until then it wants this thread itself
+      delivery = await this.#sendBehind(before, batch, { signal, onSent: sent.resolve })
+      return delivery
+    } finally {
+      if (this.#last === turn) this.#last = nothingBefore
+      sent.resolve()
+      isDelivered.resolve(delivery?.status === 'delivered')
+    }
+  }
+
+  async #sendBehind(
+    before: Turn,
+    batch: Batch,
+    { signal, onSent }: { signal: AbortSignal; onSent: () => void },
+  ): Promise<Delivery> {
     const records = batch.records.map(deriveColumns)
     const fault = findBreak(records)
     if (fault !== undefined) return { status: 'rejected', reason: fault }
-    return this.#attempt(signal, async () => judge(batch, await this.#append(records, batch.after)))
+    const append = prepare(records)
+    if (!(await before.isDelivered)) return { status: 'retry', reason: 'the batch before it did not arrive' }
+    const { after } = batch
+    return this.#attempt(signal, async () => judge(batch, await this.#append(records, append, { after, onSent })))
   }
 
   async head(stream: string, signal: AbortSignal): Promise<HeadReading> {
@@ -90,21 +138,14 @@ class PostgresDestination implements Destination {
     this.#drop()
   }
 
-  async #append(records: readonly ProjectedRecord[], after: Batch['after']): Promise<AppendOutcome[]> {
+  async #append(records: readonly ProjectedRecord[], append: Append, how: AppendHow): Promise<AppendOutcome[]> {
     const connection = await this.#opened()
-    const append = () => {
-      if (isCopyable(records)) return copyRecords(connection, records, after)
-      const isDisclosing = records.some(({ disclosures }) => disclosures !== undefined)
-      return isDisclosing
-        ? appendDisclosing(connection, records, after)
-        : appendRecords(connection, encodeRecords(records), after)
-    }
     try {
-      return await append()
+      return await append(connection, how)
     } catch (thrown) {
       if (!isPartitionMissing(thrown)) throw thrown
       await ensurePartitions(connection, daysOf(records))
-      return await append()
+      return await append(connection, how)
     }
   }
 
@@ -120,6 +161,18 @@ class PostgresDestination implements Destination {
     this.#connection?.destroy()
     this.#connection = undefined
   }
+}
+
+/** Makes everything ready that does not need the server. */
+function prepare(records: readonly ProjectedRecord[]): Append {
+  if (isCopyable(records)) {
+    const prepared = prepareCopy(records)
+    return (connection, how) => copyRecords(connection, prepared, how)
+  }
+  const isDisclosing = records.some(({ disclosures }) => disclosures !== undefined)
+  if (isDisclosing) return (connection, { after }) => appendDisclosing(connection, records, after)
+  const arrays = encodeRecords(records)
+  return (connection, { after }) => appendRecords(connection, arrays, after)
 }
 
 /** Says where records of one stream do not follow one another: no database would be asked to believe that. */

@@ -31,9 +31,14 @@ export function watchAhead(
 ): Destination {
   const watch = new AheadWatch(own, found)
   let isMet = destination.head === undefined
+  /** One question for all who wait for its answer, so that they go on in their order. */
+  let meeting: ReturnType<AheadWatch['meet']> | undefined
   return sendingBy(destination, async (batch, signal) => {
     if (!isMet) {
-      const trouble = await watch.meet(destination, signal)
+      meeting ??= watch.meet(destination, signal).finally(() => {
+        meeting = undefined
+      })
+      const trouble = await meeting
       if (trouble !== undefined) return trouble
       isMet = true
     }

@@ -34,8 +34,8 @@ export interface Connection extends Queryable {
 
 /** A connection that can also take a whole input at once. */
 export interface CopyingConnection extends Connection {
-  /** Runs a `copy … from stdin` with this input. Rejects with the driver's error. */
-  copyIn(text: string, input: Buffer): Promise<void>
+  /** Runs a `copy … from stdin` with this input; `onSent` is called when it is on its way. Rejects with the driver's error. */
+  copyIn(text: string, input: Buffer, onSent?: () => void): Promise<void>
 }
 
 /** Prepares a connection without opening it. Throws `INVALID_OPTION` for what is not a PostgreSQL URL. */
@@ -46,7 +46,7 @@ export function createConnection(options: ConnectOptions): CopyingConnection {
   client.on('error', () => {})
   return {
     query: (text, values) => client.query(text, values),
-    copyIn: (text, input) => client.query(new CopyIn(text, input)).done,
+    copyIn: (text, input, onSent) => client.query(new CopyIn(text, input, onSent)).done,
     open: async () => {
       await client.connect()
     },

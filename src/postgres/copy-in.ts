@@ -20,9 +20,13 @@ export class CopyIn implements Submittable {
   readonly #text: string
   readonly #input: Buffer
 
-  constructor(text: string, input: Buffer) {
+  readonly #onSent: () => void
+
+  /** `onSent` is called when the whole input is on its way: from then on the server works and we wait. */
+  constructor(text: string, input: Buffer, onSent: () => void = () => {}) {
     this.#text = text
     this.#input = input
+    this.#onSent = onSent
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.done = promise
     this.callback = (error) => (error === null ? resolve() : reject(error))
@@ -35,6 +39,7 @@ export class CopyIn implements Submittable {
   handleCopyInResponse(connection: CopyConnection): void {
     connection.sendCopyFromChunk(this.#input)
     connection.endCopyFrom()
+    this.#onSent()
   }
 
   handleCommandComplete(): void {

@@ -5,7 +5,18 @@
  */
 
 import type { RecordNumber } from '../spool/cursor.ts'
-import { bytea, byteaHex, type ElementType, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
+import {
+  bytea,
+  byteaHex,
+  type ElementType,
+  encodeArray,
+  int8,
+  lengthBytes,
+  text,
+  timestamptz,
+  uuid,
+  writeElement,
+} from './binary-array.ts'
 import type { CopyingConnection } from './client.ts'
 import { disclosedOf, storeDisclosures } from './disclosures.ts'
 import { type ColumnType, derivedColumns, type ProjectedRecord } from './projection.ts'
@@ -19,22 +30,39 @@ export function isCopyable(records: readonly ProjectedRecord[]): boolean {
   return records.length >= copyRecordsMin && records.every(({ columns }) => columns.recorded_at !== null)
 }
 
-/** As `appendRecords`. When it rejects, the transaction is over or ends with the connection. */
+/** Records in the forms in which they are sent: all that can be done without the server. */
+export interface PreparedCopy {
+  readonly records: readonly ProjectedRecord[]
+  /** The parameters of `audit.advance_heads`. */
+  readonly heads: readonly Buffer[]
+  /** The rows of all of them: mostly, all are new. */
+  readonly rows: Buffer
+}
+
+export function prepareCopy(records: readonly ProjectedRecord[]): PreparedCopy {
+  return { records, heads: encodeHeads(records), rows: encodeCopy(records) }
+}
+
+/**
+ * As `appendRecords`. When it rejects, the transaction is over or ends with the connection. `onSent` is called when all
+ * is on its way, and the server alone has something to do.
+ */
 export async function copyRecords(
   client: CopyingConnection,
-  records: readonly ProjectedRecord[],
-  after?: RecordNumber,
+  { records, heads, rows }: PreparedCopy,
+  { after, onSent = () => {} }: { after?: RecordNumber | undefined; onSent?: () => void } = {},
 ): Promise<AppendOutcome[]> {
   // Whoever stops in the middle holds the heads no longer than this.
   await client.query("begin; set local idle_in_transaction_session_timeout = '30s'")
   try {
-    const rows = await advanceHeads(client, records, after)
-    const from = new Map(rows.map(({ stream, next_seq }) => [stream, Number(next_seq ?? Number.POSITIVE_INFINITY)]))
+    const advanced = await advanceHeads(client, heads, after)
+    const from = new Map(advanced.map(({ stream, next_seq }) => [stream, Number(next_seq ?? Number.POSITIVE_INFINITY)]))
     const fresh = records.filter(({ stream, sequence }) => sequence >= (from.get(stream) ?? Number.POSITIVE_INFINITY))
-    if (fresh.length > 0) await client.copyIn(copyStatement, encodeCopy(fresh))
+    const input = fresh.length < records.length ? encodeCopy(fresh) : rows
+    if (fresh.length > 0) await client.copyIn(copyStatement, input, onSent)
     await storeDisclosures(client, disclosedOf(fresh))
     await client.query('commit')
-    return rows.map(toOutcome)
+    return advanced.map(toOutcome)
   } catch (thrown) {
     await client.query('rollback').catch(() => undefined) // the thrown error is the one to hear of
     throw thrown
@@ -47,42 +75,29 @@ const advanceCall = callWhereHeld('audit.advance_heads', 6)
 
 async function advanceHeads(
   client: CopyingConnection,
-  records: readonly ProjectedRecord[],
+  heads: readonly Buffer[],
   after: RecordNumber | undefined,
 ): Promise<AdvancedRow[]> {
-  const arrays = [
-    encodeArray(
-      uuid,
-      records.map(({ stream }) => stream),
-    ),
-    encodeArray(
-      int8,
-      records.map(({ sequence }) => sequence),
-    ),
-    encodeArray(
-      byteaHex,
-      records.map(({ columns }) => columns.hash),
-    ),
-    encodeArray(
-      byteaHex,
-      records.map(({ columns }) => columns.prev_hash),
-    ),
-    encodeArray(
-      timestamptz,
-      records.map(({ columns }) => columns.recorded_at),
-    ),
-    encodeArray(
-      text,
-      records.map(({ underived }) => (underived.length === 0 ? null : underived.join())),
-    ),
-  ]
   const { rows } = await client.query<AdvancedRow>(
     `select stream, status, inserted, skipped, head_seq, refused_seq, next_seq,
        encode(held_hash, 'hex') as held_hash, encode(sent_hash, 'hex') as sent_hash
      from ${advanceCall}`,
-    [...arrays, ...heldParameters(after)],
+    [...heads, ...heldParameters(after)],
   )
   return rows
+}
+
+function encodeHeads(records: readonly ProjectedRecord[]): Buffer[] {
+  const array = <Value>(type: ElementType<Value>, valueIn: (record: ProjectedRecord) => Value | null) =>
+    encodeArray(type, records.map(valueIn))
+  return [
+    array(uuid, ({ stream }) => stream),
+    array(int8, ({ sequence }) => sequence),
+    array(byteaHex, ({ columns }) => columns.hash),
+    array(byteaHex, ({ columns }) => columns.prev_hash),
+    array(timestamptz, ({ columns }) => columns.recorded_at),
+    array(text, ({ underived }) => (underived.length === 0 ? null : underived.join())),
+  ]
 }
 
 const names = ['record', 'stream', 'seq', ...derivedColumns.map(({ name }) => name), 'underived']
@@ -95,7 +110,7 @@ const headerBytes = signature.length + 8
 
 /** The rows in the form of COPY, columns in the order of the statement. */
 export function encodeCopy(records: readonly ProjectedRecord[]): Buffer {
-  const copy = new CopyBuffer(headerBytes + 2 + records.reduce((sum, record) => sum + rowBytes(record), 0))
+  const copy = new CopyBuffer(headerBytes + 2 + records.reduce((sum, record) => sum + rowBytesMax(record), 0))
   for (const record of records) {
     copy.beginRow(names.length)
     copy.add(bytea, record.bytes)
@@ -112,11 +127,11 @@ function underivedArray({ underived }: ProjectedRecord): Buffer | null {
   return underived.length === 0 ? null : encodeArray(text, underived)
 }
 
-function rowBytes(record: ProjectedRecord): number {
-  let bytes = 2 + 4 * names.length + record.bytes.length + 16 + 8 + (underivedArray(record)?.length ?? 0)
+function rowBytesMax(record: ProjectedRecord): number {
+  let bytes = 2 + lengthBytes * names.length + record.bytes.length + 16 + 8 + (underivedArray(record)?.length ?? 0)
   for (const { name, type } of derivedColumns) {
     const value = record.columns[name]
-    if (value !== null) bytes += derivedTypes[type].byteLength(value)
+    if (value !== null) bytes += derivedTypes[type].bytesMax(value)
   }
   return bytes
 }
@@ -137,11 +152,7 @@ class CopyBuffer {
   }
 
   add<Value>(type: ElementType<Value>, value: Value | null): void {
-    const length = value === null ? -1 : type.byteLength(value)
-    this.#offset = this.#bytes.writeInt32BE(length, this.#offset)
-    if (value === null) return
-    type.write(value, this.#bytes, this.#offset)
-    this.#offset += length
+    this.#offset = writeElement(type, value, { target: this.#bytes, offset: this.#offset })
   }
 
   end(): Buffer {

@@ -99,8 +99,11 @@ function memberAt(root: unknown, path: readonly string[]): unknown {
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const hash = /^[0-9a-f]{64}$/
-const traceId = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/
+const traceId = /^[0-9a-f]{32}$/
 const timestamp = /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/
+/** NUL, which PostgreSQL refuses in text, and the halves of surrogate pairs, which Node would change. */
+const needsLook = /[\0\ud800-\udfff]/
+const utf8BytesMax = 3
 
 /** The column's form of a member; `undefined` when it has none. */
 const forms: Readonly<Record<ColumnType, (value: unknown) => string | undefined>> = {
@@ -110,21 +113,35 @@ const forms: Readonly<Record<ColumnType, (value: unknown) => string | undefined>
   uuid: (value) => {
     if (typeof value !== 'string') return undefined
     if (uuidForm.test(value)) return value
-    return traceId.test(value) ? value.replace(traceId, '$1-$2-$3-$4-$5') : undefined
+    return traceId.test(value) ? withDashes(value) : undefined
   },
 }
 
-/** PostgreSQL refuses NUL in text, Node would change lone surrogates, and an index refuses what is very long. */
+/** What is very long an index refuses. */
 function isStorable(value: string): boolean {
-  return !value.includes('\0') && value.isWellFormed() && Buffer.byteLength(value) <= identifierBytesMax
+  if (needsLook.test(value) && (value.includes('\0') || !value.isWellFormed())) return false
+  return value.length * utf8BytesMax <= identifierBytesMax || Buffer.byteLength(value) <= identifierBytesMax
+}
+
+function withDashes(hex: string): string {
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
 function microseconds(value: string): string | undefined {
-  if (!timestamp.test(value)) return undefined
-  const second = new Date(`${value.slice(0, 19)}Z`)
-  // February 30 and the like are moved by some engines instead of refused.
-  if (Number.isNaN(second.getTime()) || second.toISOString().slice(0, 19) !== value.slice(0, 19)) return undefined
-  return `${value.slice(0, 26)}Z`
+  return timestamp.test(value) && isSecond(value.slice(0, secondLength)) ? `${value.slice(0, 26)}Z` : undefined
+}
+
+const secondLength = '2026-11-22T09:29:59'.length
+/** Records of one second follow each other. */
+let lastSecond = ''
+
+/** Whether the calendar has it: February 30 and the like are moved by some engines instead of refused. */
+function isSecond(text: string): boolean {
+  if (text === lastSecond) return true
+  const second = new Date(`${text}Z`)
+  if (Number.isNaN(second.getTime()) || second.toISOString().slice(0, secondLength) !== text) return false
+  lastSecond = text
+  return true
 }
 
 /** Whether a stream's name can be stored: lower-case UUID. */

@@ -21,7 +21,7 @@ after(() => rmSync(folder, { recursive: true }))
 function runBench(name: string, ...options: readonly string[]): { report: BenchReport; document: string } {
   const out = join(folder, `${name}.md`)
   const argv = [join(import.meta.dirname, 'main.ts'), name, '--smoke', '--json', '--out', out, ...options]
-  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 120_000 })
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 240_000 })
   assert.equal(status, 0, stderr)
   return { report: JSON.parse(stdout) as BenchReport, document: readFileSync(out, 'utf8') }
 }

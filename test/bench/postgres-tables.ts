@@ -11,6 +11,8 @@ import { appendRecords, encodeRecords } from '../../src/postgres/records.ts'
 /** A way to write a batch; `trips` is how often it waits for the server. */
 export interface TableWriter {
   write(records: readonly StoredRecord[]): Promise<void>
+  /** How many batches it is given at once, default 1; they arrive in their order. */
+  readonly writesMax?: number | undefined
   trips(batchRecords: number): number
   close(): Promise<void>
 }
@@ -26,6 +28,7 @@ export const tableWriters: Readonly<Record<string, (url: string) => Promise<Tabl
         const { status } = await destination.send({ records, bytes: 0 }, never)
         if (status !== 'delivered') throw new Error(status)
       },
+      writesMax: destination.sendingsMax,
       trips: () => 5, // begin, heads, COPY, its rows, commit
       close: () => destination.close(),
     }

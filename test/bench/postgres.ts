@@ -151,7 +151,7 @@ function readAims(rounds: Rounds): Aim[] {
 }
 
 const whatIsCompared = [
-  'All but the last write the same records, about 900 bytes each, in batches of 1,000 on one connection into the same partitioned table with its indexes; deriving the columns and encoding them is in every figure.',
+  'All but the last write the same records, about 900 bytes each, in batches of 1,000 on one connection into the same partitioned table with its indexes; deriving the columns and encoding them is in every figure. The destination is given two batches at a time, as by the forwarder, and makes one ready while the server takes the other.',
   'Raw COPY and plain inserts store a batch twice when it is sent twice, and store a contradiction as readily.',
   'The home-made table has fewer columns, two indexes, no proof, and a commit for each event.',
   'The server is the embedded one with its default settings, on the same machine; its CPU is that of the sessions, without checkpoints and WAL writing.',

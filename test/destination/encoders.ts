@@ -100,7 +100,8 @@ export function testEncoder(
 
   test('what is no record of ours is carried as the library does', () => {
     const damaged = Buffer.concat([Buffer.from('{"action":"a'), Buffer.from([0xff, 0xc0]), Buffer.from('"}')])
-    for (const text of ['', 'no JSON', '[]', '{"action":', '{"action":"a\nb"}', damaged]) assertSameAsLibrary([stored(text)])
+    for (const text of ['', 'no JSON', '[]', '{"action":', '{"action":"a\nb"}', damaged])
+      assertSameAsLibrary([stored(text)])
   })
 
   test('a resource longer than the room in front of the records is encoded as the library does', () => {

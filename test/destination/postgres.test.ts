@@ -10,7 +10,7 @@ import type { Batch, Delivery, Destination } from '../../src/destination/destina
 import { createPostgresDestination } from '../../src/destination/postgres.ts'
 import type { StoredRecord } from '../../src/event/record.ts'
 import { type CopyingConnection, withConnection } from '../../src/postgres/client.ts'
-import { copyRecords } from '../../src/postgres/copy-records.ts'
+import { copyRecords, prepareCopy } from '../../src/postgres/copy-records.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
 import { deriveColumns } from '../../src/postgres/projection.ts'
 import { readRecords } from '../../src/postgres/records.ts'
@@ -341,6 +341,26 @@ describe('a large batch', () => {
     assert.deepEqual(rows, [{ service: 'on' }])
   })
 
+  it('is made ready while another is on its way, and goes only if that has arrived', async (t) => {
+    const { url } = await migratedDatabase(t)
+    const destination = destinationFor(t, url)
+    assert.equal(destination.sendingsMax, 2)
+    const records = chainOf(3 * large, { members: thisMonth })
+    const [first, second, third] = [0, 1, 2].map((at) => records.slice(at * large, (at + 1) * large))
+    const send = (batch: readonly StoredRecord[] = []) => destination.send(batchOf(batch), never)
+    assert.deepEqual(await Promise.all([send(first), send(second)]), [delivered, delivered])
+    assert.deepEqual(await storedIn(url), records.slice(0, 2 * large))
+    const [forged, behind] = await Promise.all([
+      send(chainOf(large, { stream: records[0]?.stream, from: 2 * large, members: thisMonth })),
+      send(third),
+    ])
+    assert.equal(forged.status, 'rejected')
+    assert.equal(reasonOf(behind), 'the batch before it did not arrive')
+    assert.deepEqual(await storedIn(url), records.slice(0, 2 * large))
+    assert.deepEqual(await send(third), delivered)
+    assert.deepEqual(await storedIn(url), records)
+  })
+
   const obstacles: readonly { what: string; reason: RegExp; on: string; off: string }[] = [
     {
       what: 'a statement timeout that nothing can keep',
@@ -431,7 +451,7 @@ describe('a large batch', () => {
         return connection.copyIn(text, input)
       },
     }
-    await copyRecords(spying, chainOf(large, { members: thisMonth }).map(deriveColumns))
+    await copyRecords(spying, prepareCopy(chainOf(large, { members: thisMonth }).map(deriveColumns)))
     assert.deepEqual(noted, [{ idle_in_transaction_session_timeout: '30s' }])
   })
 })

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { leafHash } from '../../src/chain/hash.ts'
 import type { StoredRecord } from '../../src/event/record.ts'
 import type { CopyingConnection } from '../../src/postgres/client.ts'
-import { copyRecords, copyRecordsMin, isCopyable } from '../../src/postgres/copy-records.ts'
+import { copyRecords, copyRecordsMin, isCopyable, prepareCopy } from '../../src/postgres/copy-records.ts'
 import { deriveColumns } from '../../src/postgres/projection.ts'
 import { appendRecords, encodeRecords, readHeads } from '../../src/postgres/records.ts'
 import { connectionFor, migratedDatabase } from '../support/migrated.ts'
@@ -56,7 +56,7 @@ describe('appending by COPY', () => {
           return chains[chain]?.[variant]?.slice(from, from + count) ?? []
         })
         const records = batch.map(deriveColumns)
-        const outcomes = await copyRecords(copied, records)
+        const outcomes = await copyRecords(copied, prepareCopy(records))
         assert.deepEqual(outcomes, await appendRecords(appended, encodeRecords(records)))
         assert.deepEqual(await tableOf(copied), await tableOf(appended))
       }),
@@ -75,7 +75,7 @@ describe('appending by COPY', () => {
         let sum = 0
         for (let from = 0; from < records.length; from += 100) {
           // In order: the next batch follows this one.
-          const [outcome] = await copyRecords(client, records.slice(from, from + 100))
+          const [outcome] = await copyRecords(client, prepareCopy(records.slice(from, from + 100)))
           assert.equal(outcome?.status, 'appended')
           sum += outcome.inserted
         }
@@ -95,9 +95,12 @@ describe('appending by COPY', () => {
     const records = chainOf(3, {
       members: (sequence) => ({ recorded: sequence === 3 ? '2031-01-01T00:00:00.000000000Z' : recorded }),
     })
-    await assert.rejects(copyRecords(connection, records.map(deriveColumns)), { code: '23514', table: 'record' })
+    await assert.rejects(copyRecords(connection, prepareCopy(records.map(deriveColumns))), {
+      code: '23514',
+      table: 'record',
+    })
     assert.deepEqual(await tableOf(connection), [])
-    const [outcome] = await copyRecords(connection, records.slice(0, 2).map(deriveColumns))
+    const [outcome] = await copyRecords(connection, prepareCopy(records.slice(0, 2).map(deriveColumns)))
     assert.equal(outcome?.inserted, 2)
   })
 
