@@ -7,6 +7,7 @@ import { AuditError, errorText } from '../errors.ts'
 import { withConnection } from '../postgres/client.ts'
 import { type Difference, inspectSchema } from '../postgres/inspect.ts'
 import { migrationStatus } from '../postgres/migrate.ts'
+import { inspectOutbox } from '../postgres/sealing-lag.ts'
 import type { CommandIo } from './command.ts'
 
 /** What `doctor --postgres --json` prints. */
@@ -27,7 +28,8 @@ async function inspect(url: string): Promise<DatabaseReport> {
   try {
     return await withConnection({ url }, async (client) => {
       const pending = (await migrationStatus(client)).pending.map(({ name }) => name)
-      const differences = pending.length === 0 ? await inspectSchema(client) : []
+      const differences =
+        pending.length === 0 ? [...(await inspectSchema(client)), ...(await inspectOutbox(client))] : []
       return { pending, differences, exitCode: pending.length + differences.length === 0 ? 0 : 1 }
     })
   } catch (cause) {
@@ -46,12 +48,18 @@ const remedies: Readonly<Record<Difference['kind'], string>> = {
   grant: 'otel-audit migrate roles grants what is missing; revoke takes back what others may',
   trigger: 'enable it always again, then verify: what happened meanwhile was not refused (docs/postgres.md)',
   function: 'otel-audit migrate print shows the function; find out who changed it',
-  partition: 'move its records and drop it: every partition made later would scan it under a lock',
+  partition:
+    'otel-audit migrate up makes what is missing ahead; move the records of a default partition and drop it: every one ' +
+    'made later would scan it under a lock',
+  outbox:
+    'start otel-audit forward --postgres, or a service with outbox.url, and look at what it says; end transactions that ' +
+    'stay open for hours (pg_stat_activity)',
 }
 
 function format({ pending, differences }: DatabaseReport): string {
   if (pending.length > 0) return `pending migrations: ${pending.join(', ')}\n  remedy: otel-audit migrate up\n`
-  if (differences.length === 0) return 'roles, grants, triggers and functions are as they should be\n'
+  if (differences.length === 0)
+    return 'roles, grants, triggers, functions and partitions are as they should be, and the outbox is sealed\n'
   const lines = [...Map.groupBy(differences, ({ kind }) => kind)].flatMap(([kind, own]) => [
     ...own.map(({ object, expected, found }) => `  ${kind}  ${object}: expected ${expected}; found ${found}`),
     `    remedy: ${remedies[kind]}`,

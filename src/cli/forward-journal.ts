@@ -15,6 +15,7 @@ import { AuditError, errorText } from '../errors.ts'
 import { JournalDelivery, type JournalListener, type JournalState } from '../forward/journal.ts'
 import { deliveredElsewhere } from '../forward/journal-source.ts'
 import type { ForwarderState } from '../forward/standing.ts'
+import { reasonsAgainstLag } from '../postgres/sealing-lag.ts'
 import { SeenHeadFile } from '../postgres/seen-head.ts'
 import type { SequencerState } from '../postgres/sequencing.ts'
 import { openSequencing } from '../postgres/sequencing-thread.ts'
@@ -109,7 +110,11 @@ async function openHealth(url: string, { config, delivery, troubles, output, io 
       destinations: () => delivery.state().destinations,
       outbox: () => delivery.state().sequencer.backlog,
     },
-    reasons: () => [...troubles.overdue(), ...troublesOf(delivery.state().destinations)],
+    reasons() {
+      const { sequencer, destinations } = delivery.state()
+      const { backlog: events, oldestSeconds } = sequencer
+      return [...troubles.overdue(), ...reasonsAgainstLag({ events, oldestSeconds }), ...troublesOf(destinations)]
+    },
     refused: (event) => events.emit(event),
   })
   return { events, health }

@@ -8,7 +8,7 @@ import { type Migration, readMigrations } from './migrate.ts'
 import { ownerRole, type Role, roles } from './roles.ts'
 
 export interface Difference {
-  readonly kind: 'role' | 'owner' | 'grant' | 'trigger' | 'function' | 'partition'
+  readonly kind: 'role' | 'owner' | 'grant' | 'trigger' | 'function' | 'partition' | 'outbox'
   /** What it is about: `audit.record`, `audit_app`. */
   readonly object: string
   readonly expected: string
@@ -29,6 +29,7 @@ export async function inspectSchema(client: Queryable, migrations = readMigratio
     ...(known ? await strayGrants(client) : []),
     ...(await brokenTriggers(client)),
     ...(await changedFunctions(client, migrations)),
+    ...(await defaultPartition(client)),
     ...(await missingPartitions(client)),
   ]
 }
@@ -184,7 +185,7 @@ async function changedFunctions(client: Queryable, migrations: readonly Migratio
   ]
 }
 
-async function missingPartitions(client: Queryable): Promise<Difference[]> {
+async function defaultPartition(client: Queryable): Promise<Difference[]> {
   const { rows } = await client.query<{ holds_default: boolean }>(
     `select exists (
        select from pg_partitioned_table where partrelid = 'audit.record'::regclass and partdefid <> 0
@@ -192,4 +193,20 @@ async function missingPartitions(client: Queryable): Promise<Difference[]> {
   )
   if (rows[0]?.holds_default !== true) return []
   return [{ kind: 'partition', object: 'audit.record', expected: 'no default partition', found: 'one' }]
+}
+
+/** The writer makes what is missing, as a last resort: it then waits for the locks of making a table. */
+async function missingPartitions(client: Queryable): Promise<Difference[]> {
+  const { rows } = await client.query<{ at: string }>(
+    `select to_char(t.at at time zone 'UTC', 'YYYY-MM-DD') as at
+     from audit.partitioning p,
+       lateral (values (now()), (now() + case p.mode
+         when 'daily' then interval '1 day' when 'weekly' then interval '7 days' else interval '1 month' end)) as t (at)
+     where not exists (
+       select from audit.list_partitions() l where l.low <= t.at and t.at < l.high and not l.is_leaving)
+     order by t.at`,
+  )
+  return rows.map(({ at }) => {
+    return { kind: 'partition', object: 'audit.record', expected: `a partition for ${at}`, found: 'none' }
+  })
 }

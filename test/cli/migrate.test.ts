@@ -84,7 +84,7 @@ test('migrate roles makes a database that doctor has nothing to say about, and d
   const made = await runCli(['migrate', 'roles', '--url', url, '--json'])
   assert.deepEqual(
     JSON.parse(made.stdout).roles.map(({ name }: { name: string }) => name),
-    ['audit_owner', 'audit_app', 'audit_relay', 'audit_maintainer', 'audit_reader'],
+    ['audit_owner', 'audit_app', 'audit_relay', 'audit_maintainer', 'audit_reader', 'audit_discloser'],
   )
   const good = await runCli(['doctor', '--postgres', url])
   assert.deepEqual([good.exitCode, good.stderr], [0, ''], good.stdout)
