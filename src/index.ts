@@ -1,9 +1,11 @@
 /** The public face of otel-audit: what a program uses, and the types of what the command line prints with `--json`. */
 
 export { Audit } from './audit/audit.ts'
+export type { Carrier, CarrierForm } from './audit/carry.ts'
 export type { AuditContext } from './audit/context.ts'
 export { type CataloguedAudit, createAudit, createAuditFromEnv } from './audit/create.ts'
 export type { EffectiveSetting } from './audit/effective.ts'
+export type { AuditBindings, BoundAudit, RunOptions } from './audit/emission.ts'
 export type { HealthServer } from './audit/health-server.ts'
 export type { MetricsRegistry } from './audit/metric.ts'
 export type { ServeOptions } from './audit/observation.ts'
@@ -69,6 +71,7 @@ export {
 } from './event/catalogue.ts'
 export type { OnInvalid } from './event/catalogue-check.ts'
 export type { EventOf } from './event/catalogued-event.ts'
+export { classifyError, classifyStatus } from './event/error-class.ts'
 export type {
   Actor,
   ActorType,

@@ -15,9 +15,9 @@ import type { RecordNumber } from '../spool/cursor.ts'
 import type { Spool } from '../spool/spool.ts'
 import { SyncTimes } from '../spool/sync-times.ts'
 import type { AuditConfig } from './config.ts'
-import { type AuditContext, runInContext } from './context.ts'
 import { EventCounts } from './counts.ts'
 import { Destinations } from './destinations.ts'
+import { type AuditBindings, type Bound, BoundAudit, Emission } from './emission.ts'
 import { Emitter } from './emitter.ts'
 import { endTrail, syncAtExit } from './ending.ts'
 import { Forks } from './forks.ts'
@@ -48,7 +48,7 @@ export interface AuditParts {
 }
 
 /** An open trail. Made by `createAudit`. */
-export class Audit implements AsyncDisposable {
+export class Audit extends Emission implements AsyncDisposable {
   /** Verifier key of this trail (C2SP signed note), to be kept outside of it. */
   readonly verifierKey: string
   /** Our own OpenTelemetry provider: every record through its loggers is an audit event. */
@@ -77,6 +77,7 @@ export class Audit implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   constructor({ config, worker, instance, signing }: AuditParts) {
+    super()
     const { spool, slot, destinations, adopt } = instance
     const counts = new EventCounts(config.metrics.actions)
     this.#config = config
@@ -112,8 +113,7 @@ export class Audit implements AsyncDisposable {
       rotten: (finding) => this.#spoolWatch.hearRot(spool.directory, finding),
     })
     signing.remember(() => spool.durable(sealer.head))
-    const { positions, directory } = spool
-    const place = { directory, memory: positions.memory }
+    const place = { directory: spool.directory, memory: spool.positions.memory }
     const durable = (record: RecordNumber) => spool.durable(record)
     this.#witnessing = new Witnessing({ sealer, witnesses: config.witnesses, worker, spool: place })
     this.#forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })
@@ -125,10 +125,10 @@ export class Audit implements AsyncDisposable {
         seal: (fact) => this.#forks.seal(fact),
       },
     )
-    this.#sequencer = openSequencer({ config, worker, inForce, key, directory })
+    this.#sequencer = openSequencer({ config, worker, inForce, key, directory: spool.directory })
     this.#retention = startRetention(config, this.sealOperation)
     const seal = (fact: ControlFact) => void sealer.sealFact(fact)
-    const verified = { worker, directory, verifierKeys: signing.verifierKeys, seal }
+    const verified = { worker, directory: spool.directory, verifierKeys: signing.verifierKeys, seal }
     this.#verification = new Verification({ ...verified, intervalMinutes: config.verifyIntervalMinutes })
     this.#emitter = new Emitter(sealer, this.#resource)
     this.loggerProvider = this.#emitter.provider
@@ -172,9 +172,8 @@ export class Audit implements AsyncDisposable {
     return new TransactionAudit({ client, sealer: this.#sealer, resource: this.#resource })
   }
 
-  /** Runs `fn`; events emitted within, also behind `await` and timers, take what they lack from `context`. */
-  withContext<T>(context: AuditContext, fn: () => T): T {
-    return runInContext(context, fn)
+  child(bindings: AuditBindings): Bound<this['catalogue']> {
+    return new BoundAudit(this, bindings) as Bound<this['catalogue']>
   }
 
   /** Everything emitted so far is durable and confirmed by every destination, however long that takes. */

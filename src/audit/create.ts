@@ -6,8 +6,10 @@
 import type { Catalogue } from '../event/catalogue.ts'
 import { Spool } from '../spool/spool.ts'
 import { Audit } from './audit.ts'
+import { readContext } from './carry.ts'
 import type { AuditConfig } from './config.ts'
 import { sayConfig } from './config-notices.ts'
+import { inheritContext } from './context.ts'
 import type { AuditOptions } from './options.ts'
 import { readOptions, readOptionsAndEnvironment } from './read-config.ts'
 import { openSigning } from './signing.ts'
@@ -29,12 +31,16 @@ export function createAudit<Known extends Catalogue | undefined = undefined>(
 
 /**
  * As `createAudit`, with what `options` leave open read from the environment and from the JSON file that
- * `AUDIT_CONFIG_FILE` names (docs/configuration.md). Without any destination records go to standard output.
+ * `AUDIT_CONFIG_FILE` names (docs/configuration.md). Without any destination records go to standard output. Events go on
+ * in the trace and the piece of work of whoever started this process, when `TRACEPARENT` and `AUDIT_CORRELATION_ID` say so.
  */
 export function createAuditFromEnv<Known extends Catalogue | undefined = undefined>(
   options: AuditOptions & { readonly actions?: Known } = {},
 ): CataloguedAudit<Known> {
-  return openAudit(readOptionsAndEnvironment(options, process.env)) as CataloguedAudit<Known>
+  const audit = openAudit(readOptionsAndEnvironment(options, process.env)) as CataloguedAudit<Known>
+  const { TRACEPARENT, AUDIT_CORRELATION_ID } = process.env
+  inheritContext(readContext({ TRACEPARENT, AUDIT_CORRELATION_ID }))
+  return audit
 }
 
 function openAudit(config: AuditConfig): Audit {

@@ -7,7 +7,8 @@
 import type { AnyValue, Logger } from '@opentelemetry/api'
 import type { LoggerProvider } from '@opentelemetry/sdk-logs'
 import type { JsonObject } from '../event/canonical.ts'
-import { activeTrace, createOwnProvider } from '../otel/provider.ts'
+import { createOwnProvider } from '../otel/provider.ts'
+import { ambientContext, currentTrace } from './context.ts'
 import { Correlation } from './correlation.ts'
 import { type Receipt, suppressed } from './receipt.ts'
 import type { Sealer } from './sealer.ts'
@@ -26,7 +27,7 @@ export class Emitter {
     this.#sealer = sealer
     this.#resource = resource
     const own = createOwnProvider((input, trace) => {
-      const ambient = { trace, resource, ...this.#underWay }
+      const ambient = { trace: trace ?? ambientContext()?.trace, resource, ...this.#underWay }
       this.#underWay = undefined // conversion may run code of the application, which may emit
       this.#receipt = sealer.seal(input, ambient)
     })
@@ -35,7 +36,7 @@ export class Emitter {
   }
 
   emit(event: object, isRequired: boolean): Receipt {
-    const looked = new Correlation(activeTrace)
+    const looked = new Correlation(currentTrace)
     const rule = this.#sealer.look(event, looked)
     if (rule !== undefined) return suppressed(rule)
     this.#underWay = { isRequired, looked }
@@ -46,7 +47,7 @@ export class Emitter {
 
   /** Somebody shut our provider down: say so on the emergency path instead of losing the event. */
   #emitAfterShutdown(event: object): Receipt {
-    const ambient = { trace: activeTrace(), resource: this.#resource, ...this.#underWay }
+    const ambient = { trace: currentTrace(), resource: this.#resource, ...this.#underWay }
     this.#underWay = undefined
     this.#sealer.close()
     return this.#sealer.seal(event, ambient)

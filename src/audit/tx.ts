@@ -8,10 +8,11 @@ import { formatTimestamp, nowMs } from '../clock.ts'
 import { AuditError } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { ActionName, Emitted } from '../event/catalogued-event.ts'
+import { FilledEvent } from '../event/convert.ts'
 import { newRecordId } from '../event/record-id.ts'
-import { activeTrace } from '../otel/provider.ts'
 import { encodeEnlisted } from '../postgres/enlisted.ts'
 import { insertEvent, type TransactionClient } from '../postgres/outbox.ts'
+import { currentTrace } from './context.ts'
 import type { EnlistedReceipt, SuppressedReceipt } from './receipt.ts'
 import { suppressed } from './receipt.ts'
 import type { Sealer } from './sealer.ts'
@@ -20,6 +21,8 @@ export interface TransactionParts {
   readonly client: TransactionClient
   readonly sealer: Pick<Sealer, 'admit' | 'isClosed'>
   readonly resource: JsonObject | undefined
+  /** Fills what an event lacks. */
+  readonly bindings?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** Emits in one transaction. Made by `audit.tx(client)`; costs nothing to make. */
@@ -30,6 +33,11 @@ export class TransactionAudit<Known = undefined> {
     this.#parts = parts
   }
 
+  /** The same transaction, with what events lack filled in: what `audit.child` binds. */
+  child(bindings: Readonly<Record<string, unknown>>): TransactionAudit<Known> {
+    return new TransactionAudit({ ...this.#parts, bindings })
+  }
+
   /**
    * Enlists an event in the transaction that the client is in, under the id of the record that it becomes; policy may
    * not want it (`suppressed`, which is counted also when the transaction is rolled back). Rejects with the driver's
@@ -38,9 +46,10 @@ export class TransactionAudit<Known = undefined> {
   async emit<const Action extends ActionName<Known>>(
     event: Emitted<Known, Action>,
   ): Promise<EnlistedReceipt | SuppressedReceipt> {
-    const { client, sealer, resource } = this.#parts
+    const { client, sealer, resource, bindings } = this.#parts
     if (sealer.isClosed) throw closed()
-    const admitted = sealer.admit(event, { trace: activeTrace(), resource })
+    const given = bindings === undefined ? event : new FilledEvent(event, bindings)
+    const admitted = sealer.admit(given, { trace: currentTrace(), resource })
     if (typeof admitted === 'string') return suppressed(admitted)
     const ms = nowMs()
     const id = newRecordId(ms)

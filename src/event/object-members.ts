@@ -6,6 +6,7 @@
 
 import { types } from 'node:util'
 import type { JsonObject, JsonValue } from './canonical.ts'
+import { classifyError } from './error-class.ts'
 import { type ActorType, actorTypes, type ErrorClass, errorClasses, type TraceReference } from './event.ts'
 import {
   type Enumeration,
@@ -157,7 +158,7 @@ function classOrMessage(text: string, walk: EventWalk): JsonObject {
 }
 
 function describeError(error: Error, walk: EventWalk): JsonObject {
-  const described: JsonObject = { class: 'unknown' }
+  const described: JsonObject = { class: classifyError(error) }
   const code = readMember(error, 'code', walk)
   if (typeof code === 'string') replaceMember(described, 'code', readText(code, 'error.code', walk))
   replaceMember(described, 'message', readText(readMember(error, 'message', walk), 'error.message', walk))

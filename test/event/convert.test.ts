@@ -374,7 +374,7 @@ describe('a member of the event', () => {
     [
       'an error that is an Error',
       { action: 'a', error: Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }) },
-      { action: 'a', error: { class: 'unknown', code: 'ECONNREFUSED', message: 'refused' } },
+      { action: 'a', error: { class: 'network_error', code: 'ECONNREFUSED', message: 'refused' } },
     ],
     [
       'an error without a class',
