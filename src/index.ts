@@ -91,6 +91,21 @@ export type { AdoptedSlot } from './forward/adopt.ts'
 export type { JournalState } from './forward/journal.ts'
 export type { SidecarState } from './forward/sidecar.ts'
 export type { ForwarderState } from './forward/standing.ts'
+export { type Approval, type ApprovalRequest, checkApproval, digestOf, recordApproval } from './instrument/approval.ts'
+export { type AuditCallsOptions, auditCalls, type CallDescription, type CallDescriptions } from './instrument/calls.ts'
+export { CallCoverage, type Uncovered } from './instrument/coverage.ts'
+export type { Emits } from './instrument/emits.ts'
+export { type AuditFetchOptions, auditFetch, templateOf } from './instrument/fetch.ts'
+export { auditModelCall, type ModelCall, type ModelMeasure } from './instrument/model.ts'
+export {
+  type AuthenticateWebhook,
+  auditWebhooks,
+  type WebhookAuthentication,
+  type WebhookAuthOptions,
+  type WebhookRejection,
+  type WebhookRequest,
+} from './instrument/webhook.ts'
+export type { WebhookScheme } from './instrument/webhook-schemes.ts'
 export type { Level } from './policy/level.ts'
 export { redactRemoteAddr, redactText, type TextRedaction } from './policy/redact-text.ts'
 export type { RedactionMode, RedactionOptions, RedactionPointer, RedactionRule } from './policy/redaction/options.ts'
