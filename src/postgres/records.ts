@@ -226,6 +226,16 @@ export async function* readRecords(
   }
 }
 
+/** Where a record with this id stands, by the column; the first, where several have it. */
+export async function placeOfId(client: Queryable, id: string): Promise<RecordNumber | undefined> {
+  const { rows } = await client.query<{ stream: string; seq: string }>(
+    'select stream, seq from audit.record where record_id::text = $1 order by stream, seq limit 1',
+    [id],
+  )
+  const [row] = rows
+  return row && { stream: row.stream, sequence: Number(row.seq) }
+}
+
 type RecordRow = Readonly<Record<ColumnName, string | null>> & {
   readonly record: Buffer
   readonly stream: string

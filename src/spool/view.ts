@@ -10,6 +10,7 @@ import type { Files } from './files.ts'
 import { isBefore, type SpoolPosition, segmentHeaderBytes } from './format.ts'
 import { findFrames } from './frame-search.ts'
 import { isLocked } from './lock.ts'
+import { type NearPlace, readNear } from './near.ts'
 import { segmentPath } from './refusals.ts'
 import { listSegments, type PathSegment, readPath } from './segment.ts'
 
@@ -31,6 +32,10 @@ export interface SpoolView {
   readonly live: boolean
   readonly segments: readonly number[]
   records(): Generator<ViewedRecord>
+  /** The whole records with these numbers that can be found without reading all; for whoever checks what is found. */
+  near(place: NearPlace): Generator<StoredRecord & { readonly segment: number; readonly offset: number }>
+  /** The streams that its segments hold. */
+  readonly streams: readonly string[]
 }
 
 /** Looks at a spool. Throws `SPOOL_CORRUPT` when not even control or headers can be read, `SPOOL_VERSION` for a later format. */
@@ -42,7 +47,17 @@ export function viewSpool(files: Files, directory: string): SpoolView {
   const last = live ? durable.segment : (listSegments(files, directory).at(-1) ?? 0)
   const path = readPath(files, directory, { first: state.firstSegment, last })
   const segments = path.map((one) => one.header.segment)
-  return { directory, state, durable, live, segments, records: () => walk(files, directory, { path, durable, live }) }
+  const readable = path.map((segment) => ({ segment, limit: limitOf(segment, { durable, live }) }))
+  return {
+    directory,
+    state,
+    durable,
+    live,
+    segments,
+    streams: [...new Set(path.map((one) => one.header.stream))],
+    records: () => walk(files, directory, { path, durable, live }),
+    near: (place) => readNear(files, directory, { segments: readable, place }),
+  }
 }
 
 function* walk(
@@ -52,12 +67,20 @@ function* walk(
 ): Generator<ViewedRecord> {
   for (const one of view.path) {
     const { segment } = one.header
-    const limit = view.live && segment === view.durable.segment ? view.durable.offset : one.length
+    const limit = limitOf(one, view)
     const path = segmentPath(directory, segment)
     for (const found of walkSegment(files, { path, ...one.header, limit })) {
       yield { ...found, segment, durable: isBefore({ segment, offset: found.offset }, view.durable) }
     }
   }
+}
+
+/** Where a segment ends for readers, when something says so. */
+function limitOf(
+  { header, length }: PathSegment,
+  { durable, live }: { readonly durable: SpoolPosition; readonly live: boolean },
+): number | undefined {
+  return live && header.segment === durable.segment ? durable.offset : length
 }
 
 /** Every frame of the segment whose header is valid, at any aligned place; links are the verifier's business. */

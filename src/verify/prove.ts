@@ -1,21 +1,31 @@
 /**
  * Makes the proof of one record from a copy: finds it, the checkpoint that covers it first and the one before, and folds
  * the records between them. Always holds: a proof that is handed out has been checked against the root in its
- * checkpoint. The copy is read once to find the record and once for its neighbours; memory is a window around it.
+ * checkpoint. Where the source can read the records around a number alone, no others are read; elsewhere the copy is read
+ * once to find the record and once for its neighbours. Memory is a window around it.
  */
 
+import { leafHash } from '../chain/hash.ts'
 import { checkInclusion, Frontier, inclusionRanges } from '../chain/merkle.ts'
 import type { Verifier } from '../chain/note.ts'
 import { PartialTree } from '../chain/partial-tree.ts'
 import { parseRecord } from '../event/record.ts'
+import { scanRecord } from '../event/record-scan.ts'
 import { checkpointLagMax } from '../limits.ts'
 import { type Anchor, openAnchor } from './anchor.ts'
-import { readLink } from './link.ts'
+import { asBuffer, type Link, readLink } from './link.ts'
 import { type CreatedProof, formatProof, type ProveRefusal, type WantedRecord } from './proof.ts'
-import type { Source } from './source.ts'
+import type { FoundRecord, Source } from './source.ts'
 
 /** Further from the record no checkpoint needs to be looked for: none reaches back so far. */
 const windowRecords = 2 * checkpointLagMax
+
+/** How many records are read on both sides of the wanted one, as long as those read do not lead to a proof. */
+const nearRecords = [512, 2_048, 8_192, 32_768, windowRecords]
+
+const checkpointMark = Buffer.from('"audit.checkpoint"')
+/** Checkpoints tried on each side of the record, until a given key has signed one. */
+const claimsMax = 256
 
 /** The source must be one that can be read twice. With keys, only checkpoints that they signed are taken. */
 export async function createProof(
@@ -23,23 +33,77 @@ export async function createProof(
   wanted: WantedRecord,
   verifiers: readonly Verifier[],
 ): Promise<CreatedProof | ProveRefusal> {
-  const { stream: named, sequence: number } = wanted
-  const direct = number === undefined ? undefined : await source.prove?.({ stream: named, sequence: number }, verifiers)
+  const place = await placeOf(source, wanted)
+  const direct = place && (await source.prove?.(place, verifiers))
   if (direct !== undefined) return direct
+  for await (const near of place === undefined ? [] : nearby(source, place)) {
+    const found = await findRecord(near, wanted)
+    const created = found.problem === undefined ? await proveFound(near, found, verifiers) : found
+    if (created.problem === undefined) return created
+  }
   const found = await findRecord(source, wanted)
   if (found.problem !== undefined) return found
-  const around = await readAround(source, found, verifiers)
+  for await (const near of place === undefined ? nearby(source, found) : []) {
+    const created = await proveFound(near, found, verifiers)
+    if (created.problem === undefined) return created
+  }
+  return proveFound(source, found, verifiers)
+}
+
+/** The number of the record, as it is wanted or as the source's own index has it. */
+async function placeOf(source: Source, { id, stream, sequence }: WantedRecord) {
+  if (sequence !== undefined) return { stream, sequence }
+  return id === undefined ? undefined : source.find?.(id)
+}
+
+interface NumberRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** A copy that may leave out what it can tell is outside of a range, when one is given. */
+interface Copy extends Source {
+  read(range?: NumberRange): ReturnType<Source['read']>
+}
+
+/** More and more of the source around a record. */
+async function* nearby(
+  source: Source,
+  { stream, sequence }: { stream?: string | undefined; sequence: number },
+): AsyncGenerator<Copy> {
+  for (const records of nearRecords) {
+    const near = await source.readNear?.({ stream, sequence, records })
+    if (near === undefined) return
+    // Whose place the carrier says lies elsewhere is not looked at: what is overlooked so is found in the whole copy.
+    const isAsked = ({ place }: FoundRecord, { from, to }: NumberRange) =>
+      place === undefined || (place.sequence >= from && place.sequence <= to)
+    yield {
+      ...source,
+      async *read(range: NumberRange = { from: 1, to: Number.POSITIVE_INFINITY }) {
+        yield near.filter((one) => isAsked(one, range))
+      },
+    }
+  }
+}
+
+async function proveFound(
+  source: Copy,
+  found: FoundOne,
+  verifiers: readonly Verifier[],
+): Promise<CreatedProof | ProveRefusal> {
   const { stream, sequence, bytes: record } = found
-  const covering = around.after
+  const { below, above } = await findClaims(source, found)
+  const covering = openFirst(above, verifiers)
   if (covering === undefined)
     return refuse(
       'uncovered',
       `no ${verifiers.length > 0 ? 'checkpoint that a given key signed' : 'checkpoint'} covers it`,
     )
-  const base = around.before?.frontier ?? new Frontier()
+  const base = openFirst(below, verifiers)?.frontier ?? new Frontier()
+  const known = await readLeaves(source, found, { from: base.size + 1, to: covering.size })
   const leaves: Buffer[] = []
   for (let next = base.size + 1; next <= covering.size; next += 1) {
-    const leaf = around.leaves.get(next)
+    const leaf = known.get(next)
     if (leaf === undefined) return refuse('incomplete', `record ${next}, which the proof needs, is not in this copy`)
     leaves.push(Buffer.from(leaf, 'hex'))
   }
@@ -53,7 +117,7 @@ export async function createProof(
       'damaged',
       `the records up to ${size} do not fold to the root that was signed for them: verify the copy`,
     )
-  const proof = formatProof({ index, hashes, checkpoint: noteOf(covering) })
+  const proof = formatProof({ index, hashes, checkpoint: noteOf(covering.link) })
   return { proof, record, stream, sequence, deployment, size }
 }
 
@@ -64,23 +128,21 @@ interface FoundOne {
   readonly bytes: Buffer
 }
 
-async function findRecord(source: Source, wanted: WantedRecord): Promise<FoundOne | ProveRefusal> {
+async function findRecord(source: Copy, wanted: WantedRecord): Promise<FoundOne | ProveRefusal> {
   const needle = wanted.id === undefined ? undefined : Buffer.from(JSON.stringify(wanted.id))
   const streams = new Set<string>()
   const matching = new Map<string, FoundOne>()
-  for await (const group of source.read()) {
+  const { sequence } = wanted
+  const range = sequence === undefined ? undefined : { from: sequence, to: sequence }
+  for await (const group of source.read(range)) {
     for (const one of group) {
       if (one.damage !== undefined) continue
       // Most records of a search by id are passed over without parsing.
-      if (
-        needle !== undefined &&
-        Buffer.from(one.bytes.buffer, one.bytes.byteOffset, one.bytes.length).indexOf(needle) < 0
-      )
-        continue
-      const { stream, seq, id } = parseRecord(one.bytes) ?? {}
-      if (stream === undefined || seq === undefined) continue
+      if (needle !== undefined && asBuffer(one.bytes).indexOf(needle) < 0) continue
+      const { stream, seq } = numberOf(one.bytes) ?? {}
+      if (stream === undefined || stream === '' || seq === undefined) continue
       streams.add(stream)
-      const isWanted = wanted.id === undefined ? seq === wanted.sequence : id === wanted.id
+      const isWanted = wanted.id === undefined ? seq === wanted.sequence : parseRecord(one.bytes)?.id === wanted.id
       if (!isWanted || (wanted.stream !== undefined && wanted.stream !== stream)) continue
       const bytes = Buffer.from(one.bytes)
       matching.set(`${stream} ${bytes.toString('latin1')}`, { stream, sequence: seq, bytes })
@@ -96,45 +158,81 @@ async function findRecord(source: Source, wanted: WantedRecord): Promise<FoundOn
   return refuse('ambiguous', `the copy holds several streams: say --stream, one of ${[...streams].join(', ')}`)
 }
 
-interface Around {
-  /** Leaf hashes by sequence, near the record. */
-  readonly leaves: Map<number, string>
-  /** The last checkpoint whose tree ends before the record, and the first whose tree holds it. */
-  before: Anchor | undefined
-  after: Anchor | undefined
+/** A checkpoint record, and the size that its note names: believed once it is opened. */
+interface Claim {
+  readonly link: Link
+  readonly size: number
 }
 
-async function readAround(source: Source, wanted: FoundOne, verifiers: readonly Verifier[]): Promise<Around> {
-  const around: Around = { leaves: new Map(), before: undefined, after: undefined }
+/** The checkpoints whose trees end before the record and those whose trees hold it, the nearest first. */
+async function findClaims(source: Source, { stream, sequence }: FoundOne): Promise<{ below: Claim[]; above: Claim[] }> {
+  const [below, above] = [new Nearest(sequence), new Nearest(sequence)]
   for await (const group of source.read()) {
     for (const one of group) {
-      const link = one.damage === undefined ? readLink(one) : undefined
-      if (link === undefined || link.stream !== wanted.stream) continue
-      const { sequence, leaf } = link
-      // Of two records with one number, the wanted one counts.
-      const isOther = sequence === wanted.sequence && !wanted.bytes.equals(one.damage === undefined ? one.bytes : empty)
-      if (Math.abs(sequence - wanted.sequence) <= windowRecords && !isOther) around.leaves.set(sequence, leaf)
-      if (link.control?.type !== 'checkpoint') continue
-      const anchor = openAnchor(link, { verifiers, deployment: undefined })
-      if (anchor !== undefined && !('verdict' in anchor)) noteAnchor(around, anchor, wanted.sequence)
+      // Most records are passed over without a look at their members.
+      if (one.damage !== undefined || asBuffer(one.bytes).indexOf(checkpointMark) < 0) continue
+      const link = readLink({ bytes: one.bytes, position: one.position })
+      if (link?.stream !== stream || link.control?.type !== 'checkpoint') continue
+      const size = Number(noteOf(link).split('\n', 2)[1])
+      if (size >= 1) (size < sequence ? below : above).add({ link, size })
     }
   }
-  return around
+  return { below: below.claims, above: above.claims }
 }
 
-function noteAnchor(around: Around, anchor: Anchor, sequence: number): void {
-  const { size } = anchor
-  if (size < sequence && size > (around.before?.size ?? 0)) around.before = anchor
-  if (size >= sequence && size < (around.after?.size ?? Number.POSITIVE_INFINITY)) around.after = anchor
+/** A bounded number of claims, by how far they are from a sequence. */
+class Nearest {
+  readonly #sequence: number
+  #claims: Claim[] = []
+
+  constructor(sequence: number) {
+    this.#sequence = sequence
+  }
+
+  get claims(): Claim[] {
+    const distance = ({ size }: Claim) => Math.abs(size - this.#sequence)
+    return this.#claims.sort((one, other) => distance(one) - distance(other)).slice(0, claimsMax)
+  }
+
+  add(claim: Claim): void {
+    this.#claims.push(claim)
+    if (this.#claims.length > 2 * claimsMax) this.#claims = this.claims
+  }
 }
 
-function noteOf({ link }: Anchor): string {
-  const { note } = (link.control?.details ?? {}) as { note?: unknown }
+function openFirst(claims: readonly Claim[], verifiers: readonly Verifier[]): Anchor | undefined {
+  for (const { link } of claims) {
+    const anchor = openAnchor(link, { verifiers, deployment: undefined })
+    if (anchor !== undefined && !('verdict' in anchor)) return anchor
+  }
+  return undefined
+}
+
+/** Leaf hashes by sequence. */
+async function readLeaves(source: Copy, wanted: FoundOne, { from, to }: NumberRange): Promise<Map<number, string>> {
+  const leaves = new Map<number, string>()
+  if (to - from > windowRecords) return leaves
+  for await (const group of source.read({ from, to })) {
+    for (const one of group) {
+      const { stream, seq = 0 } = (one.damage === undefined && numberOf(one.bytes)) || {}
+      if (one.damage !== undefined || stream !== wanted.stream || seq < from || seq > to) continue
+      // Of two records with one number, the wanted one counts.
+      if (seq === wanted.sequence && !wanted.bytes.equals(one.bytes)) continue
+      leaves.set(seq, leafHash(one.bytes))
+    }
+  }
+  return leaves
+}
+
+function numberOf(bytes: Uint8Array): { readonly stream?: string; readonly seq?: number } | undefined {
+  return scanRecord(asBuffer(bytes)) ?? parseRecord(bytes)
+}
+
+function noteOf({ control }: Link): string {
+  const { note } = (control?.details ?? {}) as { note?: unknown }
   return typeof note === 'string' ? note : ''
 }
 
 function refuse(problem: ProveRefusal['problem'], reason: string): ProveRefusal {
   return { problem, reason }
 }
-
-const empty = Buffer.alloc(0)

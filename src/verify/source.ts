@@ -68,6 +68,14 @@ export interface PrunedRange {
   readonly tree: readonly Uint8Array[] | undefined
 }
 
+export interface NearRecords {
+  /** Absent: the only stream of the source. */
+  readonly stream?: string | undefined
+  readonly sequence: number
+  /** How many are wanted on each side. */
+  readonly records: number
+}
+
 export interface Source {
   readonly kind: SourceKind
   /** As the user gave it, secrets taken out. */
@@ -91,6 +99,13 @@ export interface Source {
     | undefined
   /** Which of these commitments are disclosed, where the source keeps disclosures. Called behind `read`. */
   readonly readDisclosed?: ((digests: readonly string[]) => Promise<readonly string[]>) | undefined
+  /** Where a record with this id stands, where the source can tell without being read. A hint. */
+  readonly find?: ((id: string) => Promise<Place | undefined>) | undefined
+  /**
+   * The records around a number, so many on both sides, as far as they are found without reading the whole source;
+   * undefined where it cannot tell which stream is meant.
+   */
+  readonly readNear?: ((wanted: NearRecords) => Promise<readonly FoundRecord[] | undefined>) | undefined
   /** In groups as they were read. Throws `AuditError` SOURCE_UNREADABLE when reading itself fails. */
   read(): AsyncIterable<readonly (FoundRecord | Damage)[]>
 }

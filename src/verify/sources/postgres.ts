@@ -9,9 +9,9 @@ import type { RecordMembers } from '../../event/record.ts'
 import { type Connection, createConnection } from '../../postgres/client.ts'
 import { readDigests, readStoredDigests, seesDigests } from '../../postgres/disclosures.ts'
 import { compareColumns, type ProjectedRecord } from '../../postgres/projection.ts'
-import { readHeads, readRecords } from '../../postgres/records.ts'
+import { placeOfId, readHeads, readRecords } from '../../postgres/records.ts'
 import { readPrunedRanges } from '../../postgres/retention-ranges.ts'
-import type { FoundRecord, ProjectionMismatch, Source } from '../source.ts'
+import type { FoundRecord, NearRecords, ProjectionMismatch, Source } from '../source.ts'
 
 const groupRecords = 500
 /** In the bytes of every record that commits to something, and of few others. */
@@ -28,6 +28,8 @@ export function createPostgresSource(url: string): Source {
     readHeads: () => connected(url, name, readHeads),
     readPruned: () => connected(url, name, readPrunedRanges),
     readDisclosed: (digests) => connected(url, name, (connection) => readStoredDigests(connection, digests)),
+    find: (id) => connected(url, name, (connection) => placeOfId(connection, id)),
+    readNear: (wanted) => connected(url, name, (connection) => readNear(connection, wanted)),
     async *read() {
       const connection = createConnection({ url })
       try {
@@ -40,6 +42,20 @@ export function createPostgresSource(url: string): Source {
       }
     },
   }
+}
+
+async function readNear(connection: Connection, wanted: NearRecords): Promise<FoundRecord[] | undefined> {
+  const { sequence, records } = wanted
+  const [only, ...others] = wanted.stream === undefined ? await readHeads(connection) : []
+  const stream = wanted.stream ?? (others.length === 0 ? only?.stream : undefined)
+  if (stream === undefined) return undefined
+  const found: FoundRecord[] = []
+  const behind = Math.max(0, sequence - records - 1)
+  for await (const row of readRecords(connection, { stream, behind, pageRecords: 2 * records + 1 })) {
+    if (row.sequence > sequence + records) break
+    found.push(toFoundRecord(row, found.length + 1))
+  }
+  return found
 }
 
 async function* readGroups(connection: Connection): AsyncGenerator<FoundRecord[]> {

@@ -24,6 +24,11 @@ export function createSpoolSource(directory: string): Source {
     beginsLater: view.state.firstSegment > firstSegmentEver,
     locate: (position) => `segment ${Math.floor(position / segmentSpan)} offset ${position % segmentSpan}`,
     readHeads: async () => headsOf(view),
+    async readNear({ stream = onlyOf(view.streams), sequence, records }) {
+      if (stream === undefined) return undefined
+      const place = { stream, from: sequence - records, to: sequence + records }
+      return readable(directory, () => [...view.near(place)].map(foundAt))
+    },
     async *read() {
       const records = view.records()
       for (;;) {
@@ -43,6 +48,10 @@ function headsOf({ state, durable }: SpoolView): Head[] {
   return sequence === 0 ? [] : [{ stream, sequence, hash }]
 }
 
+function onlyOf(streams: readonly string[]): string | undefined {
+  return streams.length === 1 ? streams[0] : undefined
+}
+
 function nextGroup(records: Iterator<ViewedRecord>): (FoundRecord | Damage)[] | undefined {
   const group: (FoundRecord | Damage)[] = []
   while (group.length < groupRecords) {
@@ -55,10 +64,16 @@ function nextGroup(records: Iterator<ViewedRecord>): (FoundRecord | Damage)[] | 
 }
 
 /** Positions must grow through the whole spool: the segment and the offset in it are one number. */
+function foundAt({ stream, sequence, bytes, segment, offset }: PlacedRecord): FoundRecord {
+  return { bytes, position: segment * segmentSpan + offset, place: { stream, sequence } }
+}
+
+type PlacedRecord = Pick<ViewedRecord, 'stream' | 'sequence' | 'bytes' | 'segment' | 'offset'>
+
 function readFrame({ stream, sequence, bytes, segment, offset, damaged }: ViewedRecord): FoundRecord | Damage {
-  const position = segment * segmentSpan + offset
-  const place = { stream, sequence }
-  if (!damaged) return { bytes, position, place }
+  const found = foundAt({ stream, sequence, bytes, segment, offset })
+  if (!damaged) return found
+  const { position, place } = found
   return { damage: 'the checksum of the frame fails', position, found: leafHash(bytes), place }
 }
 

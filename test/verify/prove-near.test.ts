@@ -1,0 +1,87 @@
+/** Proofs from a spool and a database: the same as from a file, without reading more than what is around the record. */
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, it } from 'node:test'
+import { withConnection } from '../../src/postgres/client.ts'
+import { migrateUp } from '../../src/postgres/migrate.ts'
+import { checkProof } from '../../src/verify/proof.ts'
+import { createProof } from '../../src/verify/prove.ts'
+import type { Source } from '../../src/verify/source.ts'
+import { createNdjsonSource } from '../../src/verify/sources/ndjson.ts'
+import { createPostgresSource } from '../../src/verify/sources/postgres.ts'
+import { createSpoolSource } from '../../src/verify/sources/spool.ts'
+import { databaseFor } from '../support/postgres.ts'
+import { makeKeys, makeTrail, toNdjson } from '../support/trail.ts'
+import { craftSpool } from '../tamper/crafted-spool.ts'
+import { fillDatabase } from '../tamper/database-copy.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'otel-audit-prove-near-'))
+after(() => rmSync(folder, { recursive: true }))
+const keys = makeKeys('prod')
+const stream = '019b7c2f-1111-7000-8000-000000000001'
+/** More than a megabyte: the segment is halved before it is read. */
+const { lines } = makeTrail({ stream, keys, records: 1_800, interval: 150 })
+const verifiers = [keys.verifier]
+const sequences = [1, 2, 149, 150, 151, 900, 1_234, lines.length - 2, lines.length - 1]
+const proofs = new Map<number, string>()
+
+before(async () => {
+  craftSpool(folder, lines)
+  const file = createNdjsonSource('copy', async function* () {
+    yield Buffer.from(toNdjson(lines))
+  })
+  for (const sequence of sequences) {
+    const created = await createProof(file, { sequence }, verifiers)
+    assert.ok(created.problem === undefined, JSON.stringify(created))
+    proofs.set(sequence, created.proof)
+  }
+})
+
+/** The source, refusing to be read as a whole. */
+function withoutReading(source: Source): Source {
+  const read = () => assert.fail('the whole source is read')
+  return { ...source, read }
+}
+
+async function assertProves(source: Source): Promise<void> {
+  for (const sequence of sequences) {
+    const created = await createProof(source, { sequence, stream: sequence % 2 === 0 ? stream : undefined }, verifiers)
+    assert.ok(created.problem === undefined, `${sequence}: ${JSON.stringify(created)}`)
+    assert.equal(created.proof, proofs.get(sequence))
+    assert.equal(checkProof(created.proof, created.record, verifiers).problem, undefined)
+  }
+}
+
+it('from a spool are those from a file, and no more than a window of it is read', async () => {
+  await assertProves(withoutReading(createSpoolSource(folder)))
+})
+
+it('from a database are those from a file, by number and by id', async (t) => {
+  const url = await databaseFor(t)
+  await withConnection({ url }, async (connection) => {
+    await migrateUp(connection)
+    await connection.query("select audit.ensure_partition('2026-01-02T03:04:05Z')")
+    await fillDatabase(connection, lines)
+  })
+  const source = withoutReading(createPostgresSource(url))
+  await assertProves(source)
+  const { id } = JSON.parse(lines[1_233] ?? '')
+  const created = await createProof(source, { id }, verifiers)
+  assert.equal(created.problem === undefined && created.proof, proofs.get(1_234))
+})
+
+it('of a record that is not found near where it should be are looked for in the whole copy', async () => {
+  const damaged = join(folder, 'damaged')
+  craftSpool(damaged, lines)
+  const segment = join(damaged, 'seg-00000001.wal')
+  const bytes = readFileSync(segment)
+  bytes[bytes.indexOf('"seq":1234,') + 6] = 0x39
+  writeFileSync(segment, bytes)
+  const refused = await createProof(createSpoolSource(damaged), { sequence: 1_234 }, verifiers)
+  assert.equal(refused.problem, 'not_found')
+  const unharmed = await createProof(withoutReading(createSpoolSource(damaged)), { sequence: 900 }, verifiers)
+  assert.equal(unharmed.problem === undefined && unharmed.proof, proofs.get(900))
+})
