@@ -35,11 +35,19 @@ export async function listStreams(store: ArchiveStore): Promise<string[]> {
 
 /** The end as the checkpoint says; `undefined` when what stands there is no checkpoint of this stream. */
 export async function readEnd(store: ArchiveStore, stream: string): Promise<ArchivedEnd | undefined> {
+  const end = await readForeignEnd(store, stream)
+  return end?.origin === undefined || end.origin.endsWith(`/${stream}`) ? end : undefined
+}
+
+/** As `readEnd`, of whatever stream the checkpoint is. */
+export async function readForeignEnd(
+  store: ArchiveStore,
+  stream: string,
+): Promise<(ArchivedEnd & { readonly origin?: string }) | undefined> {
   const note = (await store.read(notePath(stream)))?.toString('utf8')
   if (note === undefined) return { note, size: 0, root: undefined }
   const checkpoint = parseCheckpoint(note.slice(0, note.indexOf('\n\n') + 1))
-  if ('problem' in checkpoint || !checkpoint.origin.endsWith(`/${stream}`)) return undefined
-  return { note, size: checkpoint.size, root: checkpoint.root }
+  return 'problem' in checkpoint ? undefined : { note, ...checkpoint }
 }
 
 /** The end with its tree; `undefined` when what is there does not fold to the root in the checkpoint. */

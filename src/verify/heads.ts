@@ -18,7 +18,8 @@ function checkNote({ stream, sequence, note }: Head, { streams, log, ring }: Rea
   const opened = openSignedCheckpoint(note, originOf(deployment, stream), ring.verifiers)
   if (!('problem' in opened)) return
   const detail = `the checkpoint beside the records proves nothing: ${opened.reason}`
-  log.add({ verdict: 'BAD_SIGNATURE', stream, sequence, detail })
+  const verdict = opened.problem === 'wrong_origin' ? 'WRONG_ORIGIN' : 'BAD_SIGNATURE'
+  log.add({ verdict, stream, sequence, detail })
 }
 
 function compareEnd({ stream, sequence, hash }: Head, { streams, log, prunes }: Reading): void {

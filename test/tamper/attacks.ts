@@ -59,7 +59,7 @@ export interface Attack {
   readonly beside?: Readonly<Partial<Record<Copy, BesideChange>>>
 }
 
-/** Of the text of a file; in a database, a statement; in a spool, records wiped out under a control file that stays. */
+/** Of the text of a file, in an archive of the checkpoint; in a database, a statement; in a spool, records wiped out under a control file that stays. */
 export type BesideChange = ((text: string) => string) | { readonly statement: string } | { readonly keeps: number }
 
 export interface Expected {
@@ -93,7 +93,6 @@ const inArchive: Readonly<Record<string, Expected>> = {
     finds: ['INSERTED', 'PROJECTION_MISMATCH 1', 'PROJECTION_MISMATCH 59'],
   },
   'a record without a stream': { finds: ['CONTENT_TAMPERED 59', 'INSERTED', 'PROJECTION_MISMATCH 1'] },
-  'two streams with their names exchanged': { finds: [], verdict: 'UNREADABLE' },
   'a copy that begins later, known to be partial': { finds: ['PROJECTION_MISMATCH 59'] },
   'a partial copy edited before its first checkpoint': { finds: ['CONTENT_TAMPERED 25', 'PROJECTION_MISMATCH 59'] },
   'a partial copy edited between its checkpoints': { finds: ['CONTENT_TAMPERED 41', 'PROJECTION_MISMATCH 59'] },
@@ -167,6 +166,20 @@ const deletion = { ranges: [{ stream, from: 1, to: 20, hash: leafOf(line(20)) }]
 const pruned = new TrailWriter(stream, keys)
 for (const text of trail) pruned.seal(JSON.parse(text))
 pruned.seal({ action: 'audit.file.deleted', event_type: 'audit.file.deleted', details: deletion }).checkpoint()
+
+/** What retention does with the beginning, up to its first checkpoint. */
+const removal = `delete from audit.record where seq <= 18`
+const removalNoted = (hash: string): string =>
+  `insert into audit.partition (stream, from_seq, to_seq, recorded_from, recorded_to, hash, sealed_at, removed_at)
+   values ('${stream}', 1, 18, '2026-01-01', '2026-01-01', decode('${hash}', 'hex'), now(), now())`
+const statement = { stream, from: 1, to: 18, hash: leafOf(line(18)) }
+const stating = new TrailWriter(stream, keys)
+for (const text of trail) stating.seal(JSON.parse(text))
+const stated = stating
+  .seal({ action: 'audit.pruned', event_type: 'audit.pruned', details: statement })
+  .checkpoint().lines
+const strangersLike = makeTrail({ stream: otherStream, keys, records: 54, interval: 16 }).lines
+const noteOf = (lines: readonly string[]): string => JSON.parse(lines.at(-1) ?? '').details.note
 
 function appended(members: Record<string, unknown>): string[] {
   const writer = new TrailWriter(stream, keys)
@@ -568,6 +581,51 @@ export const attacks: readonly Attack[] = [
     lines: trail,
     beside: { postgres: { statement: "update audit.stream_head set hash = '\\x00'" } },
     finds: ['PROJECTION_MISMATCH 60'],
+  },
+  {
+    kind: 'wrong key',
+    name: 'the checkpoint beside the records exchanged for one of another stream',
+    lines: trail,
+    beside: { archive: () => noteOf(strangersLike) },
+    finds: ['WRONG_ORIGIN 59'],
+  },
+  {
+    kind: 'wrong key',
+    name: 'the checkpoint beside the records signed anew with a key of the same name',
+    lines: trail,
+    beside: { archive: () => noteOf(resigned) },
+    finds: ['BAD_SIGNATURE 59'],
+  },
+  {
+    kind: 'prune',
+    name: 'the beginning removed, noted beside the records and stated under a signature',
+    lines: stated,
+    beside: { postgres: { statement: `${removal}; ${removalNoted(leafOf(line(18)))}` } },
+    finds: [],
+    verdict: 'PRUNED',
+  },
+  {
+    kind: 'prune',
+    name: 'the beginning removed and noted beside the records, without a statement',
+    lines: trail,
+    beside: { postgres: { statement: `${removal}; ${removalNoted(leafOf(line(18)))}` } },
+    finds: ['UNAUTHORISED_PRUNE 1-18'],
+  },
+  {
+    kind: 'prune',
+    name: 'more removed than was stated under a signature',
+    lines: stated,
+    beside: {
+      postgres: { statement: `${removal}; delete from audit.record where seq = 19; ${removalNoted(leafOf(line(18)))}` },
+    },
+    finds: ['MISSING 1-19'],
+  },
+  {
+    kind: 'prune',
+    name: 'the beginning removed as stated, and another hash noted beside the records',
+    lines: stated,
+    beside: { postgres: { statement: `${removal}; ${removalNoted('ab'.repeat(32))}` } },
+    finds: ['LINK_BROKEN 19', 'UNAUTHORISED_PRUNE 1-18'],
   },
   {
     kind: 'prune',

@@ -55,7 +55,7 @@ export class Copies {
     if (copy === 'postgres') return this.#fill(lines, change)
     if (copy === 'spool')
       craftSpool(path, lines, typeof change === 'object' && 'keeps' in change ? change.keeps : undefined)
-    else if (copy === 'archive') craftArchive(path, lines)
+    else if (copy === 'archive') craftArchive(path, lines, typeof change === 'function' ? change : undefined)
     else {
       const text = copy === 'otlp' ? toOtlp(lines) : toNdjson(lines)
       const changed = typeof change === 'function' ? change(text) : text

@@ -11,7 +11,12 @@ import { parseRecord } from '../../src/event/record.ts'
 
 const nowhere = '019b7c2f-0000-7000-8000-00000000000a'
 
-export function craftArchive(directory: string, lines: readonly string[]): void {
+/** `changeNote`: of the checkpoint that lies beside the records. */
+export function craftArchive(
+  directory: string,
+  lines: readonly string[],
+  changeNote: (note: string) => string = (note) => note,
+): void {
   mkdirSync(directory, { recursive: true })
   const streams = new Map<string, string[]>()
   let stream = nowhere
@@ -19,10 +24,10 @@ export function craftArchive(directory: string, lines: readonly string[]): void 
     stream = parseRecord(Buffer.from(line))?.stream ?? stream
     streams.set(stream, [...(streams.get(stream) ?? []), line])
   }
-  for (const [name, own] of streams) writeStream(join(directory, name), own)
+  for (const [name, own] of streams) writeStream(join(directory, name), own, changeNote)
 }
 
-function writeStream(folder: string, lines: readonly string[]): void {
+function writeStream(folder: string, lines: readonly string[], changeNote: (note: string) => string): void {
   const write = (path: string, bytes: string | Uint8Array): void => {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
     writeFileSync(join(folder, path), bytes)
@@ -38,7 +43,7 @@ function writeStream(folder: string, lines: readonly string[]): void {
     const entries = records.slice(from, from + tileHashes)
     write(entriesPath(from / tileHashes, widthOf(0, from / tileHashes, size)), encodeEntries(entries))
   }
-  if (note !== undefined) write('checkpoint', note)
+  if (note !== undefined) write('checkpoint', changeNote(note))
   const tail = lines.filter((line) => !isTiled(line))
   if (tail.length > 0) write('tail.ndjson', tail.map((line) => `${line}\n`).join(''))
 }

@@ -17,6 +17,7 @@ const fromText: Readonly<Record<ColumnType, (value: string) => string>> = {
 export async function fillDatabase(client: Queryable, lines: readonly string[]): Promise<void> {
   await client.query(unguard)
   await client.query('delete from audit.record')
+  await client.query('delete from audit.partition')
   await client.query('delete from audit.stream_head')
   const rows = rowsOf(lines)
   await client.query(insertStatement, [JSON.stringify(rows.map(toJson))])

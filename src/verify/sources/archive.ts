@@ -4,7 +4,7 @@
  * PROJECTION_MISMATCH, for no proof could be made from it. Memory is one tile a level.
  */
 
-import { listStreams, readEnd, readTail, readTile } from '../../archive/archive-end.ts'
+import { listStreams, readForeignEnd, readTail, readTile } from '../../archive/archive-end.ts'
 import type { ArchiveStore } from '../../archive/store.ts'
 import { decodeEntries, entriesPath, type Tile, TileTree, tileHashes, tilePath } from '../../archive/tiles.ts'
 import { leafHash } from '../../chain/hash.ts'
@@ -50,8 +50,8 @@ export function createArchiveSource(store: ArchiveStore, only?: readonly string[
 
 /** What the checkpoint covers must be there; its last leaf, where it can be read, is the hash of the head. */
 async function headOf(store: ArchiveStore, stream: string): Promise<Head[]> {
-  const end = await readEnd(store, stream)
-  if (end === undefined) throw new Error(`${stream}/checkpoint is no checkpoint of this stream`)
+  const end = await readForeignEnd(store, stream)
+  if (end === undefined) throw new Error(`${stream}/checkpoint is no checkpoint`)
   if (end.size === 0) return []
   const index = Math.floor((end.size - 1) / tileHashes)
   const width = end.size - index * tileHashes
@@ -60,7 +60,7 @@ async function headOf(store: ArchiveStore, stream: string): Promise<Head[]> {
 }
 
 async function* readStream(store: ArchiveStore, stream: string, start: number): AsyncGenerator<Group> {
-  const size = (await reading(store, () => readEnd(store, stream)))?.size ?? 0
+  const size = (await reading(store, () => readForeignEnd(store, stream)))?.size ?? 0
   // Above a leaf that is wrong every hash is: the tree is followed up to there.
   let tree: TileTree | undefined = new TileTree()
   for (let from = 0; from < size; from += tileHashes) {
