@@ -7,7 +7,7 @@
 
 import { afterMs, nowMs } from '../clock.ts'
 import type { ControlFact } from '../event/record.ts'
-import type { SourceReport, StreamReport } from '../verify/report.ts'
+import { type SourceReport, verifiedDetails } from '../verify/report.ts'
 import { announce } from './notice.ts'
 import { startVerification } from './threads.ts'
 
@@ -80,11 +80,6 @@ export class Verification {
           `(${first?.detail ?? 'no detail'}); look with: otel-audit verify ${directory} --vkey KEY`,
       )
     }
-    for (const stream of report.streams) seal(verifiedFact(stream))
+    for (const stream of report.streams) seal({ type: 'audit.verified', details: verifiedDetails(stream, 'spool') })
   }
-}
-
-function verifiedFact({ stream, first, last, coveredTo, root, verdict }: StreamReport): ControlFact {
-  const covered = root === undefined ? { to: last } : { to: coveredTo, root }
-  return { type: 'audit.verified', details: { stream, from: first, ...covered, verdict, source: 'spool' } }
 }

@@ -1,18 +1,21 @@
-/** `otel-audit evidence`: a bundle for an auditor, who checks it without us. Writes one new file and changes nothing. */
+/** `otel-audit evidence`: a bundle for an auditor, who checks it without us. Writes one new file, and what was given away into a trail. */
 
+import { hash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { formatVerifierKey, type Verifier } from '../chain/note.ts'
 import { AuditError, errorCode, errorText } from '../errors.ts'
+import type { ControlFact } from '../event/record.ts'
 import { gatherEvidence } from '../verify/evidence.ts'
 import { type CheckPrograms, packEvidence } from '../verify/evidence-bundle.ts'
 import { type EvidenceReport, reportEvidence } from '../verify/evidence-report.ts'
 import type { Source } from '../verify/source.ts'
 import { expandSource, openSource } from '../verify/sources.ts'
 import { type Command, parseOptions, requireOption } from './command.ts'
+import { noteOperations, operationsNoteHelp, operationsNoteOption } from './operations-note.ts'
 import { printable } from './printable.ts'
 import { startProgress } from './progress.ts'
 import { describeFilter, filterOptions, readFilter } from './query-filter.ts'
-import { formatCount } from './spool-arguments.ts'
+import { formatCount, userName } from './spool-arguments.ts'
 import { readVerifiers } from './verifier-keys.ts'
 
 const { controls: _, ...filters } = filterOptions
@@ -21,6 +24,7 @@ const options = {
   out: { type: 'string' },
   vkey: { type: 'string', multiple: true, default: [] as string[] },
   'allow-partial': { type: 'boolean', default: false },
+  ...operationsNoteOption,
   json: { type: 'boolean', default: false },
 } as const
 
@@ -55,6 +59,8 @@ Options:
                       as for otel-audit query
   --slack-days DAYS   as for otel-audit query
   --allow-partial     the copy is known to begin later than its streams
+  --operations DIR    ${operationsNoteHelp}: audit.exported, with the
+                      filter, how many records, and the hash of the bundle
   --json              print one JSON object (type EvidenceResult)
   -h, --help          show this
 
@@ -63,11 +69,12 @@ Exit codes: 0 made, and everything in it is proven; 1 made, with findings or rec
 
 Examples:
   otel-audit evidence ./audit.ndjson --since 2026-01-01 --until 2026-04-01 --vkey audit.vkey --out q1.zip
-  otel-audit evidence postgres://localhost/app --tenant acme --since 30d --vkey audit.vkey --out acme.zip
+  otel-audit evidence postgres://localhost/app --tenant acme --since 30d --vkey audit.vkey --out acme.zip \\
+    --operations ./audit-operations
 `,
   async run(argv, io) {
     const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
-    const { out: _out, vkey: _vkey, 'allow-partial': allowPartial, json, ...filter } = values
+    const { out: _out, vkey: _vkey, 'allow-partial': allowPartial, json, operations, ...filter } = values
     const { since, until, 'slack-days': slackDays, ...subject } = filter
     const out = requireOption(values.out, '--out')
     requireOption(values.vkey[0], '--vkey')
@@ -84,14 +91,27 @@ Examples:
       onProgress: ({ records }) => progress.show(`${formatCount(records, 'record')} read`),
     })
     progress.clear()
-    const question = { filter: describeFilter({ ...filter, controls: false }), isAboutSubject, keys: textOf(verifiers) }
+    const question = { filter: describeFilter({ ...filter, controls: false }), isAboutSubject, keys: textOf(evidence.keys) }
     const report = reportEvidence(evidence, question)
     const bytes = packEvidence(evidence, report, readPrograms())
+    // Before anybody has it: what cannot be recorded is not given away.
+    if (operations !== undefined) await noteOperations(operations, [exportedFact(report, bytes)], io)
+    else io.stderr.write('This export was not recorded: name a directory for that with --operations DIR.\n')
     writeBundle(out, bytes)
     const result: EvidenceResult = { out, bytes: bytes.length, report }
     io.stdout.write(json ? `${JSON.stringify(result)}\n` : describe(result))
     return exitCodeOf(report)
   },
+}
+
+function exportedFact(
+  { filter, records, isAboutSubject, verification }: EvidenceReport,
+  bytes: Uint8Array,
+): ControlFact {
+  const { kind: source, verdict } = verification
+  const digest = hash('sha256', bytes, 'hex')
+  const details = { who: userName(), kind: 'evidence', source, verdict, filter, isAboutSubject, count: records, digest }
+  return { type: 'audit.exported', details }
 }
 
 /** The options that were given. */

@@ -149,7 +149,8 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
       to: 'last sequence that a signature covers, or the last one where none does',
       root: 'the root that was signed for that size; absent where none was',
       verdict: 'the worst that was seen of this stream',
-      source: 'which copy: `spool`, the own one of the service',
+      source: 'which kind of copy: `spool`, the own one of the service; any other where somebody ran `verify`',
+      operator: 'who ran it; absent where the service did by itself',
     },
   },
   'audit.anchored': {
@@ -166,7 +167,20 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
     },
   },
   'audit.query': reserved('Somebody queried the trail.'),
-  'audit.exported': reserved('Somebody exported records.'),
+  'audit.exported': {
+    meaning: 'Somebody took records out of a copy of the trail.',
+    details: {
+      who: 'who did it',
+      kind: '`evidence`: a bundle for an auditor · `spool`: the records of a spool',
+      source: 'which kind of copy they were taken from',
+      verdict: 'what verification of that copy said',
+      filter: 'what was asked for',
+      isAboutSubject: 'whether it holds somebody’s records only',
+      count: 'how many records',
+      digest: 'SHA-256 of the bundle, hex',
+      operator: 'who ran it',
+    },
+  },
   'audit.destination.dropped': {
     meaning: 'Records are no longer kept for a destination.',
     details: {

@@ -3,39 +3,50 @@
 import { diskFiles } from '../spool/files.ts'
 import { openReader } from '../spool/settle.ts'
 import { type Command, type CommandIo, parseOptions } from './command.ts'
-import { readDirectories, refuseFurther } from './spool-arguments.ts'
+import { noteOperations, operationsNoteHelp, operationsNoteOption } from './operations-note.ts'
+import { readDirectories, refuseFurther, userName } from './spool-arguments.ts'
 
 export const exportRecords: Command = {
   name: 'spool export',
   summary: 'print the records of a spool as NDJSON',
-  help: `Usage: otel-audit spool export DIR
+  help: `Usage: otel-audit spool export DIR [--operations DIR]
 
 Prints every durable record, one line each, in order: the bytes that were sealed. Where no process writes the
 spool, it is recovered first, as the next start would do. DIR may hold slots (instances: 'slots'): then one after
 the other.
 
 Options:
-  -h, --help  show this
+  --operations DIR  ${operationsNoteHelp}
+  -h, --help        show this
 
 Examples:
   otel-audit spool export ./audit-spool > trail.ndjson
+  otel-audit spool export ./audit-spool --operations ./audit-operations > trail.ndjson
   otel-audit spool export ./audit-spool | gzip > trail.ndjson.gz
 `,
   async run(argv, io) {
-    const { positionals } = parseOptions({ args: [...argv], options: {}, allowPositionals: true })
+    const options = operationsNoteOption
+    const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
     refuseFurther(positionals.slice(1))
     // In order: the output is one text.
-    for (const spool of readDirectories(positionals[0])) await exportSpool(spool, io)
+    let count = 0
+    for (const spool of readDirectories(positionals[0])) count += await exportSpool(spool, io)
+    const details = { who: userName(), kind: 'spool', source: 'spool', filter: {}, count }
+    if (values.operations !== undefined)
+      await noteOperations(values.operations, [{ type: 'audit.exported', details }], io)
     return 0
   },
 }
 
-async function exportSpool(directory: string, io: CommandIo): Promise<void> {
+/** How many records it had. */
+async function exportSpool(directory: string, io: CommandIo): Promise<number> {
+  let count = 0
   const reader = openReader(diskFiles, directory)
   try {
     for (;;) {
       const records = reader.next({ records: 1_000, bytes: 2 ** 20 })
-      if (records.length === 0) return
+      if (records.length === 0) return count
+      count += records.length
       await write(io, records.map((record) => `${record.bytes.toString()}\n`).join(''))
     }
   } finally {

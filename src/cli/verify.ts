@@ -1,16 +1,18 @@
 /**
- * `otel-audit verify`: opens the sources, reads the verifier keys, prints the report. Nothing is written anywhere.
+ * `otel-audit verify`: opens the sources, reads the verifier keys, prints the report. Nothing is written but where an option says so.
  * Every text that comes from a source is escaped before it reaches a terminal.
  */
 
 import { AuditError } from '../errors.ts'
+import type { ControlFact } from '../event/record.ts'
 import type { Finding, Report, SourceReport, StreamReport } from '../verify/report.ts'
-import { combineReports, findingsMax } from '../verify/report.ts'
+import { combineReports, findingsMax, verifiedDetails } from '../verify/report.ts'
 import { reportMissing } from '../verify/since.ts'
 import { expandSource, openSource } from '../verify/sources.ts'
 import { requiredStreams } from '../verify/trust.ts'
 import { verifySource } from '../verify/verify.ts'
 import { type Command, parseOptions } from './command.ts'
+import { noteOperations, operationsNoteHelp, operationsNoteOption } from './operations-note.ts'
 import { printable } from './printable.ts'
 import { startProgress } from './progress.ts'
 import { readVerifiers } from './verifier-keys.ts'
@@ -19,7 +21,7 @@ import { keepCheckpoints, readSince, readTrust } from './verify-kept.ts'
 const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--trust FILE] [--since FILE] [--keep FILE] [--allow-unanchored] [--allow-partial] [--json]
 
 Verifies every copy of a trail on its own: each record against its hash, each hash against the next record, and all
-of them against the signed checkpoints. Needs no network but that of a database, and writes nothing but the file of --keep.
+of them against the signed checkpoints. Needs no network but that of a database, and writes nothing but the file of --keep and the trail of --operations.
 
 SOURCE is a spool directory or one of slots, an NDJSON file, an OTLP JSON file of a collector, postgres://..., or - for standard
 input; its kind is found by looking.
@@ -32,6 +34,7 @@ Options:
   --keep FILE         when nothing is found, write the last checkpoint of each stream there, for the next --since
   --allow-unanchored  exit 0 although nothing signed covers a stream, or no key was given
   --allow-partial     the copy is known to begin later than its streams: a closed file alone, a destination added later
+  --operations DIR    ${operationsNoteHelp}: audit.verified
   --json              print the report as JSON
   -h, --help          show this
 
@@ -51,6 +54,7 @@ const options = {
   keep: { type: 'string' },
   'allow-unanchored': { type: 'boolean', default: false },
   'allow-partial': { type: 'boolean', default: false },
+  ...operationsNoteOption,
   json: { type: 'boolean', default: false },
 } as const
 
@@ -92,10 +96,16 @@ export const command: Command = {
       ...combineReports([...sources, ...missing]),
       ...(isFirstUse && { trustedOnFirstUse: true }),
     }
+    if (values.operations !== undefined) await noteOperations(values.operations, sources.flatMap(verifiedFacts), io)
     if (values.keep !== undefined) keepCheckpoints(values.keep, { report, since }, io)
     io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatReport(report, verifiers.length > 0))
     return report.exitCode
   },
+}
+
+/** What was verified, for each stream. */
+function verifiedFacts({ kind, streams }: SourceReport): ControlFact[] {
+  return streams.map((stream) => ({ type: 'audit.verified', details: verifiedDetails(stream, kind) }))
 }
 
 /** One source that cannot be opened does not keep the others from being verified. */

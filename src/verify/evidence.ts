@@ -6,11 +6,13 @@
 
 import { openCheckpoint } from '../chain/checkpoint.ts'
 import { leafHash } from '../chain/hash.ts'
+import type { Verifier } from '../chain/note.ts'
 import { AuditError } from '../errors.ts'
 import { parseRecord, type RecordMembers, type StoredRecord } from '../event/record.ts'
 import type { Condition } from '../postgres/filter.ts'
 import { deriveColumns } from '../postgres/projection.ts'
 import { StreamProofs } from './evidence-proofs.ts'
+import { KeyRing } from './key-ring.ts'
 import type { VerifyOptions } from './reading.ts'
 import type { SourceReport } from './report.ts'
 import type { FoundRecord, Source } from './source.ts'
@@ -42,7 +44,11 @@ export interface Evidence {
   readonly checkpoints: ReadonlyMap<string, string>
   /** Types of records about the trail that were left out because they speak of everybody. */
   readonly withheld: readonly string[]
+  /** The keys that were given, and those that rotations in the copy lead to from them. */
+  readonly keys: readonly Verifier[]
 }
+
+const unopenedMax = 1_000
 
 /** What a subject's evidence tells of the trail itself: which policy decided, and which keys signed. */
 const tellsOfNobody = new Set(['audit.policy.changed', 'audit.key.rotated'])
@@ -68,9 +74,13 @@ class Gathering {
   readonly #streams = new Map<string, StreamProofs>()
   readonly #records = new Map<string, Omit<EvidenceRecord, 'proof'>>()
   readonly #withheld = new Set<string>()
+  readonly #ring: KeyRing
+  /** Checkpoints by keys that were not believed when they came: a rotation may come late. */
+  #unopened: Omit<EvidenceRecord, 'proof'>[] = []
 
   constructor(options: EvidenceOptions) {
     this.#options = options
+    this.#ring = new KeyRing(options.verifiers)
   }
 
   take({ bytes: found }: FoundRecord): void {
@@ -84,6 +94,7 @@ class Gathering {
     if (isWanted) this.#keep(record)
     this.#streamOf(stream).add(sequence, leafHash(bytes), isWanted)
     if (members.event_type === 'audit.checkpoint') this.#takeCheckpoint(record)
+    if (members.event_type === 'audit.key.rotated') this.#takeRotation(members.details)
   }
 
   finish(): Omit<Evidence, 'verification'> {
@@ -98,7 +109,8 @@ class Gathering {
     const newest = [...this.#streams].flatMap(([stream, { newest: note }]) =>
       note === undefined || this.#options.isAboutSubject ? [] : [[stream, note] as const],
     )
-    return { records, checkpoints: new Map(newest.sort()), withheld: [...this.#withheld].sort() }
+    const withheld = [...this.#withheld].sort()
+    return { records, checkpoints: new Map(newest.sort()), withheld, keys: this.#ring.verifiers }
   }
 
   #isWanted({ stream, sequence, bytes, members }: Omit<EvidenceRecord, 'proof'>): boolean {
@@ -124,9 +136,20 @@ class Gathering {
     })
   }
 
-  #takeCheckpoint({ stream, members }: Omit<EvidenceRecord, 'proof'>): void {
-    const checkpoint = openCheckpoint(members.details, undefined, this.#options.verifiers)
-    if ('problem' in checkpoint && checkpoint.problem !== undefined) return // verification says why
+  #takeRotation(details: unknown): void {
+    const outcome = this.#ring.take(details)
+    if (outcome.refusal !== undefined || !outcome.hasGrown) return
+    for (const record of this.#unopened.splice(0)) this.#takeCheckpoint(record)
+  }
+
+  #takeCheckpoint(record: Omit<EvidenceRecord, 'proof'>): void {
+    const { stream, members } = record
+    const checkpoint = openCheckpoint(members.details, undefined, this.#ring.verifiers)
+    if ('problem' in checkpoint && checkpoint.problem !== undefined) {
+      // Verification says why; of keys that are never believed only so many wait.
+      if (this.#unopened.length < unopenedMax) this.#unopened.push(record)
+      return
+    }
     if (!checkpoint.origin.endsWith(`/${stream}`)) return
     this.#streamOf(stream).addCheckpoint({ checkpoint, note: String(members.details?.note) })
   }

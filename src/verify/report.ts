@@ -126,6 +126,15 @@ export const findingsMax = 100
 /** Most holes of a stream, and most misfits, kept until the end to be paired; what is beyond is a finding at once. */
 export const setAsideMax = 1_000
 
+/** The details of `audit.verified` for one stream of a copy. */
+export function verifiedDetails(
+  { stream, first, last, coveredTo, root, verdict }: StreamReport,
+  source: string,
+): Readonly<Record<string, unknown>> {
+  const covered = root === undefined ? { to: last } : { to: coveredTo, root }
+  return { stream, from: first, ...covered, verdict, source }
+}
+
 const severity: readonly Verdict[] = [...benignVerdicts, ...unverifiedVerdicts, ...findingVerdicts]
 
 /** The worst of these verdicts; INTACT of none. A finding outweighs what could not be read. */

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { unzipSync } from 'fflate'
+import { signRotation } from '../../src/chain/rotation.ts'
 import type { EvidenceResult } from '../../src/cli/evidence.ts'
 import { leafOf, makeKeys, TrailWriter, toNdjson } from '../support/trail.ts'
 import { type Ended, runCli } from './run.ts'
@@ -130,6 +131,22 @@ describe('otel-audit evidence', () => {
       assert.equal(actions.length, 21)
       assert.equal(about.report.verification.whole, undefined)
     }
+  })
+
+  it('follows the rotations of the key, and proves what the new one signed', async () => {
+    const next = makeKeys('prod', 2)
+    const writer = new TrailWriter(stream, keys).open().act(3).checkpoint()
+    writer.seal({
+      action: 'audit.key.rotated',
+      event_type: 'audit.key.rotated',
+      details: signRotation(keys.signer, next.signer),
+    })
+    const { lines } = writer.act(4).checkpoint(next)
+    const all = await bundle([], lines)
+    assert.equal(all.ended.exitCode, 0, all.ended.stderr)
+    assert.deepEqual(all.report.keys, [keys.signer.verifierKey, next.signer.verifierKey])
+    assert.equal(all.report.proven, lines.length - 1)
+    if (skip === false) assert.equal(check(all.folder).exitCode, 0)
   })
 
   it('says nothing of others either where verification finds something', async () => {
