@@ -112,9 +112,13 @@ function findIn(at: Offset, wanted: readonly Wanted[], places: Places): Offset {
     if (before >= 0 && !isSorted(bytes, before, key)) return -1
     before = key
     let one = wanted[next]
-    while (one !== undefined && compareKey(one.key, bytes, key) < 0) one = wanted[++next]
-    const isWanted = one !== undefined && compareKey(one.key, bytes, key) === 0
-    position = isWanted && one !== undefined ? findValue(keyEnd + 2, one, places) : skipValue(bytes, keyEnd + 2)
+    let order = one === undefined ? 1 : compareKey(one.key, bytes, key)
+    while (one !== undefined && order < 0) {
+      one = wanted[++next]
+      order = one === undefined ? 1 : compareKey(one.key, bytes, key)
+    }
+    const value = keyEnd + 2
+    position = one !== undefined && order === 0 ? findValue(value, one, places) : skipValue(bytes, value)
     if (position < 0) return -1
   } while (bytes[position] === comma)
   return bytes[position] === closeBrace ? position + 1 : -1
