@@ -172,7 +172,7 @@ async function openOwnLane(
   try {
     return await openLane(
       options,
-      { directory, durable: () => positions.durable() },
+      { directory, durable: () => positions.durable(), moved: (end, ms) => positions.moved(end, ms) },
       {
         changed: (state) => post({ kind: 'changed', state }),
         ahead: (found) => post({ kind: 'ahead', name, found }),

@@ -9,8 +9,9 @@ import type { Destination } from '../destination/destination.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { batchBytesMax, batchRecordsMax } from '../limits.ts'
 import type { Cursor } from '../spool/cursor.ts'
+import type { Bell } from './bell.ts'
 
-/** How often it looks, in milliseconds. */
+/** How often it looks while the destination fails, in milliseconds. */
 const lookMs = 100
 
 /** A reader of its own on the spool, behind the one that delivers or before it. */
@@ -33,6 +34,8 @@ export interface FallbackParts {
   readonly reader: FallbackReader
   readonly output: Pick<Destination, 'send' | 'close'>
   readonly view: () => FallbackView
+  /** Rings when the destination begins or ceases to fail. */
+  readonly changes: Bell
 }
 
 export class Fallback {
@@ -47,11 +50,12 @@ export class Fallback {
 
   /** Prints while the destination fails, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { reader, output } = this.#parts
+    const { reader, output, view, changes } = this.#parts
     try {
       while (!signal.aborted) {
         await this.printMissing(signal)
-        await sleep(lookMs, undefined, { signal }).catch(() => {}) // rejects only when the signal ends the wait
+        if (!view().isFailing) await changes.wait(signal)
+        else await sleep(lookMs, undefined, { signal }).catch(() => {}) // rejects only when the signal ends the wait
       }
     } finally {
       reader.close()

@@ -12,6 +12,7 @@ import type { SpoolEnd } from '../spool/positions.ts'
 import { SpoolReader } from '../spool/reader.ts'
 import type { SetAsideKind } from '../spool/set-aside.ts'
 import { type AheadRecord, watchAhead } from './ahead.ts'
+import { Bell } from './bell.ts'
 import { Fallback } from './fallback.ts'
 import { Forwarder } from './forwarder.ts'
 import { firstBehind, OwnStream, streamsIn } from './own-stream.ts'
@@ -20,7 +21,7 @@ import { QuarantineFolder } from './quarantine-folder.ts'
 import { Resolutions } from './resolutions.ts'
 import { Rewind, type RewindSource } from './rewind.ts'
 import { expecting } from './sending-by.ts'
-import { SpoolSource } from './spool-source.ts'
+import { SpoolSource, type SpoolSourceOptions } from './spool-source.ts'
 import type { ForwarderState } from './standing.ts'
 import { inTurns } from './turns.ts'
 
@@ -28,6 +29,8 @@ import { inTurns } from './turns.ts'
 export interface LaneSpool {
   readonly directory: string
   readonly durable: () => SpoolEnd
+  /** As for `SpoolSource`. */
+  readonly moved?: SpoolSourceOptions['moved']
 }
 
 /** Who hears of a lane, and seals for it. */
@@ -70,15 +73,19 @@ export async function openLane(options: DestinationOptions, spool: LaneSpool, li
     ahead === undefined
       ? expected
       : watchAhead(expected, new OwnStream(diskFiles, spool), (found) => ahead.call(listener, found))
-  const quarantine = new SealedQuarantine(folders, seal)
-  const onStateChange = (state: ForwarderState) => listener.changed?.(state)
-  const resolutions = new Resolutions({ folders: Object.values(folders), destination, seal })
+  const [kept, changes] = [new Bell(), new Bell()]
+  const quarantine = new SealedQuarantine(folders, seal, kept)
+  const onStateChange = (state: ForwarderState) => {
+    changes.ring()
+    listener.changed?.(state)
+  }
+  const resolutions = new Resolutions({ folders: Object.values(folders), destination, seal, kept })
   const rewind = new Rewind({ destination, source: rewindSource(source, spool), seal })
   const how = { options: batchingOf(options), onStateChange }
   const forwarder = new Forwarder({ destination, source, quarantine, rewind, ...how })
   const lane = { forwarder, destination, source, quarantine, folders, resolutions }
   if (options.type === 'stdout' || options.fallback === undefined) return lane
-  return { ...lane, fallback: await openFallback(lane, spool) }
+  return { ...lane, fallback: await openFallback(lane, spool, changes) }
 }
 
 function rewindSource(source: SpoolSource, spool: LaneSpool): RewindSource {
@@ -93,14 +100,14 @@ function rewindSource(source: SpoolSource, spool: LaneSpool): RewindSource {
 }
 
 /** Printing has a reader of its own: it goes on while delivery stands. */
-async function openFallback({ forwarder, source }: Lane, spool: LaneSpool): Promise<Fallback> {
+async function openFallback({ forwarder, source }: Lane, spool: LaneSpool, changes: Bell): Promise<Fallback> {
   const reader = new SpoolReader(diskFiles, spool.directory, spool.durable)
   const output = await createDestination({ type: 'stdout' })
   const view = () => {
     const { condition, delivered, quarantined } = forwarder.state()
     return { isFailing: condition !== 'ok', passed: delivered + quarantined, confirmed: source.confirmed }
   }
-  return new Fallback({ reader, output, view })
+  return new Fallback({ reader, output, view, changes })
 }
 
 /** Delivers until the signal aborts, then releases everything. Rejects when the spool itself cannot be read. */

@@ -57,6 +57,10 @@ export class QuarantineFolder {
     this.#kept = exists(this.#path) ? listSetAside(files, this.#path) : []
   }
 
+  get isEmpty(): boolean {
+    return this.#kept.length === 0
+  }
+
   /** Whether the record names one that lies here as the one before it. */
   follows({ stream, sequence, bytes }: StoredRecord): boolean {
     const before = this.#kept.filter((run) => run.stream === stream && run.to === sequence - 1)

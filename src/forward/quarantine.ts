@@ -11,6 +11,7 @@ import { errorCode, errorText } from '../errors.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { StoredRecord } from '../event/record.ts'
 import type { SetAsideKind } from '../spool/set-aside.ts'
+import { Bell } from './bell.ts'
 
 /** How long a fact that could not be sealed waits for the next try, in milliseconds. */
 const retryMs = 1_000
@@ -68,11 +69,14 @@ export type QuarantineKeepers = Readonly<Record<SetAsideKind, QuarantineKeeper>>
 export class SealedQuarantine implements Quarantine {
   readonly #keepers: QuarantineKeepers
   readonly #seal: SealFact
+  readonly #kept: Bell
   #sealing: Promise<boolean> = Promise.resolve(true)
 
-  constructor(keepers: QuarantineKeepers, seal: SealFact) {
+  /** `kept` rings when something was put away. */
+  constructor(keepers: QuarantineKeepers, seal: SealFact, kept = new Bell()) {
     this.#keepers = keepers
     this.#seal = seal
+    this.#kept = kept
   }
 
   follows(record: StoredRecord): boolean {
@@ -87,14 +91,15 @@ export class SealedQuarantine implements Quarantine {
       return `they cannot be set aside: ${errorText(error)}`
     }
     await this.#sealOwed(signal)
+    this.#kept.ring()
     return undefined
   }
 
   /** Seals what is owed, now and while the signal lasts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#sealOwed(signal)
-      await sleep(retryMs, undefined, { signal }).catch(() => {}) // rejects only when the signal ends the wait
+      if (await this.#sealOwed(signal)) await this.#kept.wait(signal)
+      else await sleep(retryMs, undefined, { signal }).catch(() => {}) // rejects only when the signal ends the wait
     }
   }
 

@@ -9,11 +9,12 @@ import { formatTimestamp, nowMs } from '../clock.ts'
 import type { Delivery, Destination } from '../destination/destination.ts'
 import type { StoredRecord } from '../event/record.ts'
 import type { SetAsideFile } from '../spool/set-aside.ts'
+import type { Bell } from './bell.ts'
 import type { SealFact } from './quarantine.ts'
 import type { QuarantineFolder } from './quarantine-folder.ts'
 import type { ResolutionRequest } from './resolution-request.ts'
 
-/** How often requests are looked for, and how long a destination that does not answer is left alone, in milliseconds. */
+/** How often requests are looked for while anything is in quarantine, and how long a destination that does not answer is left alone, in milliseconds. */
 const lookMs = 1_000
 const restMs = 10_000
 
@@ -21,6 +22,8 @@ export interface ResolutionParts {
   readonly folders: readonly QuarantineFolder[]
   readonly destination: Pick<Destination, 'send'>
   readonly seal: SealFact
+  /** Rings when something was put into quarantine. */
+  readonly kept: Bell
 }
 
 export class Resolutions {
@@ -34,7 +37,9 @@ export class Resolutions {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const isAnswered = await this.resolveAsked(signal)
-      await sleep(isAnswered ? lookMs : restMs, undefined, { signal }).catch(() => {}) // rejects only when it is ended
+      const { folders, kept } = this.#parts
+      if (folders.every(({ isEmpty }) => isEmpty)) await kept.wait(signal)
+      else await sleep(isAnswered ? lookMs : restMs, undefined, { signal }).catch(() => {}) // rejects only when it is ended
     }
   }
 

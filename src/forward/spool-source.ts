@@ -16,8 +16,10 @@ import { SpoolReader } from '../spool/reader.ts'
 import { type ReadPlace, readSegmentHeader } from '../spool/segment.ts'
 import type { RecordSource } from './source.ts'
 
-/** How soon new records are noticed while there is traffic, and when there has been none for a while. */
+/** How soon new records are noticed while there is traffic, and when there is none. */
 const pollMs = { busy: 10, idle: 50 }
+/** How often it is looked where the durable end tells by itself when it has moved. */
+const toldMs = 1_000
 /** How often the cursor is saved while records flow: a save is an fdatasync, which at full speed is 1 ms in 8. */
 const saveIntervalMs = 100
 
@@ -27,6 +29,8 @@ export interface SpoolSourceOptions {
   /** The destination's durable name. */
   readonly name: string
   readonly durable: () => SpoolEnd
+  /** Resolves when the next durable sequence is another one, or after so many milliseconds; absent: it is polled. */
+  readonly moved?: ((nextSequence: number, ms: number) => Promise<void>) | undefined
   /** Hands out with each record what travels beside it; for the one destination that keeps it. Default false. */
   readonly withDisclosures?: boolean | undefined
   /** For tests. */
@@ -132,8 +136,13 @@ export class SpoolSource implements RecordSource {
   }
 
   async waitForMore(signal: AbortSignal): Promise<void> {
-    const interval = this.#ranDryAt === this.#options.durable().nextSequence ? pollMs.idle : pollMs.busy
+    const isDry = this.#ranDryAt === this.#options.durable().nextSequence
     this.#settleWhenDue()
+    if (isDry && this.#ranDryAt !== undefined && this.#confirmed === this.#saved && this.#options.moved !== undefined) {
+      await unlessAborted(this.#options.moved(this.#ranDryAt, toldMs), signal)
+      return
+    }
+    const interval = isDry ? pollMs.idle : pollMs.busy
     await sleep(interval, undefined, { signal }).catch(() => {}) // rejects only when the signal ends the wait
   }
 
@@ -159,4 +168,14 @@ export class SpoolSource implements RecordSource {
     this.#reader.close()
     this.#cursor.close()
   }
+}
+
+/** What is waited for goes on by itself when the signal aborts. */
+async function unlessAborted(waited: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  const aborted = Promise.withResolvers<void>()
+  const abort = () => aborted.resolve()
+  signal.addEventListener('abort', abort, { once: true })
+  await Promise.race([waited, aborted.promise])
+  signal.removeEventListener('abort', abort)
 }

@@ -161,6 +161,7 @@ export class Positions {
     Atomics.add(words, word.durableVersion, 1)
     storeEnd(words, word.durableSegment, end)
     Atomics.add(words, word.durableVersion, 1)
+    Atomics.notify(words, word.durableVersion)
   }
 
   get checkpointsSealed(): number {
@@ -200,6 +201,13 @@ export class Positions {
       const end = loadEnd(this.#words, word.durableSegment)
       if (version % 2 === 0 && Atomics.load(this.#words, word.durableVersion) === version) return end
     }
+  }
+
+  /** Resolves when the durable end is another than before this sequence, or after so many milliseconds. */
+  async moved(nextSequence: number, ms: number): Promise<void> {
+    const version = Atomics.load(this.#words, word.durableVersion)
+    if (this.durable().nextSequence !== nextSequence) return
+    await Atomics.waitAsync(this.#words, word.durableVersion, version, ms).value
   }
 }
 

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { StoredRecord } from '../../src/event/record.ts'
-import { Fallback } from '../../src/forward/fallback.ts'
+import { Bell } from '../../src/forward/bell.ts'
+import { Fallback, type FallbackParts } from '../../src/forward/fallback.ts'
 import { recordsAt } from '../support/delivered.ts'
 import { answer, startOtlpBackend } from '../support/otlp-backend.ts'
 import { makeRecords } from './fakes.ts'
@@ -21,7 +22,7 @@ class Scene {
   isFailing = false
   passed = 0
   #at = 0
-  readonly fallback = new Fallback({
+  readonly parts: FallbackParts = {
     reader: {
       seek: ({ confirmed }) => {
         this.#at = confirmed?.sequence ?? 0
@@ -45,7 +46,9 @@ class Scene {
       const confirmed = last === undefined ? {} : { confirmed: { stream: last.stream, sequence: last.sequence } }
       return { isFailing: this.isFailing, passed: this.passed, confirmed }
     },
-  })
+    changes: new Bell(),
+  }
+  readonly fallback = new Fallback(this.parts)
 
   append(count: number): void {
     this.records.push(...makeRecords(this.records.length + 1, this.records.length + count))
@@ -136,4 +139,32 @@ test('records of a destination that fails stand on standard output and arrive al
   assert.equal(events(arrived).length, 5)
   assert.equal(events(printed).length, 5)
   assert.equal(new Set(printed).size, printed.length, 'each once')
+})
+
+test('while the destination takes records it looks at nothing, and prints as soon as it fails', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const scene = new Scene()
+  let looks = 0
+  const { view, changes } = scene.parts
+  const counted = () => {
+    looks += 1
+    return view()
+  }
+  const fallback = new Fallback({ ...scene.parts, view: counted })
+  const stopping = new AbortController()
+  const running = fallback.run(stopping.signal)
+  await new Promise(setImmediate)
+  const before = looks
+  for (let second = 0; second < 60; second += 1) {
+    t.mock.timers.tick(1_000)
+    await new Promise(setImmediate)
+  }
+  assert.equal(looks, before)
+  scene.append(3)
+  scene.isFailing = true
+  changes.ring()
+  await new Promise(setImmediate)
+  assert.deepEqual(scene.printed, [1, 2, 3])
+  stopping.abort()
+  await running
 })
