@@ -61,7 +61,16 @@ describe('a benchmark', () => {
       const isAbsent = contender.startsWith('`s3`') || contender.startsWith('`clickhouse`')
       return isAbsent || (figure === 'addedDelayP99Us' && !contender.startsWith('a service'))
     }))
-  it('of verification runs and writes its section', () => assertWellFormed(runBench('verify')))
+  it('of verification runs over every kind of copy, and says what is kept of a long trail', () =>
+    assertWellFormed(runBench('verify'), (contender, figure) => {
+      if (contender.startsWith('a trail')) return figure !== 'peakMegabytes'
+      return figure === 'peakMegabytes'
+    }))
+  it('of proofs runs, checks each, and writes its section', () =>
+    assertWellFormed(
+      runBench('proof'),
+      (contender, figure) => contender.startsWith('from') === (figure === 'recordUs'),
+    ))
   it('of PostgreSQL runs and writes a table of ways to write, and one of what is asked beside that', () => {
     const beside = [
       [/^a transaction|^the same with an audit event/, /^transactionsPerSecond$|^p[59]/],

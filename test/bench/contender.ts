@@ -175,11 +175,7 @@ function startChecker(setup: { readonly name: string } & CheckerSetup): Contende
   const check = checkers[setup.name]
   if (check === undefined) throw new Error(`no checker ${setup.name}`)
   return {
-    async measure() {
-      const startMs = performance.now()
-      const records = await check(setup)
-      return { records, perSecond: (records / (performance.now() - startMs)) * 1_000 }
-    },
+    measure: () => check(setup),
     close: () => Promise.resolve({}),
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME [--seconds N] [--json]`: runs one benchmark, prints its table, and writes it into its section of
+ * `npm run bench -- NAME... [--seconds N] [--json]`: runs benchmarks, prints their tables, each into its section of
  * `docs/benchmarks.md`. Progress goes to standard error.
  */
 
@@ -12,6 +12,7 @@ import { drain } from './drain.ts'
 import { emit } from './emit.ts'
 import { policy } from './policy.ts'
 import { postgres } from './postgres.ts'
+import { proof } from './proof.ts'
 import { queries } from './queries.ts'
 import { redact } from './redact.ts'
 import { formatSection } from './report.ts'
@@ -19,15 +20,15 @@ import { spool } from './spool.ts'
 import { verify } from './verify.ts'
 
 const root = join(import.meta.dirname, '../..')
-const benches: readonly Bench[] = [emit, deliver, drain, verify, spool, policy, redact, postgres, queries]
+const benches: readonly Bench[] = [emit, deliver, drain, verify, proof, spool, policy, redact, postgres, queries]
 
-const usage = `Usage: npm run bench -- NAME [--seconds N] [--json]
+const usage = `Usage: npm run bench -- NAME... [--seconds N] [--json]
 
 NAME:
 ${benches.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join('\n')}
 
 Options:
-  --seconds N     how long the rounds may take together (there are at least three)
+  --seconds N     how long the rounds of each may take together (there are at least three)
   --json          print the report as JSON
   --out FILE      the document to write the section into (default: docs/benchmarks.md)
   --no-collector  send to a local HTTP server even where the collector is built
@@ -50,26 +51,28 @@ const { values, positionals } = parseArgs({
   },
 })
 
-const bench = benches.find(({ name }) => name === positionals[0])
-const seconds = Number(values.seconds ?? bench?.secondsDefault)
+const chosen = positionals.map((wanted) => benches.find(({ name }) => name === wanted))
+const isKnown = chosen.length > 0 && !chosen.includes(undefined)
 if (values.help) {
   process.stdout.write(usage)
-} else if (bench === undefined || positionals.length > 1 || !(seconds > 0)) {
+} else if (!isKnown || !(Number(values.seconds ?? 1) > 0)) {
   process.stderr.write(usage)
   process.exitCode = 2
 } else {
-  await runBench(bench)
+  // One after the other: each has the machine to itself.
+  for (const bench of chosen) if (bench !== undefined) await runBench(bench)
 }
 
-async function runBench(chosen: Bench): Promise<void> {
+async function runBench(bench: Bench): Promise<void> {
   const { smoke, collector, profile, json } = values
-  const onProgress = (line: string): void => void process.stderr.write(`${chosen.name}: ${line}\n`)
+  const seconds = Number(values.seconds ?? bench.secondsDefault)
+  const onProgress = (line: string): void => void process.stderr.write(`${bench.name}: ${line}\n`)
   const options: BenchOptions = { seconds: smoke ? 0 : seconds, smoke, collector, profile, onProgress }
-  const report = await chosen.run(options)
+  const report = await bench.run(options)
   const section = formatSection(report)
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${section}\n`)
   const document = values.out ?? (smoke || profile !== undefined ? undefined : join(root, 'docs/benchmarks.md'))
   if (document === undefined) return
-  writeSection(document, chosen.name, section)
+  writeSection(document, bench.name, section)
   onProgress(`written to ${relative(process.cwd(), document)}`)
 }
