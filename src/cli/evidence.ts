@@ -47,7 +47,8 @@ that check all of it. The same records give the same bytes.
 With a filter for somebody's records (--actor, --tenant, --trace, ...) the bundle holds nothing of anybody else: in the
 place of neighbours stand hashes. Without one it holds all records of the time, and shows that none is missing.
 
-SOURCE is what otel-audit verify takes: a spool directory, an NDJSON file, postgres://..., - for standard input.
+SOURCE is what otel-audit verify takes: a spool directory, an NDJSON file, an archive, postgres://...,
+clickhouse://..., - for standard input.
 
 Options:
   --out FILE.zip      the bundle; must not exist yet

@@ -32,8 +32,8 @@ export const command: Command = {
   help: `Usage: otel-audit query [SOURCE] [FILTER]... [--limit N] [--after STREAM/SEQ] [--newest] [--json]
 
 Prints the records of one copy of a trail that match every filter, oldest first. SOURCE is postgres://... (default:
-AUDIT_POSTGRES_URL), or what verify takes: a spool directory, an NDJSON file, an OTLP JSON file, or - for standard
-input; those are read from one end to the other, in the order in which they lie.
+AUDIT_POSTGRES_URL), or what verify takes: a spool directory, an NDJSON file, an OTLP JSON file, an archive (a folder or
+s3://...), clickhouse://..., or - for standard input; those are read from one end to the other, in the order in which they lie.
 
 ${filterHelp}
 Options:

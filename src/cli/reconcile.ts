@@ -25,7 +25,8 @@ export const command: Command = {
 Compares every record of one copy with the others, by stream, sequence and hash, and names what is missing there or
 different, and where. Order and repetition mean nothing, and neither do records that only the other copy has: the
 first may have given them back, or not have them yet. Whether a copy is genuine is for otel-audit verify to say.
-SOURCE is what verify takes: a spool directory, an NDJSON file, an OTLP JSON file, postgres://..., or - for standard
+SOURCE is what verify takes: a spool directory, an NDJSON file, an OTLP JSON file, an archive (a folder or
+s3://...), postgres://..., clickhouse://..., or - for standard
 input. Reads each copy once; needs 64 bytes of memory a record.
 
 Options:

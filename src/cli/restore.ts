@@ -58,8 +58,7 @@ Exit codes: 0 done, also when they were there; 1 something was refused; 2 could 
 
 Examples:
   otel-audit restore /srv/archive --url postgres://owner@localhost/app --since 2026-01-01 --until 2026-02-01
-  otel-audit restore s3://audit-archive/billing --url postgres://owner@localhost/app --days 30 --config ./audit.json \\
-    --stream 019b7c2f-1111-7000-8000-000000000001 --from 120000 --to 130000
+  otel-audit restore s3://audit-archive/billing --url postgres://owner@localhost/app --from 120000 --to 130000 --days 30
 `,
   async run(argv, io) {
     const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })

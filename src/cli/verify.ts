@@ -23,7 +23,8 @@ const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--trust FILE] 
 Verifies every copy of a trail on its own: each record against its hash, each hash against the next record, and all
 of them against the signed checkpoints. Needs no network but that of a database, and writes nothing but the file of --keep and the trail of --operations.
 
-SOURCE is a spool directory or one of slots, an NDJSON file, an OTLP JSON file of a collector, postgres://..., or - for standard
+SOURCE is a spool directory or one of slots, an NDJSON file, an OTLP JSON file of a collector, an archive (a folder or
+s3://BUCKET/PREFIX), postgres://..., clickhouse://HOST:8123/DATABASE?table=TABLE, or - for standard
 input; its kind is found by looking.
 
 Options:

@@ -1,13 +1,13 @@
 /**
  * Delivery to ClickHouse: one insert a batch, answered when the rows are written. Always holds: inserts are synchronous,
  * or asynchronous and waited for, so `delivered` never means a buffer in memory; a repetition merges with itself and two
- * records under one number both stay (`clickhouse-table.ts`). The table is made when it is missing.
+ * records under one number both stay (`clickhouse/table.ts`). The table is made when it is missing.
  */
 
 import type { ClickHouseClient } from '@clickhouse/client'
+import { createTable, rowOf, selectHead } from '../clickhouse/table.ts'
 import { errorText } from '../errors.ts'
 import { attempt } from './attempt.ts'
-import { createTable, rowOf, selectHead } from './clickhouse-table.ts'
 import type { Batch, Delivery, Destination, HeadReading, Retry } from './destination.ts'
 import { loadPeer } from './optional-module.ts'
 import type { ClickhouseDestinationOptions } from './options.ts'

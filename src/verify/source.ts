@@ -8,7 +8,7 @@ import type { Verifier } from '../chain/note.ts'
 import type { RecordMembers } from '../event/record.ts'
 import type { CreatedProof, ProveRefusal } from './proof.ts'
 
-export type SourceKind = 'archive' | 'ndjson' | 'otlp' | 'postgres' | 'spool'
+export type SourceKind = 'archive' | 'clickhouse' | 'ndjson' | 'otlp' | 'postgres' | 'spool'
 
 /** Where a record belongs, as its carrier says beside it (attributes, columns): a hint, never evidence. */
 export interface Place {

@@ -44,6 +44,10 @@ export async function openSource(text: string): Promise<Source> {
     const { createPostgresSource } = await import('./sources/postgres.ts')
     return createPostgresSource(text)
   }
+  if (/^clickhouse:\/\//i.test(text)) {
+    const { openClickhouseSource } = await import('./sources/clickhouse.ts')
+    return openClickhouseSource(text)
+  }
   if (isBucketUrl(text)) return openBucketSource(text)
   const found = await stat(text).catch((thrown: unknown) => refuseMissing(text, thrown))
   if (found?.isDirectory()) return openDirectory(text)
@@ -134,4 +138,4 @@ function wasClosed(path: string): boolean {
 }
 
 const sourceHint =
-  'a source is a spool directory, an archive (a folder or s3://…), NDJSON or OTLP JSON in a file or a folder, postgres://… or - for standard input'
+  'a source is a spool directory, an archive (a folder or s3://…), NDJSON or OTLP JSON in a file or a folder, postgres://…, clickhouse://… or - for standard input'

@@ -26,7 +26,7 @@ const floors: readonly (readonly string[])[] = [
   ['event'],
   ['policy', 'chain'],
   ['spool'],
-  ['postgres', 'archive', 'witness'],
+  ['postgres', 'clickhouse', 'archive', 'witness'],
   ['destination', 'verify'],
   ['forward'],
   ['otel'],
@@ -86,7 +86,7 @@ const singleDoors: readonly SingleDoor[] = [
   },
   {
     what: 'SQL',
-    doors: [/^src\/postgres\//, /^src\/destination\/clickhouse-table\.ts$/],
+    doors: [/^src\/postgres\//, /^src\/clickhouse\/table\.ts$/],
     uses: ({ literals, text }) =>
       literals
         .filter(({ kind, start, end }) => kind !== 'comment' && sql.test(text.slice(start, end)))

@@ -49,6 +49,25 @@ export function selectHead(table: string): string {
   return `select sequence, hash from ${table} where stream = {stream:String} order by sequence desc limit 1`
 }
 
+/** The names of the columns of a table, and nothing where there is none; the parameters are `database` and `table`. */
+export const selectColumns =
+  'select name from system.columns where database = {database:String} and table = {table:String}'
+
+/** Every record with its columns, by stream and number; the bytes in base64, whatever they are. */
+export function selectRecords(table: string): string {
+  return `select base64Encode(record) as bytes, toString(sequence) as number, * except (record, sequence)
+from ${table}
+order by stream, sequence, hash`
+}
+
+/** Every record that a collector's exporter has put into its own table, with its attributes. */
+export function selectCollected(table: string): string {
+  return `select base64Encode(Body) as bytes, LogAttributes as attributes
+from ${table}
+where LogAttributes['audit.record.id'] != '' or ScopeName = 'otel-audit'
+order by LogAttributes['audit.sequence.stream_id'], toUInt64OrZero(LogAttributes['audit.sequence.number'])`
+}
+
 export type Row = Readonly<Record<string, string | number>>
 
 /** The row of a record. What it does not hold is the column's empty value. */
