@@ -21,6 +21,7 @@ export type { ArchiveReport } from './cli/archive.ts'
 export type { AllowedTrap, CollectorReport, CollectorTrap } from './cli/collector/traps.ts'
 export type { ConfigCheck, ConfigPrint, ProfileRequirement } from './cli/config.ts'
 export type { DatabaseReport } from './cli/doctor-postgres.ts'
+export type { EraseReport } from './cli/erase.ts'
 export type { ForwardLine } from './cli/forward.ts'
 export type { JournalLine } from './cli/forward-journal.ts'
 export type { HoldReport } from './cli/hold.ts'
@@ -108,7 +109,13 @@ export {
 export type { WebhookScheme } from './instrument/webhook-schemes.ts'
 export type { Level } from './policy/level.ts'
 export { redactRemoteAddr, redactText, type TextRedaction } from './policy/redact-text.ts'
-export type { RedactionMode, RedactionOptions, RedactionPointer, RedactionRule } from './policy/redaction/options.ts'
+export type {
+  PersonalPointer,
+  RedactionMode,
+  RedactionOptions,
+  RedactionPointer,
+  RedactionRule,
+} from './policy/redaction/options.ts'
 export type { PolicyRule } from './policy/rules.ts'
 export type { TransactionClient } from './postgres/outbox.ts'
 export type { SequencerState } from './postgres/sequencing.ts'

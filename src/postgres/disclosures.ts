@@ -1,6 +1,6 @@
 /**
- * The statements on disclosures, the personal values beside records: stored in the transaction that inserts their records
- * and in no other, so that a record that is delivered again brings back nothing. Erasing them is for `erase.ts`.
+ * The statements on disclosures, the personal values beside records: stored in the transaction that inserts their records.
+ * A record that is delivered again brings back nothing: what was erased is known by its digest. Erasing is for `erase.ts`.
  */
 
 import type { JsonObject } from '../event/canonical.ts'
@@ -71,19 +71,14 @@ export async function appendDisclosing(
   await client.query("begin; set local idle_in_transaction_session_timeout = '30s'")
   try {
     const outcomes = await appendRecords(client, encodeRecords(records), after)
-    await storeDisclosures(client, disclosedOf(records.filter((record) => isInserted(record, outcomes))))
+    const refused = new Set(outcomes.filter(({ status }) => status !== 'appended').map(({ stream }) => stream))
+    await storeDisclosures(client, disclosedOf(records.filter(({ stream }) => !refused.has(stream))))
     await client.query('commit')
     return outcomes
   } catch (thrown) {
     await client.query('rollback').catch(() => undefined) // the thrown error is the one to hear of
     throw thrown
   }
-}
-
-/** Only what was inserted now: the disclosures of a record that was there may have been erased since. */
-function isInserted({ stream, sequence }: ProjectedRecord, outcomes: readonly AppendOutcome[]): boolean {
-  const outcome = outcomes.find((one) => one.stream === stream)
-  return outcome?.status === 'appended' && sequence > outcome.headSequence - outcome.inserted
 }
 
 /** Removes the disclosures of records that retention has removed: nobody keeps them longer than their record. */

@@ -13,7 +13,7 @@ import { admitForeign } from '../../src/policy/foreign.ts'
 import { compilePolicy } from '../../src/policy/policy.ts'
 import { compileRedaction } from '../../src/policy/redact.ts'
 import { createPseudonyms } from '../../src/policy/redaction/pseudonym.ts'
-import { pruneDisclosures, readValues } from '../../src/postgres/disclosures.ts'
+import { pruneDisclosures, readValues, storeDisclosures } from '../../src/postgres/disclosures.ts'
 import { encodeEnlisted } from '../../src/postgres/enlisted.ts'
 import { eraseBatch, markErased, planErasure, readUnsealed, refuseSubjects } from '../../src/postgres/erase.ts'
 import { addHold } from '../../src/postgres/hold.ts'
@@ -212,6 +212,11 @@ describe('disclosures', () => {
     )
     await pruneDisclosures(connection)
     assert.deepEqual(await names(), ['name 3', 'name 4'], 'the record 3 is still there: a hold keeps it')
+    const value = discloseValue('/actor/name', 'name 2')
+    await storeDisclosures(connection, [
+      { stream: records[1]?.stream ?? '', sequence: 2, disclosures: [{ subject: ann, text: value }], madeAt: null },
+    ])
+    assert.deepEqual(await names(), ['name 3', 'name 4'], 'what comes again of a removed record is not kept')
   })
 })
 

@@ -68,7 +68,8 @@ begin
   select u.digest, u.stream, u.seq, u.subject, u.disclosure, coalesce(u.made_at, now())
   from unnest(digests, streams, seqs, subjects, disclosures, made_ats)
     as u (digest, stream, seq, subject, disclosure, made_at)
-  where not exists (select from audit.erasure e where e.digest = u.digest)
+  -- A record that retention has removed is skipped when it comes again, and so is this.
+  where not exists (select from audit.erasure e where e.digest = u.digest) and not audit.is_pruned(u.stream, u.seq)
   on conflict do nothing;
 end
 $$;
