@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs'
 import { makeCertificate } from '../support/certificate.ts'
 import { answer } from '../support/otlp-backend.ts'
 import { type Relay, startRelay } from '../support/relay.ts'
+import { collectorClickhouseTests } from './collector-clickhouse.ts'
 import { CollectorHost } from './collector-host.ts'
 import { collectorKafkaTests } from './collector-kafka.ts'
 import { beside, checkBeside, checkTrail, finish, otlpTo } from './collector-load.ts'
@@ -194,4 +195,9 @@ const collectorDies: FaultTest = {
   },
 }
 
-export const collectorTests: readonly FaultTest[] = [collectorDies, ...collectorVariants, ...collectorKafkaTests]
+export const collectorTests: readonly FaultTest[] = [
+  collectorDies,
+  ...collectorVariants,
+  ...collectorKafkaTests,
+  ...collectorClickhouseTests,
+]

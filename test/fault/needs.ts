@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
+import { clickhouseAbsent, clickhousePython } from '../parts/clickhouse.ts'
 import { collectorAbsent, collectorBinary, kafkaCollectorAbsent } from '../parts/collector.ts'
 import { kafkaAbsent, kafkaJars } from '../parts/kafka.ts'
 
@@ -18,6 +19,7 @@ export type Need =
   | 'collector'
   | 'collector-kafka'
   | 'kafka'
+  | 'clickhouse'
 
 const root = () => (process.getuid?.() === 0 ? undefined : 'it must be run by root')
 
@@ -34,6 +36,7 @@ const checks: Readonly<Record<Need, () => string | undefined>> = {
   collector: () => (collectorBinary() === undefined ? collectorAbsent : undefined),
   'collector-kafka': () => (collectorBinary('kafka') === undefined ? kafkaCollectorAbsent : undefined),
   kafka: () => (kafkaJars() === undefined ? kafkaAbsent : missing('java')),
+  clickhouse: () => (clickhousePython() === undefined ? clickhouseAbsent : undefined),
   namespaces: () => root() ?? missing('unshare') ?? cannotUnshare(),
 }
 
