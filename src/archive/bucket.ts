@@ -114,13 +114,17 @@ class Bucket implements ArchiveStore {
     this.#throwFailure()
   }
 
-  async list(): Promise<string[]> {
-    const { bucket: Bucket, prefix: Prefix } = this.#place
+  async list(folder = ''): Promise<string[]> {
+    const { bucket: Bucket, prefix } = this.#place
+    const Prefix = folder === '' ? prefix : `${prefix}${folder}/`
     const names: string[] = []
     const listing = { Bucket, Prefix, Delimiter: '/' }
     try {
       for await (const page of this.#sdk.paginateListObjectsV2({ client: this.#client }, listing))
-        names.push(...(page.CommonPrefixes ?? []).map((one) => (one.Prefix ?? '').slice(Prefix.length, -1)))
+        names.push(
+          ...(page.CommonPrefixes ?? []).map((one) => (one.Prefix ?? '').slice(Prefix.length, -1)),
+          ...(page.Contents ?? []).map(({ Key = '' }) => Key.slice(Prefix.length)),
+        )
     } catch (thrown) {
       throw this.#describe(thrown)
     }

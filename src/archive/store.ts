@@ -25,8 +25,8 @@ export interface ArchiveStore {
   /** Removes what may be there, and the folder that it leaves empty. */
   remove(path: string): Promise<void>
   sync(): Promise<void>
-  /** The names on the first level. */
-  list(): Promise<string[]>
+  /** The names in a folder, by default on the first level; none where there is no such folder. */
+  list(folder?: string): Promise<string[]>
 }
 
 /** An archive in a folder, which the first `write` makes. */
@@ -60,7 +60,7 @@ export function openFolder(directory: string): ArchiveStore {
       for (const folder of unsynced) syncFolder(folder)
       unsynced.clear()
     },
-    list: async () => ((await readdir(directory).catch(absent)) ?? []).sort(),
+    list: async (folder = '') => ((await readdir(join(directory, folder)).catch(absent)) ?? []).sort(),
   }
 }
 

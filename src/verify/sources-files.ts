@@ -54,7 +54,8 @@ export function readStandardInput(name: string): AsyncGenerator<Buffer> {
   return readBytes(name, createReadStream('', { highWaterMark: chunkBytes, fd: 0, autoClose: false }))
 }
 
-async function* readBytes(name: string, stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** What a stream gives, decompressed. */
+export async function* readBytes(name: string, stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let compression: string | undefined
   try {
     const { head, chunks } = await readHead(stream)

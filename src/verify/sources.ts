@@ -15,6 +15,7 @@ import { spoolDirectories } from '../spool/instances.ts'
 import type { Source } from './source.ts'
 import { createArchiveSource } from './sources/archive.ts'
 import { createNdjsonSource } from './sources/ndjson.ts'
+import { openObjects } from './sources/objects.ts'
 import { createOtlpSource } from './sources/otlp.ts'
 import { createSeriesSource } from './sources/series.ts'
 import { createSpoolSource } from './sources/spool.ts'
@@ -68,8 +69,10 @@ async function openDirectory(path: string): Promise<Source> {
 /** The archive at this place, or one stream of the archive above it. */
 async function openBucketSource(text: string): Promise<Source> {
   const [, above = '', name = '', rest = ''] = /^(.*\/)([^/?]+)\/?(\?.*)?$/.exec(text) ?? []
-  if (!streamForm.test(name)) return createArchiveSource(await openArchive(text, 'SOURCE'))
-  return createArchiveSource(await openArchive(`${above}${rest}`, 'SOURCE'), [name])
+  const isStream = streamForm.test(name)
+  const store = await openArchive(isStream ? `${above}${rest}` : text, 'SOURCE')
+  const only = isStream ? [name] : undefined
+  return (await openObjects(store, only)) ?? createArchiveSource(store, only)
 }
 
 const streamForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/

@@ -10,6 +10,9 @@ import { openArchive, parseBucketUrl } from '../../src/archive/location.ts'
 import { readBack } from '../../src/archive/read-back.ts'
 import { type ArchiveStore, openFolder } from '../../src/archive/store.ts'
 import { StreamArchive } from '../../src/archive/stream-archive.ts'
+import { createS3Destination } from '../../src/destination/s3.ts'
+import { openSource } from '../../src/verify/sources.ts'
+import { verifySource } from '../../src/verify/verify.ts'
 import { runCli } from '../cli/run.ts'
 import { startVersitygw, type Versitygw, versitygwAbsent, versitygwBinary } from '../parts/versitygw.ts'
 import { makeKeys, makeTrail } from '../support/trail.ts'
@@ -152,6 +155,26 @@ describe('an archive in a bucket', { skip: versitygwBinary() === undefined ? ver
     assert.deepEqual([...lying('killed').keys()], [...lying('steps').keys()])
   })
 
+  it('is another thing than the objects of the s3 destination, which are read in their order', async () => {
+    const place = { ...server.address, forcePathStyle: true, prefix: 'objects/' }
+    const destination = await createS3Destination({ type: 's3', ...place })
+    const records = lines.map((line, at) => ({ stream, sequence: at + 1, bytes: Buffer.from(line) }))
+    for (const from of [600, 0, 300]) {
+      const batch = { records: records.slice(from, from === 600 ? undefined : from + 300), bytes: 1 }
+      assert.deepEqual(await destination.send(batch, AbortSignal.timeout(60_000)), { status: 'delivered' })
+    }
+    await destination.close()
+    const verdictOf = async (source: string) => {
+      const { verdict, findings, kind } = await verifySource(await openSource(source), { verifiers: [keys.verifier] })
+      return [kind, verdict, ...findings.map(({ from, to, where }) => `${from}-${to} ${where ?? ''}`)]
+    }
+    assert.deepEqual(await verdictOf('s3://audit/objects'), ['ndjson', 'INTACT'])
+    assert.deepEqual(await verdictOf(`s3://audit/objects/${stream}`), ['ndjson', 'INTACT'])
+    const folder = join(directory, 'data/audit/objects', stream)
+    rmSync(join(folder, readdirSync(folder).sort()[1] ?? ''))
+    assert.match((await verdictOf('s3://audit/objects')).join(), /^ndjson,MISSING,301-600 /)
+  })
+
   it('says what is wrong in one line with a remedy', async () => {
     const file = join(directory, 'audit.ndjson')
     const to = (out: string, more: NodeJS.ProcessEnv = {}) =>
@@ -188,7 +211,7 @@ function openingOf(store: ArchiveStore): ArchiveStore {
     replace: (path, bytes, held) => store.replace(path, bytes, held),
     remove: (path) => store.remove(path),
     sync: () => store.sync(),
-    list: () => store.list(),
+    list: (folder) => store.list(folder),
   }
 }
 

@@ -15,6 +15,8 @@ import type { Damage, FoundRecord, Head, ProjectionMismatch, Source } from '../s
 
 type Group = (FoundRecord | Damage)[]
 
+/** Tiles that are read before they are needed, and the one that is. */
+const readsAhead = 4
 /** Positions of different streams must not meet. */
 const streamSpan = 2 ** 40
 
@@ -63,15 +65,18 @@ async function* readStream(store: ArchiveStore, stream: string, start: number): 
   const size = (await reading(store, () => readForeignEnd(store, stream)))?.size ?? 0
   // Above a leaf that is wrong every hash is: the tree is followed up to there.
   let tree: TileTree | undefined = new TileTree()
-  for (let from = 0; from < size; from += tileHashes) {
-    const tile = { index: from / tileHashes, width: Math.min(tileHashes, size - from) }
-    const { records, damage } = await reading(store, () => readEntries(store, stream, tile))
+  const tiles = Array.from({ length: Math.ceil(size / tileHashes) }, (_, index) => {
+    return { index, width: Math.min(tileHashes, size - index * tileHashes) }
+  })
+  const entries = readAhead(tiles, (tile) => reading(store, () => readEntries(store, stream, tile)))
+  for await (const [tile, { records, damage }] of entries) {
+    const from = tile.index * tileHashes
     const leaves = records.map((bytes) => Buffer.from(leafHash(bytes), 'hex'))
     const above: Tile[] = leaves.flatMap((leaf) => tree?.append(leaf) ?? [])
     if (from + tile.width === size) above.push(...(tree?.unfilled() ?? []))
-    const tiles = [{ level: 0, index: tile.index, hashes: leaves }, ...above.filter(({ level }) => level > 0)]
+    const derived = [{ level: 0, index: tile.index, hashes: leaves }, ...above.filter(({ level }) => level > 0)]
     const isWhole = leaves.length === tile.width
-    const mismatch = isWhole ? await reading(store, () => findMismatch(store, stream, tiles)) : undefined
+    const mismatch = isWhole ? await reading(store, () => findMismatch(store, stream, derived)) : undefined
     if (!isWhole || mismatch !== undefined) tree = undefined
     const found = records.map((bytes, at) => place({ bytes, stream, sequence: from + at + 1, start }))
     const position = start + from + records.length + 1
@@ -82,6 +87,23 @@ async function* readStream(store: ArchiveStore, stream: string, start: number): 
     const sequence = parseRecord(bytes)?.seq ?? size + 1
     return sequence <= size ? [] : [place({ bytes, stream, sequence, start })]
   })
+}
+
+/** A few reads under way while one is looked at: a bucket is far away. In the order of what is read. */
+async function* readAhead<Place, Content>(
+  places: readonly Place[],
+  read: (place: Place) => Promise<Content>,
+): AsyncGenerator<[Place, Content]> {
+  const begun: Promise<Content>[] = []
+  for (const [at, place] of places.entries()) {
+    for (const next of places.slice(at + begun.length, at + readsAhead)) {
+      const reading = read(next)
+      reading.catch(() => undefined) // whoever waits for it hears of it
+      begun.push(reading)
+    }
+    const [reading] = begun.splice(0, 1)
+    if (reading !== undefined) yield [place, await reading]
+  }
 }
 
 /** The records of a tile, at most as many as it has, and what could not be read as any. */
