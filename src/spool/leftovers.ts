@@ -26,11 +26,26 @@ export function removeTemporaries(files: Files, directory: string): void {
 
 /** First openings that ended before control's name was durable leave explicit segments without a frame, and no record. */
 export function isFirstOpening(files: Files, directory: string, segments: readonly number[]): boolean {
-  return segments.every((segment) => {
-    const decoded = readSegmentHeader(files, directory, segment)
-    if (!decoded.ok || decoded.header.base !== 1 || decoded.header.kind !== 'explicit') return false
-    return fileBytes(files, directory, segment) <= segmentHeaderBytes
-  })
+  return segments.every((segment) => ofFirstOpening(files, directory, segment) !== undefined)
+}
+
+/**
+ * Without what is left of such openings beside the spool that came after them: their segments were removed, and a power
+ * cut may undo that when the sync of the directory had failed.
+ */
+export function withoutFirstOpenings(
+  files: Files,
+  directory: string,
+  { segments, spoolId }: { readonly segments: readonly number[]; readonly spoolId: string },
+): number[] {
+  return segments.filter((segment) => (ofFirstOpening(files, directory, segment) ?? spoolId) === spoolId)
+}
+
+/** The id of the spool that an explicit first segment without a frame was made for; `undefined` for any other. */
+function ofFirstOpening(files: Files, directory: string, segment: number): string | undefined {
+  const decoded = readSegmentHeader(files, directory, segment)
+  if (!decoded.ok || decoded.header.base !== 1 || decoded.header.kind !== 'explicit') return undefined
+  return fileBytes(files, directory, segment) <= segmentHeaderBytes ? decoded.header.spoolId : undefined
 }
 
 /**

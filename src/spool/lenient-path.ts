@@ -6,6 +6,7 @@
 import type { ControlState } from './control.ts'
 import type { Files } from './files.ts'
 import type { SpoolPosition } from './format.ts'
+import { withoutFirstOpenings } from './leftovers.ts'
 import { type Damage, newerVersion, segmentPath } from './refusals.ts'
 import { listSegments, type PathSegment, readSegmentHeader } from './segment.ts'
 import type { SegmentHeader } from './segment-header.ts'
@@ -43,7 +44,9 @@ export function readLenientPath(files: Files, directory: string, start: PathStar
   const damage: Damage[] = []
   const sound = new Map<number, Sound>()
   const all = listSegments(files, directory)
-  const numbers = isLive ? all.filter((number) => number <= (known?.segment ?? number)) : all
+  const own =
+    state === undefined ? all : withoutFirstOpenings(files, directory, { segments: all, spoolId: state.spoolId })
+  const numbers = isLive ? own.filter((number) => number <= (known?.segment ?? number)) : own
   for (const segment of numbers) {
     const decoded = readSegmentHeader(files, directory, segment)
     if (!decoded.ok && decoded.newer) {

@@ -9,7 +9,8 @@
  * 3. Walk back from the highest segment by header to `firstSegment`. A bad header, a missing segment, a segment of
  *    another spool is corruption. A segment above the watermark with an epoch below control's, or below that of the
  *    segment before it, is an older owner's: two processes wrote, fail closed. Segments off this path are void:
- *    unused spares, what a failed sync condemned, and files whose removal a power cut undid.
+ *    unused spares, what a failed sync condemned, and files whose removal a power cut undid; so is an explicit first
+ *    segment of another spool without a frame, of an opening that never came to its end.
  * 4. Scan frames from the watermark W, by stream. An explicit successor says where its predecessor ends, and frames
  *    must reach there; a planned one continues it only if its first frame links. A segment of another stream starts
  *    at sequence 1. Where frames end is the cut.
@@ -44,7 +45,7 @@ import {
 import type { RecordNumber } from './cursor.ts'
 import { type Files, machineId } from './files.ts'
 import { isBefore } from './format.ts'
-import { isFirstOpening, removeTemporaries, takeBack } from './leftovers.ts'
+import { isFirstOpening, removeTemporaries, takeBack, withoutFirstOpenings } from './leftovers.ts'
 import { readLivePath } from './live-path.ts'
 import { confirmedAhead, lastRecorded, lastStream, missingHere, reasonForNewStream } from './new-stream.ts'
 import { controlDamaged, damaged, repairUnfinished, segmentPath } from './refusals.ts'
@@ -112,7 +113,8 @@ export function inspectSpool(files: Files, context: RecoveryContext): Inspection
     throw controlDamaged(directory, `it is missing although there are ${segments.length} segments`)
   }
   const { state } = control
-  const path = readLivePath(files, directory, { state, segments })
+  const own = withoutFirstOpenings(files, directory, { segments, spoolId: state.spoolId })
+  const path = readLivePath(files, directory, { state, segments: own })
   const tail = scanTail(files, directory, { path, watermark: state.watermark })
   checkProofs(directory, tail, [...controlProofs(control), ...path.flatMap(explicitProofs), ...tail.provenBehindCut])
   const ahead = confirmedAhead(files, directory, tail)

@@ -112,4 +112,9 @@ export const found: readonly Found[] = [
     bug: 'Another stream begun right behind a write that a full disk had cut: what the write left hid the new segment, and the next opening called the spool damaged.',
     test: 'test/spool/stream.test.ts',
   },
+  {
+    by: 'sim-eio',
+    bug: 'What was left of a first opening that had failed came back with a power cut, beside the spool that was made after it: the next opening called that damaged.',
+    test: 'test/spool/left-behind.ts',
+  },
 ]

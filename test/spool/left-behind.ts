@@ -280,6 +280,27 @@ export const rows: readonly Row[] = [
   },
   {
     step: 3,
+    name: 'a first segment of another spool, without a frame, is void: an opening that never came to its end made it',
+    leave(directory) {
+      killed(directory, ['a'])
+      const stated = { base: 1, previousLength: segmentHeaderBytes, publishedLength: segmentHeaderBytes }
+      makeSegment(directory, { header: { kind: 'explicit', segment: 2, previous: 1, spoolId: otherStream, ...stated } })
+    },
+    outcome: { names: ['a'], gone: [2] },
+  },
+  {
+    step: 3,
+    name: 'and fails closed as soon as it holds a frame',
+    leave(directory) {
+      killed(directory, ['a'])
+      const stated = { base: 1, previousLength: segmentHeaderBytes, publishedLength: segmentHeaderBytes }
+      const header = { kind: 'explicit', segment: 2, previous: 1, spoolId: otherStream, ...stated } as const
+      makeSegment(directory, { header, names: ['b'] })
+    },
+    outcome: { damage: 'corrupt', segment: 2, says: /another spool/ },
+  },
+  {
+    step: 3,
     name: 'a segment of an older owner fails closed: one that leads around the watermark',
     leave(directory) {
       threeSegments(directory)
