@@ -108,14 +108,14 @@ export class Audit extends Emission implements AsyncDisposable {
     const thread = startSyncThread(worker, role, spool)
     this.#releaseSync = () => thread.setReferenced(false)
     spool.attach(thread, {
-      checkpoint: (details, size) => this.#witnessing.sealCheckpoint(details, size),
+      checkpoint: (details, size) => this.#witnessing.take(details, size),
       changed: () => this.#hearSpool(),
       rotten: (finding) => this.#spoolWatch.hearRot(spool.directory, finding),
     })
     signing.remember(() => spool.durable(sealer.head))
     const place = { directory: spool.directory, memory: spool.positions.memory }
     const durable = (record: RecordNumber) => spool.durable(record)
-    this.#witnessing = new Witnessing({ sealer, witnesses: config.witnesses, worker, spool: place })
+    this.#witnessing = new Witnessing({ sealer, config, worker, spool: place })
     this.#forks = new Forks({ sealer: this.#sealer, durable, isClosing: () => this.#closing !== undefined })
     this.#destinations = new Destinations(
       { worker, start: { ...place, destinations, adopt }, isExternal: config.isExternal },

@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { DestinationOptions } from '../destination/destination.ts'
 import type { Catalogue } from '../event/catalogue.ts'
 import type { OnInvalid } from '../event/catalogue-check.ts'
+import type { SignerOptions } from '../forward/signing-thread.ts'
 import type { Level } from '../policy/level.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import type { PolicyRule } from '../policy/rules.ts'
@@ -60,6 +61,8 @@ export interface AuditConfig {
   readonly signingKey: string | undefined
   readonly signingKeyFile: string
   readonly rotationsFile: string | undefined
+  /** Who signs in the place of a key. */
+  readonly signer: SignerOptions | undefined
   /** Not given: it lies in the spool directory. */
   readonly isKeyDefault: boolean
   readonly destinations: readonly DestinationOptions[]
@@ -154,7 +157,10 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     signingKey: parsed.keys.signingKey,
     signingKeyFile,
     rotationsFile: parsed.keys.rotationsFile,
-    isKeyDefault: parsed.keys.signingKeyFile === undefined && parsed.keys.signingKey === undefined,
+    signer: parsed.keys.signer,
+    isKeyDefault: [parsed.keys.signingKeyFile, parsed.keys.signingKey, parsed.keys.signer].every(
+      (given) => given === undefined,
+    ),
     destinations: parsed.destinations,
     isAsync: parsed.async,
     requiredUntil: parsed.async ? 'durable' : databaseOf(parsed.destinations),

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { parseWitnessKey } from '../chain/cosignature.ts'
+import { parseVerifierKey } from '../chain/note.ts'
 import { noted } from './setting-note.ts'
 
 const text = z.string().min(1, 'a string that is not empty')
@@ -9,25 +10,49 @@ const text = z.string().min(1, 'a string that is not empty')
 /** A timer of Node counts to 2^31 milliseconds. */
 const intervalMinutesMax = 35_000
 
-export const keysSchema = z.strictObject({
-  signingKey: noted(text.optional(), {
-    about:
-      'the key itself: PKCS#8 PEM of an Ed25519 key, its line breaks as they are or written `\\n`. A file is better: the environment of a process is seen by more people ([keys.md](keys.md))',
-    otherwise: 'none',
-    example: '-----BEGIN PRIVATE KEY-----\\n…\\n-----END PRIVATE KEY-----',
-    isSecret: true,
-  }),
-  signingKeyFile: noted(text.optional(), {
-    about: 'PKCS#8 PEM of an Ed25519 key, mode 0600; made on first use',
-    otherwise: '`audit.key` in the spool directory, with a warning',
-    example: '/etc/otel-audit/audit.key',
-  }),
-  rotationsFile: noted(text.optional(), {
-    about: 'where `otel-audit key rotate` has written the rotations that led to this key ([keys.md](keys.md))',
-    otherwise: 'the file of the key and `.rotations`',
-    example: '/etc/otel-audit/audit.key.rotations',
-  }),
-})
+export const keysSchema = z
+  .strictObject({
+    signingKey: noted(text.optional(), {
+      about:
+        'the key itself: PKCS#8 PEM of an Ed25519 key, its line breaks as they are or written `\\n`. A file is better: the environment of a process is seen by more people ([keys.md](keys.md))',
+      otherwise: 'none',
+      example: '-----BEGIN PRIVATE KEY-----\\n…\\n-----END PRIVATE KEY-----',
+      isSecret: true,
+    }),
+    signingKeyFile: noted(text.optional(), {
+      about: 'PKCS#8 PEM of an Ed25519 key, mode 0600; made on first use',
+      otherwise: '`audit.key` in the spool directory, with a warning',
+      example: '/etc/otel-audit/audit.key',
+    }),
+    signer: noted(
+      z
+        .strictObject({
+          module: text,
+          verifierKey: text.superRefine((key, context) => {
+            const verifier = parseVerifierKey(key)
+            if ('problem' in verifier) context.addIssue({ code: 'custom', message: verifier.reason })
+          }),
+          options: z.record(z.string(), z.unknown()).optional(),
+        })
+        .optional(),
+      {
+        about:
+          'a signer outside of the process, by module: `{"module", "verifierKey", "options"}` ([keys.md](keys.md#a-signer-outside-of-the-process)); instead of `keys.signingKey` and `keys.signingKeyFile`, and not with `outbox.url`',
+        otherwise: 'none',
+        example:
+          '{"module":"./kms-signer.js","verifierKey":"prod+a84e15fb+AZOxWB9yUJa7M6lXeF4vfGOpMGJ0nT/9iRwbEYh9jlej"}',
+      },
+    ),
+    rotationsFile: noted(text.optional(), {
+      about: 'where `otel-audit key rotate` has written the rotations that led to this key ([keys.md](keys.md))',
+      otherwise: 'the file of the key and `.rotations`',
+      example: '/etc/otel-audit/audit.key.rotations',
+    }),
+  })
+  .refine(({ signer, signingKey, signingKeyFile }) => !signer || (!signingKey && !signingKeyFile), {
+    path: ['signer'],
+    message: 'nothing beside it: keys.signingKey and keys.signingKeyFile name another signer',
+  })
 
 const witnessKey = text.superRefine((key, context) => {
   const witness = parseWitnessKey(key)

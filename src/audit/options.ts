@@ -6,6 +6,7 @@
 import type { DestinationOptions } from '../destination/destination.ts'
 import type { Catalogue } from '../event/catalogue.ts'
 import type { OnInvalid } from '../event/catalogue-check.ts'
+import type { SignerOptions } from '../forward/signing-thread.ts'
 import type { Level } from '../policy/level.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import type { PolicyRule } from '../policy/rules.ts'
@@ -34,6 +35,11 @@ export interface AuditOptions {
         readonly signingKey?: string | undefined
         /** PKCS#8 PEM, mode 0600; made on first use. Default: `audit.key` in the spool directory, with a warning. */
         readonly signingKeyFile?: string | undefined
+        /**
+         * A signer outside of the process, in the place of a key: a module that exports `createSigner(options)`, which
+         * gives `{ sign(text: Uint8Array): Promise<Uint8Array> }`, and its verifier key (docs/keys.md).
+         */
+        readonly signer?: SignerOptions | undefined
         /** The rotations that led to this key. Default: the file of the key and `.rotations`. */
         readonly rotationsFile?: string | undefined
       }

@@ -10,6 +10,8 @@ import { readRotations, rotationsFileOf } from '../chain/key-rotation.ts'
 import { loadOrCreateKey, signerFromPem } from '../chain/keys.ts'
 import type { Signer } from '../chain/note.ts'
 import { rotationsTo } from '../chain/rotation.ts'
+import { checkModule } from '../destination/optional-module.ts'
+import { AuditError } from '../errors.ts'
 import type { ControlFact } from '../event/record.ts'
 import type { AuditConfig } from './config.ts'
 import { readNote, writeNote } from './local-files.ts'
@@ -17,7 +19,7 @@ import { announce } from './notice.ts'
 
 export interface Signing {
   readonly signer: Signer
-  /** The private key, for the thread that signs. */
+  /** The private key, for the thread that signs; empty where a signer outside of the process does. */
   readonly pem: string
   /** Verifier keys of this private key: the current one, and those of earlier names of the deployment. */
   readonly verifierKeys: readonly string[]
@@ -27,13 +29,16 @@ export interface Signing {
   remember(durable: () => Promise<void>): void
 }
 
-type KeyConfig = Pick<AuditConfig, 'deployment' | 'rotationsFile' | 'signingKey' | 'signingKeyFile'>
+type KeyConfig = Pick<
+  AuditConfig,
+  'deployment' | 'outboxUrl' | 'rotationsFile' | 'signer' | 'signingKey' | 'signingKeyFile'
+>
 
 /** Reads or makes the key. Throws `KEY_UNREADABLE`, and `INVALID_OPTION` for a name that cannot sign. */
 export function openSigning(config: KeyConfig, directory: string): Signing {
   const { deployment, signingKey, signingKeyFile } = config
-  const pem = signingKey ?? loadOrCreateKey(signingKeyFile, deployment)
-  const signer = signerFromPem(pem, deployment)
+  const pem = config.signer === undefined ? (signingKey ?? loadOrCreateKey(signingKeyFile, deployment)) : ''
+  const signer = config.signer === undefined ? signerFromPem(pem, deployment) : outsideSigner(config)
   const mark = join(directory, 'key-in-use')
   const noted = readNote(mark)?.split('\n') ?? []
   const before = noted.at(-1)
@@ -63,6 +68,29 @@ function rotationFacts(
         'verify what is signed from here on; change keys with otel-audit key rotate, or give them the new verifier key',
     )
   return path.map((one) => ({ type: 'audit.key.rotated', details: { ...one } }))
+}
+
+/** The public half of a signer outside of the process. Throws where it cannot be the signer of this trail. */
+function outsideSigner({ deployment, outboxUrl, signer }: KeyConfig): Signer {
+  const { module = '', verifierKey = '' } = signer ?? {}
+  checkModule({ type: 'exporter', module })
+  const refuse = (message: string, hint: string): AuditError =>
+    new AuditError('INVALID_OPTION', message, { setting: 'keys.signer', hint })
+  if (outboxUrl !== undefined)
+    throw refuse(
+      'keys.signer does not go with outbox.url: the sequencer signs within a transaction',
+      'seal the outbox in a process of its own, with a key in a file: otel-audit forward --postgres URL',
+    )
+  const [name = '', keyId = ''] = verifierKey.split('+')
+  if (name !== deployment)
+    throw refuse(
+      `keys.signer.verifierKey is that of ${name}, and the deployment is ${deployment}`,
+      'give the verifier key under the name of the deployment',
+    )
+  const sign = (): never => {
+    throw new Error('the signer is outside of this process')
+  }
+  return { name, keyId, verifierKey, sign }
 }
 
 /** The same private key under earlier names: streams of theirs may still lie in the spool. */

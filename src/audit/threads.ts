@@ -11,7 +11,16 @@ import { afterMs } from '../clock.ts'
 import { AuditError, errorText } from '../errors.ts'
 import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
 import type { FlushOnly, FlushOutcome } from '../forward/flushes.ts'
-import type { DeliverRole, SequenceRole, SyncRole, VerifyRole, WitnessRole, WorkerRole } from '../forward/worker.ts'
+import type { SigningOrder, SigningWord, Unsigned } from '../forward/signing-thread.ts'
+import type {
+  DeliverRole,
+  SequenceRole,
+  SignRole,
+  SyncRole,
+  VerifyRole,
+  WitnessRole,
+  WorkerRole,
+} from '../forward/worker.ts'
 import { stopMsMax } from '../limits.ts'
 import { type SequencerState, untried } from '../postgres/sequencing.ts'
 import type { SequencingMessage } from '../postgres/sequencing-thread.ts'
@@ -204,6 +213,37 @@ export class WitnessThread {
   }
 
   #tell(order: WitnessingOrder): void {
+    this.#worker.postMessage(order)
+  }
+}
+
+/** The thread that asks an outside signer, seen from the application thread. */
+export class SignerThread {
+  readonly #worker: Worker
+  readonly #stopped: Promise<void>
+
+  constructor(url: URL, role: SignRole, hear: (word: SigningWord) => void) {
+    this.#worker = startWorker(url, role)
+    this.#worker.on('message', hear)
+    this.#worker.on('error', (error) => hear({ kind: 'failed', reason: errorText(error) }))
+    this.#worker.unref() // behind the listeners, as above
+    this.#stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+  }
+
+  sign(checkpoint: Unsigned): void {
+    this.#tell({ kind: 'sign', checkpoint })
+  }
+
+  /** Ends the thread once it has signed what waits, within the time that is given. */
+  async end(timeoutMs: number): Promise<void> {
+    this.#worker.ref()
+    this.#tell({ kind: 'end' })
+    const forget = afterMs(timeoutMs, () => void this.#worker.terminate())
+    await this.#stopped
+    forget()
+  }
+
+  #tell(order: SigningOrder): void {
     this.#worker.postMessage(order)
   }
 }

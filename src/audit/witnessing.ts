@@ -8,12 +8,14 @@
 import { witnessNameOf } from '../chain/cosignature.ts'
 import type { JsonObject } from '../event/canonical.ts'
 import type { ControlFact } from '../event/record.ts'
+import type { SigningWord, Unsigned } from '../forward/signing-thread.ts'
 import { checkpointLagMax } from '../limits.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
-import type { Offer, WitnessOptions, WitnessWord } from '../witness/client.ts'
+import type { Offer, WitnessWord } from '../witness/client.ts'
+import type { AuditConfig } from './config.ts'
 import type { EndingDelivery } from './ending.ts'
 import { announce } from './notice.ts'
-import { WitnessThread } from './threads.ts'
+import { SignerThread, WitnessThread } from './threads.ts'
 
 /** How one witness stands, in `audit.state`. */
 export interface WitnessState {
@@ -38,7 +40,7 @@ export interface WitnessedSealer {
 
 export interface WitnessingParts {
   readonly sealer: WitnessedSealer
-  readonly witnesses: readonly WitnessOptions[]
+  readonly config: Pick<AuditConfig, 'signer' | 'witnesses'>
   readonly worker: URL
   readonly spool: { readonly directory: string; readonly memory: SharedArrayBuffer }
   readonly say?: (text: string) => void
@@ -47,17 +49,23 @@ export interface WitnessingParts {
 export class Witnessing {
   readonly #sealer: WitnessedSealer
   readonly #say: (text: string) => void
+  /** Where checkpoints are signed, when not by the thread that makes them. */
+  readonly #signer: SignerThread | undefined
+  #isSignerFailing = false
   readonly #thread: WitnessThread | undefined
   readonly #states: Map<string, WitnessState>
   /** Witnesses for which a new stream has begun: one that always says so must not end every stream. */
   readonly #answered = new Set<string>()
 
-  constructor({ sealer, witnesses, worker, spool, say = announce }: WitnessingParts) {
+  constructor({ sealer, config, worker, spool, say = announce }: WitnessingParts) {
+    const { signer, witnesses } = config
     this.#sealer = sealer
     this.#say = say
     this.#states = new Map(
       witnesses.map(({ url, vkey }) => [witnessNameOf(vkey), { ...untried, name: witnessNameOf(vkey), url }]),
     )
+    if (signer !== undefined)
+      this.#signer = new SignerThread(worker, { role: 'sign', start: signer }, (word) => this.#hearSigner(word))
     if (witnesses.length === 0) return
     const role = { role: 'witness', start: { ...spool, witnesses } } as const
     this.#thread = new WitnessThread(worker, role, (word) => this.#hear(word))
@@ -67,8 +75,22 @@ export class Witnessing {
     return [...this.#states.values()]
   }
 
+  /** Seals a checkpoint, once it is signed. */
+  take({ note, frontier }: Offer, size: number): void {
+    if (this.#signer === undefined) this.#sealCheckpoint({ note, frontier, size })
+    else this.#signer.sign({ note, frontier, size })
+  }
+
+  #hearSigner(word: SigningWord): void {
+    const isFailing = word.kind === 'failed'
+    if (isFailing && !this.#isSignerFailing) this.#say(`checkpoints are not signed: ${word.reason}; it is tried again`)
+    if (!isFailing && this.#isSignerFailing) this.#say('checkpoints are signed again')
+    this.#isSignerFailing = isFailing
+    if (word.kind === 'signed') this.#sealCheckpoint(word.checkpoint)
+  }
+
   /** A checkpoint that came too late covers too little: it is dropped, the sync thread makes another. */
-  sealCheckpoint({ note, frontier }: Offer, size: number): void {
+  #sealCheckpoint({ note, frontier, size }: Unsigned): void {
     if (this.#sealer.head.sequence + 1 - size > checkpointLagMax) return
     this.#sealer.sealFact({ type: 'audit.checkpoint', details: { note, frontier: [...frontier] } })
     this.#thread?.offer({ note, frontier })
@@ -79,7 +101,10 @@ export class Witnessing {
    * they say then is sealed by the next opening.
    */
   endBeside(delivery: EndingDelivery, timeoutMs: number): EndingDelivery {
-    const end = async () => this.#thread?.end(timeoutMs)
+    const end = async (): Promise<void> => {
+      await this.#signer?.end(timeoutMs) // first: a witness is asked for what is signed
+      await this.#thread?.end(timeoutMs)
+    }
     return {
       flush: async () => void (await Promise.all([delivery.flush(), end()])),
       stop: () => delivery.stop(),

@@ -7,6 +7,7 @@
 
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { signerFromPem } from '../chain/keys.ts'
+import type { Signer } from '../chain/note.ts'
 import type { SequencingStart } from '../postgres/sequencing-thread.ts'
 import { diskFiles } from '../spool/files.ts'
 import type { SyncerStart, SyncMessage } from '../spool/sync-message.ts'
@@ -16,13 +17,20 @@ import { uncachedFiles } from '../spool/uncached.ts'
 import type { VerificationStart } from '../verify/scheduled.ts'
 import type { WitnessingStart } from '../witness/client-thread.ts'
 import type { DeliveryStart } from './delivery.ts'
+import type { SignerOptions } from './signing-thread.ts'
+
+export interface SigningKey {
+  /** Empty where somebody else signs: what leaves then has a signature that is none, to be replaced. */
+  readonly pem: string
+  readonly name: string
+}
 
 /** What the sync thread is started with. */
 export interface SyncRole {
   readonly role: 'sync'
   readonly start: SyncerStart
   /** The key that the opening thread has read: one that is rotated meanwhile signs from the next opening on. */
-  readonly key: { readonly pem: string; readonly name: string }
+  readonly key: SigningKey
   /** Where durations of syncs are counted. */
   readonly syncTimes?: SharedArrayBuffer | undefined
 }
@@ -51,7 +59,13 @@ export interface WitnessRole {
   readonly start: WitnessingStart
 }
 
-export type WorkerRole = SyncRole | DeliverRole | SequenceRole | VerifyRole | WitnessRole
+/** What the thread that asks an outside signer is started with. */
+export interface SignRole {
+  readonly role: 'sign'
+  readonly start: SignerOptions
+}
+
+export type WorkerRole = SyncRole | DeliverRole | SequenceRole | VerifyRole | WitnessRole | SignRole
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort
@@ -59,16 +73,24 @@ if (!isMainThread && parentPort !== null) {
   if (role.role === 'sync') {
     const post = (message: SyncMessage) => port.postMessage(message)
     const files = timeSyncs(diskFiles, new SyncTimes(role.syncTimes))
-    const signer = () => signerFromPem(role.key.pem, role.key.name)
+    const { name, pem } = role.key
+    const signer = () => (pem === '' ? nobody(name) : signerFromPem(pem, name))
     const make = () => new Syncer(files, role.start, { signer: signer(), post, scrubFiles: uncachedFiles })
     runSyncer(make, post)
   } else if (role.role === 'sequence') {
     void import('../postgres/sequencing-thread.ts').then(({ runSequencing }) => runSequencing(role.start, port))
   } else if (role.role === 'verify') {
     void import('../verify/scheduled.ts').then(({ runVerification }) => runVerification(role.start, port))
+  } else if (role.role === 'sign') {
+    void import('./signing-thread.ts').then(({ runSigning }) => runSigning(role.start, port))
   } else if (role.role === 'witness') {
     void import('../witness/client-thread.ts').then(({ runWitnessing }) => runWitnessing(role.start, port))
   } else {
     void import('./delivery.ts').then(({ runDelivery }) => runDelivery(role.start, port))
   }
+}
+
+/** Holds the place of a signature. */
+function nobody(name: string): Signer {
+  return { name, keyId: '00000000', verifierKey: '', sign: () => Buffer.alloc(64) }
 }
