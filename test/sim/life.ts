@@ -158,6 +158,8 @@ export class Life {
 
   #write(spool: SpoolProcess, record: SimRecord): void {
     const { trail, world } = this.#host
+    // It died within a turn that another process had yielded, whose code took that for an error of its own.
+    if (this.#process.isDead) throw new Dead('before a write')
     trail.underWay = record
     try {
       spool.write(record, record.isCheckpoint === true)
