@@ -4,6 +4,7 @@
  */
 
 import { readDeletions } from './deletions.ts'
+import type { FindingLog } from './finding-log.ts'
 import { compareHead } from './heads.ts'
 import type { Link } from './link.ts'
 import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
@@ -111,8 +112,11 @@ function trailingHole({ source, streams, lastStream, lastPosition }: Reading): H
 
 type Absent = Pick<Hole, 'stream' | 'from' | 'to' | 'expected'>
 
-function reportHole({ stream, from, to, expected }: Absent, { log, prunes }: Reading): void {
-  if (prunes.explain({ stream, from, to })) return
+function reportHole(hole: Absent, { log, prunes }: Reading): void {
+  for (const { stream, from, to } of prunes.explainParts(hole)) reportMissing({ ...hole, stream, from, to }, log)
+}
+
+function reportMissing({ stream, from, to, expected }: Absent, log: FindingLog): void {
   const range = from === to ? { sequence: from } : { from, to }
   const evidence = from === to && expected !== undefined ? { expected } : {}
   const detail =

@@ -82,6 +82,22 @@ export class Prunes {
     })
   }
 
+  /** Says what retention explains of an absence; the parts of it that nothing explains. */
+  explainParts(absence: Absence): Absence[] {
+    if (this.explain(absence)) return []
+    const { stream, from, to } = absence
+    const known = [...this.#statements, ...this.#refused, ...this.#ranges].filter((one) => one.stream === stream)
+    const rest: Absence[] = []
+    for (let at = from, end = to; at <= to; at = end + 1) {
+      const covering = known.filter((one) => one.from <= at && at <= one.to).map((one) => one.to)
+      const following = known.filter((one) => one.from > at).map((one) => one.from - 1)
+      end = Math.min(to, covering.length > 0 ? Math.max(...covering) : Math.min(to, ...following))
+      const part = { stream, from: at, to: end }
+      if (covering.length === 0 || !this.explain(part)) rest.push(part)
+    }
+    return rest
+  }
+
   /** Whether retention explains that these records are not here; then it is said, as an observation or a finding. */
   explain(absence: Absence): boolean {
     const { stream, from, to } = absence

@@ -618,7 +618,7 @@ export const attacks: readonly Attack[] = [
     beside: {
       postgres: { statement: `${removal}; delete from audit.record where seq = 19; ${removalNoted(leafOf(line(18)))}` },
     },
-    finds: ['MISSING 1-19'],
+    finds: ['MISSING 19'],
   },
   {
     kind: 'prune',
