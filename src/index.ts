@@ -32,6 +32,8 @@ export type { PolicyTest, PolicyTestExample, PolicyTestRule } from './cli/policy
 export type { PseudonymLookup, PseudonymPlace } from './cli/pseudonym.ts'
 export type { QuarantineList } from './cli/quarantine-look.ts'
 export type { QuarantineResolution } from './cli/quarantine-resolve.ts'
+export type { ResendReport } from './cli/reconcile.ts'
+export type { Resend } from './cli/reconcile-resend.ts'
 export type { QuarantineRun } from './cli/quarantine-runs.ts'
 export type { RetainReport, RetainStatus } from './cli/retain.ts'
 export type { RecordSchema } from './cli/schema-document.ts'

@@ -111,10 +111,13 @@ function textOf(fact: DeliveryFact): string {
   return fact.type === 'audit.quarantined' ? poisonText(fact) : resolvedText(fact)
 }
 
-function destinationText({ type, details: { destination, file, stream, seq, from, to } }: DestinationFact): string {
+function destinationText({ type, details }: DestinationFact): string {
+  const { destination, file, stream, seq, from, to, count, operator } = details
   if (type === 'audit.file.deleted') return `destination ${destination} deletes ${file}, as its maxBackups says`
   if (type === 'audit.gap')
     return `destination ${destination} will never get records ${from} to ${to} of stream ${stream}: it lost them, and the spool has them no more`
+  if (type === 'audit.destination.resent')
+    return `${count} records were sent to destination ${destination} again, as ${operator} asked`
   const held = stream === undefined ? 'nothing of what it had' : `stream ${stream} up to ${seq}`
   return `destination ${destination} is an older copy of itself and holds ${held}: what it lacks is sent again`
 }

@@ -92,7 +92,11 @@ Examples:
       onProgress: ({ records }) => progress.show(`${formatCount(records, 'record')} read`),
     })
     progress.clear()
-    const question = { filter: describeFilter({ ...filter, controls: false }), isAboutSubject, keys: textOf(evidence.keys) }
+    const question = {
+      filter: describeFilter({ ...filter, controls: false }),
+      isAboutSubject,
+      keys: textOf(evidence.keys),
+    }
     const report = reportEvidence(evidence, question)
     const bytes = packEvidence(evidence, report, readPrograms())
     // Before anybody has it: what cannot be recorded is not given away.

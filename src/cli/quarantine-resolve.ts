@@ -11,7 +11,7 @@ import { checkOperatorTexts } from '../spool/refusals.ts'
 import { type Command, type CommandIo, parseOptions, requireOption } from './command.ts'
 import { requireRuns } from './quarantine-look.ts'
 import { type FoundRun, withRuns } from './quarantine-runs.ts'
-import { userName } from './spool-arguments.ts'
+import { readWait, userName } from './spool-arguments.ts'
 
 /** What `quarantine retry|discard --json` prints. */
 export interface QuarantineResolution {
@@ -136,14 +136,5 @@ function refuseForked({ run }: FoundRun): void {
   throw new AuditError('INVALID_OPTION', `${run.id} is forked: ${run.destination} holds other records in its place`, {
     setting: 'ID',
     hint: 'It would be refused for ever. docs/operations.md says what a fork means; quarantine discard gives it up there.',
-  })
-}
-
-function readWait(text: string): number {
-  const seconds = Number(text)
-  if (text !== '' && seconds >= 0 && seconds <= 3_600) return seconds * 1_000
-  throw new AuditError('INVALID_OPTION', `--wait is ${text}; allowed: seconds from 0 to 3600`, {
-    setting: '--wait',
-    hint: 'Leave it out for the default.',
   })
 }

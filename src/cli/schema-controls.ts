@@ -191,6 +191,18 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
       seq: 'its sequence',
     },
   },
+  'audit.destination.resent': {
+    meaning: 'Records that a destination lacked were sent to it again, because somebody asked for it.',
+    details: {
+      destination: 'name of the destination',
+      count: 'how many records it has taken',
+      ranges: 'array of `{stream, from, to}`: which; at most a hundred',
+      gone: 'the same of those that the spool has no more',
+      refused: 'the same of those that the destination refused again',
+      operator: 'who asked',
+      why: 'the reason that was given',
+    },
+  },
   'audit.destination.rewound': {
     meaning: 'A destination came back as an older copy of itself: what it lacks is sent again.',
     details: {

@@ -72,6 +72,16 @@ export function userName(): string {
   }
 }
 
+/** Milliseconds of `--wait SECONDS`. */
+export function readWait(text: string): number {
+  const seconds = Number(text)
+  if (text !== '' && seconds >= 0 && seconds <= 3_600) return seconds * 1_000
+  throw new AuditError('INVALID_OPTION', `--wait is ${text}; allowed: seconds from 0 to 3600`, {
+    setting: '--wait',
+    hint: 'Leave it out for the default.',
+  })
+}
+
 export function formatBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes} bytes`
   const units = ['KiB', 'MiB', 'GiB', 'TiB']

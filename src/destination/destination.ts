@@ -93,6 +93,11 @@ export interface Destination {
   send(batch: Batch, signal: AbortSignal): Promise<Delivery>
   /** Where a stream ends there. As `send`: every remote failure is `retry`. Absent where nobody can be asked. */
   head?(stream: string, signal: AbortSignal): Promise<HeadReading>
+  /**
+   * Puts records back that it has held and lost, in the middle of those it holds: of one stream, one after the other. As
+   * `send`. Absent where sending them again does that.
+   */
+  putBack?(batch: Batch, signal: AbortSignal): Promise<Delivery>
   /** Lets the stream go on behind a gap that the trail declares. Absent where a hole is no obstacle. */
   cross?(gap: DeclaredGap, signal: AbortSignal): Promise<Delivery>
   /** Releases connections and files. Sends nothing. */
@@ -107,7 +112,7 @@ export interface DestinationHost {
 
 /** What a destination does that the trail must tell of. */
 export interface DestinationFact {
-  readonly type: 'audit.file.deleted' | 'audit.destination.rewound' | 'audit.gap'
+  readonly type: 'audit.file.deleted' | 'audit.destination.rewound' | 'audit.destination.resent' | 'audit.gap'
   readonly details: JsonObject
 }
 

@@ -19,6 +19,7 @@ import {
   ensurePartitions,
   readHead,
 } from '../postgres/records.ts'
+import { type RefillOutcome, refillRecords } from '../postgres/refill.ts'
 import type { Batch, DeclaredGap, Delivery, Destination, ForkedRecord, HeadReading, Retry } from './destination.ts'
 import type { PostgresDestinationOptions } from './options.ts'
 
@@ -73,6 +74,25 @@ class PostgresDestination implements Destination {
   }
 
   async send(batch: Batch, signal: AbortSignal): Promise<Delivery> {
+    return this.#inTurn((before, onSent) => this.#sendBehind(before, batch, { signal, onSent }))
+  }
+
+  async putBack(batch: Batch, signal: AbortSignal): Promise<Delivery> {
+    const records = batch.records.map(deriveColumns)
+    const isUndated = records.some(({ columns }) => columns.recorded_at === null)
+    const fault = isUndated ? 'a record has no time of its own' : findBreak(records)
+    if (fault !== undefined) return { status: 'rejected', reason: fault }
+    const refill = (connection: CopyingConnection) => refillRecords(connection, records)
+    let delivery: Delivery = { status: 'retry', reason: 'it was not its turn' }
+    await this.#inTurn(async (before) => {
+      await before.isDelivered
+      delivery = await this.#attempt(signal, async () => toDelivery(await this.#inPartitions(records, refill)))
+      return { status: 'delivered' } // the batch behind it does not depend on it
+    })
+    return delivery
+  }
+
+  async #inTurn(send: (before: Turn, onSent: () => void) => Promise<Delivery>): Promise<Delivery> {
     const before = this.#last
     const sent = Promise.withResolvers<void>()
     const isDelivered = Promise.withResolvers<boolean>()
@@ -81,7 +101,7 @@ class PostgresDestination implements Destination {
     let delivery: Delivery | undefined
     try {
       await before.sent // until then it wants this thread itself
-      delivery = await this.#sendBehind(before, batch, { signal, onSent: sent.resolve })
+      delivery = await send(before, sent.resolve)
       return delivery
     } finally {
       if (this.#last === turn) this.#last = nothingBefore
@@ -138,14 +158,22 @@ class PostgresDestination implements Destination {
     this.#drop()
   }
 
-  async #append(records: readonly ProjectedRecord[], append: Append, how: AppendHow): Promise<AppendOutcome[]> {
+  #append(records: readonly ProjectedRecord[], append: Append, how: AppendHow): Promise<AppendOutcome[]> {
+    return this.#inPartitions(records, (connection) => append(connection, how))
+  }
+
+  /** Once more, where the partition of a record was missing. */
+  async #inPartitions<Outcome>(
+    records: readonly ProjectedRecord[],
+    put: (connection: CopyingConnection) => Promise<Outcome>,
+  ): Promise<Outcome> {
     const connection = await this.#opened()
     try {
-      return await append(connection, how)
+      return await put(connection)
     } catch (thrown) {
       if (!isPartitionMissing(thrown)) throw thrown
       await ensurePartitions(connection, daysOf(records))
-      return await append(connection, how)
+      return await put(connection)
     }
   }
 
@@ -214,6 +242,13 @@ function judge({ records, after }: Batch, outcomes: readonly AppendOutcome[]): D
   const isBehind = refusals.some(({ status }) => status === 'gap')
   const reason = refusals.map(describeRefusal).join('; ')
   return { status: 'rejected', reason, indexes, ...(isBehind && { isBehind }), ...forkIn(records, refusals) }
+}
+
+function toDelivery(outcome: RefillOutcome): Delivery {
+  if (outcome.status === 'filled') return { status: 'delivered' }
+  if (outcome.status === 'short') return { status: 'retry', reason: `the database holds it up to ${outcome.head} only` }
+  const { sequence, expected, found } = outcome
+  return { status: 'rejected', reason: `sequence ${sequence}: fork, expected ${expected}, found ${found}` }
 }
 
 /** A fork is for ever; a gap may close, and what is lost may come back. */

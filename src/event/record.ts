@@ -57,6 +57,7 @@ export type ControlType =
   | 'audit.exported'
   | 'audit.destination.dropped'
   | 'audit.destination.rewound'
+  | 'audit.destination.resent'
   | 'audit.hold.added'
   | 'audit.hold.released'
   | 'audit.quarantine.resolved'

@@ -18,6 +18,7 @@ import { Forwarder } from './forwarder.ts'
 import { firstBehind, OwnStream, streamsIn } from './own-stream.ts'
 import { SealedQuarantine, type SealFact } from './quarantine.ts'
 import { QuarantineFolder } from './quarantine-folder.ts'
+import { Resends } from './resend.ts'
 import { Resolutions } from './resolutions.ts'
 import { Rewind, type RewindSource } from './rewind.ts'
 import { expecting } from './sending-by.ts'
@@ -47,6 +48,7 @@ export interface Lane {
   readonly source: SpoolSource
   readonly quarantine: SealedQuarantine
   readonly resolutions: Resolutions
+  readonly resends: Resends
   /** Prints while the destination fails, where that is wanted. */
   readonly fallback?: Fallback | undefined
   /** What this destination refused for ever. */
@@ -80,10 +82,11 @@ export async function openLane(options: DestinationOptions, spool: LaneSpool, li
     listener.changed?.(state)
   }
   const resolutions = new Resolutions({ folders: Object.values(folders), destination, seal, kept })
+  const resends = new Resends({ files: diskFiles, spool, destination, batch: batchingOf(options), seal })
   const rewind = new Rewind({ destination, source: rewindSource(source, spool), seal })
   const how = { options: batchingOf(options), onStateChange }
   const forwarder = new Forwarder({ destination, source, quarantine, rewind, ...how })
-  const lane = { forwarder, destination, source, quarantine, folders, resolutions }
+  const lane = { forwarder, destination, source, quarantine, folders, resolutions, resends }
   if (options.type === 'stdout' || options.fallback === undefined) return lane
   return { ...lane, fallback: await openFallback(lane, spool, changes) }
 }
@@ -114,7 +117,12 @@ async function openFallback({ forwarder, source }: Lane, spool: LaneSpool, chang
 export async function runLane(lane: Lane, signal: AbortSignal): Promise<void> {
   const ending = new AbortController()
   const lasting = AbortSignal.any([signal, ending.signal])
-  const beside = [lane.quarantine.run(lasting), lane.resolutions.run(lasting), lane.fallback?.run(lasting)]
+  const beside = [
+    lane.quarantine.run(lasting),
+    lane.resolutions.run(lasting),
+    lane.resends.run(lasting),
+    lane.fallback?.run(lasting),
+  ]
   try {
     await Promise.all([lane.forwarder.run(signal).finally(() => ending.abort()), ...beside])
   } finally {

@@ -6,9 +6,10 @@
 
 import { join } from 'node:path'
 import type { JsonObject } from '../event/canonical.ts'
-import { exists, type Files, syncNames } from '../spool/files.ts'
+import { type Files, syncNames } from '../spool/files.ts'
 import { type SetAsideFile, setAsideFileName, setAsidePath } from '../spool/set-aside.ts'
-import { readWhole, removeIfPresent, writeWhole } from '../spool/whole-file.ts'
+import { removeIfPresent } from '../spool/whole-file.ts'
+import { readJson, writeJson } from './json-file.ts'
 import type { QuarantineFact } from './quarantine.ts'
 
 /** What shall become of quarantined records: sent once more, or given up for this destination. */
@@ -35,22 +36,22 @@ export interface QuarantinedRun {
 /** Durable on return. An earlier request is replaced; an earlier answer goes. */
 export function writeRequest(files: Files, place: QuarantinedRun, request: ResolutionRequest): void {
   removeIfPresent(files, answerPath(place))
-  write(files, place, { path: requestPath(place), value: request })
+  writeJson(files, requestPath(place), request)
 }
 
 export function readRequest(files: Files, place: QuarantinedRun): ResolutionRequest | undefined {
-  const request = read<ResolutionRequest>(files, requestPath(place))
+  const request = readJson<ResolutionRequest>(files, requestPath(place))
   return request?.resolution === 'retry' || request?.resolution === 'discard' ? request : undefined
 }
 
 /** The answer takes the place of the request; durable on return. */
 export function writeAnswer(files: Files, place: QuarantinedRun, answer: ResolutionAnswer): void {
-  write(files, place, { path: answerPath(place), value: answer })
+  writeJson(files, answerPath(place), answer)
   removeIfPresent(files, requestPath(place))
 }
 
 export function readAnswer(files: Files, place: QuarantinedRun): ResolutionAnswer | undefined {
-  return read<ResolutionAnswer>(files, answerPath(place))
+  return readJson<ResolutionAnswer>(files, answerPath(place))
 }
 
 /** Takes the records and what was asked about them away; what is left after a crash goes with the next call. */
@@ -70,24 +71,6 @@ export function resolutionFact(
   const outcome: JsonObject = { resolution: resolution === 'retry' ? 'delivered' : 'discarded', operator }
   if (why !== undefined) outcome.why = why
   return { kind, type: 'audit.quarantine.resolved', stream, details: { ...place, ...outcome } as JsonObject }
-}
-
-function write(files: Files, { folder }: QuarantinedRun, { path, value }: { path: string; value: object }): void {
-  const directory = files.openDirectory(folder)
-  try {
-    writeWhole(files, directory, { path, bytes: Buffer.from(`${JSON.stringify(value)}\n`) })
-  } finally {
-    files.close(directory)
-  }
-}
-
-function read<Value>(files: Files, path: string): Value | undefined {
-  if (!exists(path)) return undefined
-  try {
-    return JSON.parse(readWhole(files, path).toString('utf8')) as Value
-  } catch {
-    return undefined // half a file of somebody else's hand: asked again, it is whole
-  }
 }
 
 function requestPath(place: QuarantinedRun): string {

@@ -7,8 +7,9 @@ import type { RecordNumber } from '../spool/cursor.ts'
 export function sendingBy(destination: Destination, send: Destination['send']): Destination {
   const { name, sendingsMax, keepsChain, repeatsBatches } = destination
   const [head, cross] = [destination.head?.bind(destination), destination.cross?.bind(destination)]
-  const close = () => destination.close()
-  return { name, sendingsMax, keepsChain, repeatsBatches, send, close, ...(head && { head }), ...(cross && { cross }) }
+  const putBack = destination.putBack?.bind(destination)
+  const optional = { ...(head && { head }), ...(cross && { cross }), ...(putBack && { putBack }) }
+  return { name, sendingsMax, keepsChain, repeatsBatches, send, close: () => destination.close(), ...optional }
 }
 
 /**

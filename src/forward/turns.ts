@@ -3,16 +3,20 @@
  * operator asked for. A destination that takes several is left as it is.
  */
 
-import type { Batch, Delivery, Destination } from '../destination/destination.ts'
+import type { Destination } from '../destination/destination.ts'
 import { sendingBy } from './sending-by.ts'
 
 export function inTurns(destination: Destination): Destination {
   if ((destination.sendingsMax ?? 1) > 1) return destination
   let last: Promise<unknown> = Promise.resolve()
-  const send = (batch: Batch, signal: AbortSignal): Promise<Delivery> => {
-    const delivery = last.then(() => destination.send(batch, signal))
-    last = delivery.catch(() => {}) // whoever sent it hears of it
-    return delivery
-  }
-  return sendingBy(destination, send)
+  const inTurn =
+    (send: Destination['send']): Destination['send'] =>
+    (batch, signal) => {
+      const delivery = last.then(() => send(batch, signal))
+      last = delivery.catch(() => {}) // whoever sent it hears of it
+      return delivery
+    }
+  const putBack = destination.putBack?.bind(destination)
+  const turned = sendingBy(destination, inTurn(destination.send.bind(destination)))
+  return putBack === undefined ? turned : { ...turned, putBack: inTurn(putBack) }
 }

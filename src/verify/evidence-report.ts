@@ -72,6 +72,7 @@ const factTypes = {
     'audit.quarantine.resolved',
     'audit.destination.dropped',
     'audit.destination.rewound',
+    'audit.destination.resent',
   ],
   keyChanges: ['audit.key.rotated'],
   removals: ['audit.file.deleted', 'audit.pruned', 'audit.erased', 'audit.hold.added', 'audit.hold.released'],

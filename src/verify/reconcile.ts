@@ -1,15 +1,15 @@
 /**
  * Compares copies of a trail by stream, sequence and leaf hash: what one copy has and another lacks or holds otherwise.
- * Order and repetition mean nothing here; whether a copy is genuine is for `verify` to say. Memory is 32 bytes a record
- * of the copy that is compared with, and as much for the records of the other one that are looked at.
+ * Order and repetition mean nothing here; whether a copy is genuine is for `verify` to say. Memory does not
+ * grow with the copies: what was read of them lies in temporary files (`leaf-shelf.ts`).
  */
 
-import { errorText } from '../errors.ts'
+import { AuditError, errorText } from '../errors.ts'
 import { LeafShelf } from './leaf-shelf.ts'
 import { readLink } from './link.ts'
 import { findingsMax } from './report.ts'
 import { SeenLeaves } from './seen-leaves.ts'
-import type { Source, SourceKind } from './source.ts'
+import type { Place, Source, SourceKind } from './source.ts'
 
 /** Sequences of one stream, both ends included. */
 export interface SequenceRange {
@@ -50,6 +50,8 @@ export interface CopyReading {
 export interface CopyComparison extends CopyReading {
   /** Records that it lacks, as ranges; `count` counts records. */
   readonly missing: Listed<SequenceRange>
+  /** Records that it lacks because retention has removed them there, as it lists itself: not among the missing. */
+  readonly pruned: number
   readonly different: Listed<DifferentRecord>
   /** Records that the other copy does not have: given back there, or newer. */
   readonly onlyHere: Listed<SequenceRange>
@@ -64,21 +66,28 @@ export interface Reconciliation {
   readonly exitCode: 0 | 1 | 2
 }
 
-/** Called with each group that was read. */
-export type OnRead = (name: string, records: number) => void
+/** Who hears while it compares. */
+export interface ReconcileListener {
+  /** After each group that was read. */
+  read?(name: string, records: number): void
+  /** Every range that the copy of this index lacks. */
+  missing?(copy: number, range: SequenceRange): void
+}
 
 /** Reads `from` once, then each of the others. Rejects for nothing that a source holds. */
 export async function reconcile(
   from: Source,
   others: readonly Source[],
-  onRead: OnRead = () => {},
+  listener: ReconcileListener = {},
 ): Promise<Reconciliation> {
   const own = new Copy(from)
   const to: CopyComparison[] = []
   try {
-    await own.read(onRead)
-    // One after the other: each costs memory while it is compared.
-    for (const other of others) to.push(await compare(own, other, onRead))
+    await own.read(listener)
+    for (const [index, other] of others.entries()) {
+      // One after the other: each costs memory while it is compared.
+      to.push(await compare(own, other, { ...listener, missing: (_, range) => listener.missing?.(index, range) }))
+    }
   } finally {
     own.close()
   }
@@ -89,7 +98,7 @@ export async function reconcile(
   return { from: own.reading, to, exitCode: isWrong ? 1 : isPartial ? 2 : 0 }
 }
 
-async function compare(own: Copy, other: Source, onRead: OnRead): Promise<CopyComparison> {
+async function compare(own: Copy, other: Source, listener: ReconcileListener): Promise<CopyComparison> {
   const different = new List<DifferentRecord>()
   const copy = new Copy(other, (stream, sequence, { found, position }) => {
     const expected = own.leafOf(stream, sequence)
@@ -97,30 +106,75 @@ async function compare(own: Copy, other: Source, onRead: OnRead): Promise<CopyCo
     different.add({ stream, sequence, expected, found, where: other.locate(position) })
   })
   try {
-    await copy.read(onRead)
-    const missing = rangesOf(own, copy)
-    return { ...copy.reading, missing, different: different.listed, onlyHere: rangesOf(copy, own) }
+    const removed = new Removed(await readPruned(other))
+    await copy.read(listener)
+    const isNotMissing = (place: Place) => copy.has(place) || removed.counts(place)
+    const missing = rangesOf(own, isNotMissing, (range) => listener.missing?.(0, range))
+    const onlyHere = rangesOf(copy, (place) => own.has(place))
+    return { ...copy.reading, missing, pruned: removed.count, different: different.listed, onlyHere }
   } finally {
     copy.close()
   }
 }
 
-/** What `one` has and `other` has not. */
-function rangesOf(one: Copy, other: Copy): Listed<SequenceRange> {
+/** What a copy says that it removed; nothing where that cannot be read, of which the reading of its records tells. */
+async function readPruned(source: Source): Promise<readonly SequenceRange[]> {
+  try {
+    return (await source.readPruned?.()) ?? []
+  } catch (error) {
+    if (error instanceof AuditError) return []
+    throw error
+  }
+}
+
+/** What `one` has and is not there; `hear` is told of every range. */
+function rangesOf(
+  one: Copy,
+  isThere: (place: Place) => boolean,
+  hear: (range: SequenceRange) => void = () => {},
+): Listed<SequenceRange> {
   const ranges = new List<SequenceRange>()
   let count = 0
+  const end = (range: SequenceRange | undefined) => {
+    if (range === undefined) return
+    ranges.add(range)
+    hear(range)
+  }
   for (const [stream, leaves] of one.streams) {
     let range: SequenceRange | undefined
     for (const sequence of leaves.sequences()) {
-      if (other.leafOf(stream, sequence) !== undefined) continue
+      if (isThere({ stream, sequence })) continue
       count += 1
       const continues = range !== undefined && range.to === sequence - 1
-      if (range !== undefined && !continues) ranges.add(range)
-      range = continues && range !== undefined ? { ...range, to: sequence } : { stream, from: sequence, to: sequence }
+      if (!continues) end(range)
+      range = { stream, from: continues && range !== undefined ? range.from : sequence, to: sequence }
     }
-    if (range !== undefined) ranges.add(range)
+    end(range)
   }
   return { count, first: ranges.listed.first }
+}
+
+/** Counts the records that a copy lists as removed. */
+class Removed {
+  readonly #ranges: readonly SequenceRange[]
+  #count = 0
+
+  constructor(ranges: readonly SequenceRange[]) {
+    this.#ranges = ranges
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Whether it is one of them; each is asked about once. */
+  counts({ stream, sequence }: Place): boolean {
+    const isIn = this.#ranges.some((range) => {
+      return range.stream === stream && range.from <= sequence && sequence <= range.to
+    })
+    if (isIn) this.#count += 1
+    return isIn
+  }
 }
 
 /** Hears of every record, repetitions too. */
@@ -156,11 +210,15 @@ class Copy {
     this.#shelf.close()
   }
 
-  async read(onRead: OnRead): Promise<void> {
+  has({ stream, sequence }: Place): boolean {
+    return this.leafOf(stream, sequence) !== undefined
+  }
+
+  async read(listener: ReconcileListener): Promise<void> {
     try {
       for await (const group of this.#source.read()) {
         for (const found of group) this.#take(found)
-        onRead(this.#source.name, this.#records)
+        listener.read?.(this.#source.name, this.#records)
       }
     } catch (error) {
       this.#unreadable = errorText(error)
