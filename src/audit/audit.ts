@@ -125,7 +125,7 @@ export class Audit extends Emission implements AsyncDisposable {
         seal: (fact) => this.#forks.seal(fact),
       },
     )
-    this.#sequencer = openSequencer({ config, worker, inForce, key, directory: spool.directory })
+    this.#sequencer = openSequencer({ config, worker, inForce, signing, directory: spool.directory })
     this.#retention = startRetention(config, this.sealOperation)
     const seal = (fact: ControlFact) => void sealer.sealFact(fact)
     const verified = { worker, directory: spool.directory, verifierKeys: signing.verifierKeys, seal }

@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import type { PolicyInForce } from './admission.ts'
 import type { AuditConfig } from './config.ts'
 import { announce } from './notice.ts'
+import type { Signing } from './signing.ts'
 import { SequencerThread } from './threads.ts'
 
 export interface SequencerSetting {
   readonly config: AuditConfig
   readonly worker: URL
   readonly inForce: PolicyInForce
-  readonly key: { readonly pem: string; readonly name: string }
+  readonly signing: Signing
   /** The spool directory. */
   readonly directory: string
 }
@@ -20,7 +21,7 @@ export function openSequencer({
   config,
   worker,
   inForce,
-  key,
+  signing,
   directory,
 }: SequencerSetting): SequencerThread | undefined {
   const { outboxUrl, service, redact } = config
@@ -28,7 +29,8 @@ export function openSequencer({
   const start = {
     url: outboxUrl,
     directory: join(directory, 'journal'),
-    key,
+    key: { pem: signing.pem, name: signing.signer.name },
+    rotations: signing.rotations,
     service,
     policy: { hash: inForce.policy.hash, level: inForce.policy.level },
     redact,

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { readRotations, rotationsFileOf } from '../chain/key-rotation.ts'
 import { loadOrCreateKey, signerFromPem } from '../chain/keys.ts'
 import type { Signer } from '../chain/note.ts'
-import { rotationsTo } from '../chain/rotation.ts'
+import { type Rotation, rotationsTo } from '../chain/rotation.ts'
 import { checkModule } from '../destination/optional-module.ts'
 import { AuditError } from '../errors.ts'
 import type { ControlFact } from '../event/record.ts'
@@ -23,6 +23,8 @@ export interface Signing {
   readonly pem: string
   /** Verifier keys of this private key: the current one, and those of earlier names of the deployment. */
   readonly verifierKeys: readonly string[]
+  /** Those that led to the key, as far as they are known here. */
+  readonly rotations: readonly Rotation[]
   /** To be sealed behind the opening: the rotations since the key that signed here last. */
   readonly facts: readonly ControlFact[]
   /** To be called once these facts are sealed; `durable` resolves when they are. */
@@ -42,7 +44,8 @@ export function openSigning(config: KeyConfig, directory: string): Signing {
   const mark = join(directory, 'key-in-use')
   const noted = readNote(mark)?.split('\n') ?? []
   const before = noted.at(-1)
-  const facts = before === signer.verifierKey ? [] : rotationFacts(config, { signer, before })
+  const rotations = readKnown(config)
+  const facts = before === signer.verifierKey ? [] : rotationFacts(rotations, { signer, before })
   const remember = (durable: () => Promise<void>): void => {
     if (before === signer.verifierKey) return
     // A spool that fails says so itself; the next opening seals the rotation again.
@@ -51,15 +54,18 @@ export function openSigning(config: KeyConfig, directory: string): Signing {
       () => {},
     )
   }
-  return { signer, pem, verifierKeys: namesOf(signer, noted), facts, remember }
+  return { signer, pem, verifierKeys: namesOf(signer, noted), rotations, facts, remember }
+}
+
+function readKnown({ rotationsFile, signingKey, signingKeyFile }: KeyConfig): readonly Rotation[] {
+  const file = rotationsFile ?? (signingKey === undefined ? rotationsFileOf(signingKeyFile) : undefined)
+  return file === undefined ? [] : readRotations(file)
 }
 
 function rotationFacts(
-  { rotationsFile, signingKey, signingKeyFile }: KeyConfig,
+  known: readonly Rotation[],
   { signer, before }: { signer: Signer; before: string | undefined },
 ): ControlFact[] {
-  const file = rotationsFile ?? (signingKey === undefined ? rotationsFileOf(signingKeyFile) : undefined)
-  const known = file === undefined ? [] : readRotations(file)
   const path = rotationsTo(signer.verifierKey, known, before)
   const isNamed = before === undefined || path[0]?.old === before
   if (!isNamed && nameOf(before) === signer.name)

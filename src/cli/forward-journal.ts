@@ -135,9 +135,10 @@ function openDelivery(url: string, { config, seen, say, troubles, directory }: O
   const signingKeyFile = config.isKeyDefault ? join(directory, 'audit.key') : config.signingKeyFile
   if (config.isKeyDefault) notice(keyText(signingKeyFile))
   const { service, redact } = config
-  const start = { url, directory, service, policy: { hash: policy.hash, level: policy.level }, redact }
+  const { signer, rotations } = openSigning({ ...config, signingKeyFile }, directory)
+  const start = { url, directory, service, policy: { hash: policy.hash, level: policy.level }, redact, rotations }
   const sequencing = openSequencing(start, {
-    signer: openSigning({ ...config, signingKeyFile }, directory).signer,
+    signer,
     seen,
     onChange(sequencer) {
       troubles.note('the outbox is not sealed', sequencer.condition === 'ok' ? undefined : sequencer.lastError)

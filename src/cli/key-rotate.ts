@@ -45,7 +45,8 @@ FILE.KEYID; what both keys have signed about the change is added to FILE.rotatio
 
 The service signs with the new key when it is started next: it then seals audit.key.rotated, and whoever trusts the
 old verifier key can verify what the new one signs. Until then it goes on with the old key, which it holds in memory.
-Destroy the old key after that start.
+Destroy the old key after that start. Of the journal of a PostgreSQL database, every process that seals it has to be
+started anew: one that still has the old key seals nothing there.
 
 If the old key may be in other hands, this is not enough: whoever has it can rotate it too. Give those who verify the
 new verifier key by another way, and have them stop trusting the old one.

@@ -28,10 +28,15 @@ export interface Journal extends ServerIdentity {
   readonly unsigned: number
   /** How long ago the last checkpoint was made. */
   readonly signedMsAgo: number
+  /** Of the key that signs it; `undefined` where nothing was sealed yet, or by an older version. */
+  readonly verifierKey: string | undefined
 }
 
 /** What a batch changes of the journal. */
-export type JournalChange = Pick<Journal, 'stream' | 'signedSize' | 'tree' | 'unsigned'> & { readonly signs: boolean }
+export interface JournalChange extends Pick<Journal, 'stream' | 'signedSize' | 'tree' | 'unsigned'> {
+  readonly signs: boolean
+  readonly verifierKey: string
+}
 
 /** The server that this connection has reached. The name of a WAL file tells a promotion at once; control data late. */
 export async function readIdentity(client: Queryable): Promise<ServerIdentity> {
@@ -58,7 +63,7 @@ export async function readJournal(client: Queryable): Promise<Journal | undefine
 }
 
 const journalSelection = `select j.deployment, j.stream, j.system_identifier::text as system,
-    j.timeline_id::text as timeline, j.signed_size, j.tree, j.unsigned,
+    j.timeline_id::text as timeline, j.signed_size, j.tree, j.unsigned, j.verifier_key,
     -- Before PostgreSQL 17 infinite times cannot be subtracted; their numbers can.
     (extract(epoch from clock_timestamp()) - extract(epoch from j.signed_at)) * 1000 as signed_ms_ago,
     coalesce(h.seq, 0) as seq, encode(h.hash, 'hex') as hash,
@@ -74,6 +79,7 @@ interface JournalRow {
   readonly tree: Buffer[]
   readonly unsigned: string
   readonly signed_ms_ago: string
+  readonly verifier_key: string | null
   readonly seq: string
   readonly hash: string | null
   readonly recorded: string | null
@@ -92,6 +98,7 @@ function fromRow(row: JournalRow): Journal {
     tree: row.tree,
     unsigned: Number(row.unsigned),
     signedMsAgo: Number(row.signed_ms_ago),
+    verifierKey: row.verifier_key ?? undefined,
   }
 }
 
@@ -118,11 +125,11 @@ export async function enterStream(client: Queryable, stream: string, identity: S
 
 /** Notes what a batch has sealed and signed. */
 export async function saveJournal(client: Queryable, change: JournalChange): Promise<void> {
-  const { stream, signedSize, tree, unsigned, signs } = change
+  const { stream, signedSize, tree, unsigned, signs, verifierKey } = change
   await client.query(
     `update audit.journal set stream = $1, signed_size = $2, tree = $3, unsigned = $4,
-       signed_at = case when $5 then clock_timestamp() else signed_at end`,
-    [stream, signedSize, tree, unsigned, signs],
+       signed_at = case when $5 then clock_timestamp() else signed_at end, verifier_key = $6`,
+    [stream, signedSize, tree, unsigned, signs, verifierKey],
   )
 }
 

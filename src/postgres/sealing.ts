@@ -100,7 +100,9 @@ export class Sealing {
     const signed = this.#signed
     const tree = signed?.hashes() ?? this.#tree
     const signedSize = signed?.size ?? this.#signedSize
-    return { stream: this.#chain.stream, signedSize, tree, unsigned: this.#unsigned, signs: signed !== undefined }
+    const { stream } = this.#chain
+    const { verifierKey } = this.#parts.signer
+    return { stream, signedSize, tree, unsigned: this.#unsigned, signs: signed !== undefined, verifierKey }
   }
 
   /** The head as it will be. */

@@ -7,7 +7,6 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import type { Signer } from '../chain/note.ts'
 import { normalizeTimestamp } from '../clock.ts'
 import { AuditError } from '../errors.ts'
 import { convertEvent } from '../event/convert.ts'
@@ -26,6 +25,7 @@ import {
   type ServerIdentity,
   saveJournal,
 } from './journal.ts'
+import { type JournalKey, rotationFacts } from './journal-key.ts'
 import { claimEvents, type OutboxRow } from './outbox.ts'
 import { deriveColumns } from './projection.ts'
 import { claimFacts } from './quarantine.ts'
@@ -34,9 +34,8 @@ import { Sealing } from './sealing.ts'
 import { lacksHead, type SeenHead, type SeenHeadFile } from './seen-head.ts'
 import { openingOf, type Succession, type SuccessionReason } from './succession.ts'
 
-export interface SequencerParts {
-  /** Its name is the deployment, to which the journal belongs. */
-  readonly signer: Signer
+/** The name of the signer is the deployment, to which the journal belongs. */
+export interface SequencerParts extends JournalKey {
   readonly service: string
   /** What is recorded of an event that came in by plain SQL: redacted. */
   readonly admit: (input: unknown) => ConvertedEvent
@@ -92,10 +91,12 @@ export class Sequencer {
     const parts = { signer, service, nowMs }
     let sealing = new Sealing(journal, parts)
     const reason = await this.#reasonForNewStream(client, { journal, identity, sealing })
-    const isDue = isCheckpointDue(journal, limit)
+    const rotated = rotationFacts(journal, this.#parts)
+    const isDue = rotated.length === 0 && isCheckpointDue(journal, limit) // what the new key signs comes behind its rotation
     if (reason !== undefined) sealing = await this.#succeed(client, { journal, identity, reason }, parts)
     else if (isDue && !sealing.sealCheckpoint(await readUnsigned(client, journal)))
       sealing = await this.#succeed(client, { journal, identity, reason: 'damaged' }, parts)
+    for (const fact of rotated) sealing.sealFact(fact)
     const rows = await claimEvents(client, { above: limit.above, rows: limit.events })
     for (const row of rows) sealing.sealEvent(this.#eventOf(row), row.recordId, row.emittedAt)
     for (const fact of await claimFacts(client)) sealing.sealFact(fact)

@@ -2,6 +2,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import { signerFromPem } from '../chain/keys.ts'
+import type { Rotation } from '../chain/rotation.ts'
 import { errorText } from '../errors.ts'
 import { admitForeign } from '../policy/foreign.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -17,6 +18,8 @@ export interface SequencingStart {
   /** Where the head that was seen is kept. */
   readonly directory: string
   readonly key: { readonly pem: string; readonly name: string }
+  /** That led to the key. */
+  readonly rotations: readonly Rotation[]
   readonly service: string
   /** What stands in the records of events that plain SQL put into the outbox. */
   readonly policy: Pick<Policy, 'hash' | 'level'>
@@ -37,6 +40,7 @@ export function openSequencing(
   return new Sequencing({
     url: start.url,
     signer,
+    rotations: start.rotations,
     service: start.service,
     admit: (input) => admitForeign(input, start.policy, redaction),
     seen,

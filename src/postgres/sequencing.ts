@@ -208,6 +208,7 @@ function explain(thrown: unknown): string {
   switch (errorCode(thrown)) {
     case '3F000': // no schema
     case '42P01': // no table
+    case '42703': // no column
     case '42883': // no function
       return `the audit schema is missing or older than this version: run \`otel-audit migrate up\` (${text})`
     case '25006': // read only
