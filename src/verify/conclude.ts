@@ -4,7 +4,6 @@
  */
 
 import { readDeletions } from './deletions.ts'
-import type { FindingLog } from './finding-log.ts'
 import { compareHead } from './heads.ts'
 import type { Link } from './link.ts'
 import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
@@ -112,20 +111,18 @@ function trailingHole({ source, streams, lastStream, lastPosition }: Reading): H
 
 type Absent = Pick<Hole, 'stream' | 'from' | 'to' | 'expected'>
 
-function reportHole(hole: Absent, { log, prunes }: Reading): void {
-  for (const { stream, from, to } of prunes.explainParts(hole)) reportMissing({ ...hole, stream, from, to }, log)
-}
-
-function reportMissing({ stream, from, to, expected }: Absent, log: FindingLog): void {
-  const range = from === to ? { sequence: from } : { from, to }
-  const evidence = from === to && expected !== undefined ? { expected } : {}
-  const detail =
-    from === 1
-      ? 'the beginning of the stream is not in this copy; if it is known to begin later, say --allow-partial'
-      : from === to
-        ? 'the record is not in this copy'
-        : `${to - from + 1} records are not in this copy`
-  log.add({ verdict: 'MISSING', stream, ...range, ...evidence, detail })
+function reportHole({ expected, ...absence }: Absent, { log, prunes }: Reading): void {
+  for (const { stream, from, to } of prunes.explainParts(absence)) {
+    const range = from === to ? { sequence: from } : { from, to }
+    const evidence = from === to && expected !== undefined ? { expected } : {}
+    const detail =
+      from === 1
+        ? 'the beginning of the stream is not in this copy; if it is known to begin later, say --allow-partial'
+        : from === to
+          ? 'the record is not in this copy'
+          : `${to - from + 1} records are not in this copy`
+    log.add({ verdict: 'MISSING', stream, ...range, ...evidence, detail })
+  }
 }
 
 function reportMisfit({ position, reason, stream, sequence, expected, found }: Misfit, { log, source }: Reading): void {
