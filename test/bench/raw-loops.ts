@@ -20,15 +20,15 @@ import { type Backlog, endOf } from './backlog.ts'
 import type { Drainer, DrainerSetup } from './drainer.ts'
 import { clearTables } from './postgres-load.ts'
 
-/** As many different requests as the loop sends, over and over: all of them would take gigabytes. */
+/** So many batches are sent over and over: all of a backlog would take gigabytes. */
 const keptBatches = 64
 
 /** Posts pre-encoded requests, two at a time as the `otlp` destination does. */
 export function createPostLoop({ destination, backlog }: DrainerSetup): Drainer {
   if (destination.type !== 'otlp' || destination.endpoint === undefined) throw new Error('no OTLP endpoint')
   const { endpoint, protocol = 'http/protobuf' } = destination
-  const batches = readBatches(backlog, destination.batchRecordsMax ?? batchRecordsMax)
-  const requests = batches.slice(0, keptBatches).map((records) => {
+  const kept = readBatches(backlog, { records: destination.batchRecordsMax ?? batchRecordsMax, most: keptBatches })
+  const requests = kept.map((records) => {
     return { records: records.length, body: Buffer.from(createRequestEncoder(protocol).encode(records)) }
   })
   const url = new URL(`${endpoint}/v1/logs`)
@@ -64,7 +64,7 @@ export function createCopyLoop({ destination, backlog }: DrainerSetup): Drainer 
   if (destination.type !== 'postgres') throw new Error('no database')
   const connection = createConnection({ url: destination.url })
   let opened: Promise<void> | undefined
-  const batches = readBatches(backlog, destination.batchRecordsMax ?? batchRecordsMax)
+  const batches = readBatches(backlog, { records: destination.batchRecordsMax ?? batchRecordsMax })
   return {
     async prepare() {
       opened ??= connection.open()
@@ -83,27 +83,37 @@ export function createCopyLoop({ destination, backlog }: DrainerSetup): Drainer 
 /** Appends the lines, a write for each batch, with a sync behind it or without. */
 export function createAppendLoop({ backlog, directory }: DrainerSetup, { isSynced }: { isSynced: boolean }): Drainer {
   const path = join(directory, 'raw.ndjson')
-  const batches = readBatches(backlog, batchRecordsMax).map(encodeLines)
+  const kept = readBatches(backlog, { records: batchRecordsMax, most: keptBatches }).map((records) => {
+    return { records: records.length, lines: encodeLines(records) }
+  })
   return {
     prepare: async () => rmSync(path, { force: true }),
     async drain() {
       const file = openSync(path, 'a')
-      for (const lines of batches) {
+      let appended = 0
+      for (let at = 0; appended < backlog.records; at += 1) {
+        const batch = kept[at % kept.length]
+        if (batch === undefined) break
+        const { records, lines } = batch
         for (let written = 0; written < lines.length; ) written += writeSync(file, lines, written)
         if (isSynced) fdatasyncSync(file)
+        appended += records
       }
       closeSync(file)
-      return { records: backlog.records }
+      return { records: appended }
     },
   }
 }
 
-/** All records of the spool, in batches. */
-function readBatches(backlog: Backlog, records: number): StoredRecord[][] {
+/** The records of the spool from its beginning, in batches, at most so many of them. */
+function readBatches(
+  backlog: Backlog,
+  { records, most = Number.POSITIVE_INFINITY }: { records: number; most?: number },
+): StoredRecord[][] {
   const end = endOf(backlog)
   const reader = new SpoolReader(diskFiles, backlog.directory, () => end)
   const batches: StoredRecord[][] = []
-  for (;;) {
+  while (batches.length < most) {
     const batch = reader.next({ records, bytes: Number.MAX_SAFE_INTEGER })
     if (batch.length === 0) break
     batches.push(batch)
