@@ -21,7 +21,16 @@ export function readSince(path: string, verifiers: readonly Verifier[], keep?: s
 
 /** The trust file of `--trust`. */
 export function readTrust(path: string): TrustFile {
-  const trust = parseTrust(readText(path, '--trust'))
+  return trustIn(path, readTrustText(path))
+}
+
+export function readTrustText(path: string): string {
+  return readText(path, '--trust')
+}
+
+/** The trust file of this text. */
+export function trustIn(path: string, text: string): TrustFile {
+  const trust = parseTrust(text)
   if (typeof trust !== 'string') return trust
   throw refuse('--trust', `${path}: ${trust}`, { hint: 'docs/verify.md shows a trust file' })
 }

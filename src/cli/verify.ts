@@ -8,15 +8,15 @@ import type { ControlFact } from '../event/record.ts'
 import type { Finding, Report, SourceReport, StreamReport } from '../verify/report.ts'
 import { combineReports, findingsMax, verifiedDetails } from '../verify/report.ts'
 import { reportMissing } from '../verify/since.ts'
-import { expandSource, openSource } from '../verify/sources.ts'
+import { expandSource } from '../verify/sources.ts'
 import { requiredStreams } from '../verify/trust.ts'
-import { verifySource } from '../verify/verify.ts'
 import { type Command, parseOptions } from './command.ts'
 import { noteOperations, operationsNoteHelp, operationsNoteOption } from './operations-note.ts'
 import { printable } from './printable.ts'
-import { startProgress } from './progress.ts'
+import { type Progress, startProgress } from './progress.ts'
 import { readVerifiers } from './verifier-keys.ts'
-import { keepCheckpoints, readSince, readTrust } from './verify-kept.ts'
+import { keepCheckpoints, readSince, readTrustText, trustIn } from './verify-kept.ts'
+import { type OnProgress, verifyAll } from './verify-sources.ts'
 
 const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--trust FILE] [--since FILE] [--keep FILE] [--allow-unanchored] [--allow-partial] [--json]
 
@@ -70,24 +70,23 @@ export const command: Command = {
         setting: 'SOURCE',
         hint: 'name what to verify: otel-audit verify ./audit.ndjson',
       })
-    const trust = values.trust === undefined ? undefined : readTrust(values.trust)
+    const trustText = values.trust === undefined ? undefined : readTrustText(values.trust)
+    const trust = trustText === undefined ? undefined : trustIn(values.trust ?? '', trustText)
     const verifiers = [...values.vkey.flatMap(readVerifiers), ...(trust?.keys ?? []).map(({ verifier }) => verifier)]
     const since = values.since === undefined ? [] : readSince(values.since, verifiers, values.keep)
-    const sources: SourceReport[] = []
-    for (const name of positionals.flatMap(expandSource)) {
-      const progress = values.json ? undefined : startProgress(io)
-      sources.push(
-        await verifyNamed(name, {
-          verifiers,
-          trust,
-          since,
-          allowUnanchored: values['allow-unanchored'],
-          allowPartial: values['allow-partial'],
-          onProgress: ({ source, records }) => progress?.show(`${printable(source)}: ${formatCount(records)} records`),
-        }),
-      )
-      progress?.clear()
-    }
+    const progress = values.json ? undefined : startProgress(io)
+    const sources = await verifyAll(
+      positionals.flatMap(expandSource),
+      {
+        verifiers,
+        trust: trustText,
+        since,
+        allowUnanchored: values['allow-unanchored'],
+        allowPartial: values['allow-partial'],
+      },
+      { onProgress: showProgress(progress) },
+    )
+    progress?.clear()
     const missing = [
       reportMissing(values.since ?? '', since, sources),
       reportMissing(values.trust ?? '', requiredStreams(trust ?? { origins: undefined }), sources),
@@ -109,15 +108,14 @@ function verifiedFacts({ kind, streams }: SourceReport): ControlFact[] {
   return streams.map((stream) => ({ type: 'audit.verified', details: verifiedDetails(stream, kind) }))
 }
 
-/** One source that cannot be opened does not keep the others from being verified. */
-async function verifyNamed(name: string, how: Parameters<typeof verifySource>[1]): Promise<SourceReport> {
-  try {
-    return await verifySource(await openSource(name), how)
-  } catch (thrown) {
-    if (!(thrown instanceof AuditError) || thrown.code !== 'SOURCE_UNREADABLE') throw thrown
-    const unreadable = [{ reason: `${thrown.message}; ${thrown.hint}` }]
-    const nothing = { records: 0, checkpoints: 0, streams: [], findings: [], findingCounts: {}, observations: [] }
-    return { name, kind: 'unknown', verdict: 'UNREADABLE', exitCode: 2, ...nothing, unreadable }
+/** The source read last, and how many records of each were read, when there are several at a time. */
+function showProgress(progress: Progress | undefined): OnProgress {
+  const read = new Map<string, number>()
+  return ({ source, records }) => {
+    read.set(source, records)
+    const sum = [...read.values()].reduce((total, each) => total + each, 0)
+    const all = read.size > 1 ? `, ${formatCount(sum)} of ${read.size} sources` : ''
+    progress?.show(`${printable(source)}: ${formatCount(records)} records${all}`)
   }
 }
 

@@ -2,7 +2,7 @@
  * Makes the proof of one record from a copy: finds it, the checkpoint that covers it first and the one before, and folds
  * the records between them. Always holds: a proof that is handed out has been checked against the root in its
  * checkpoint. Where the source can read the records around a number alone, no others are read; elsewhere the copy is read
- * once to find the record and once for its neighbours. Memory is a window around it.
+ * three times: for the record, for checkpoints, for leaves. Memory is a window around it.
  */
 
 import { leafHash } from '../chain/hash.ts'

@@ -18,7 +18,7 @@ const contenders = {
   'prove-archive': 'from the archive of tiles',
   'prove-spool': 'from the spool',
   'prove-postgres': 'from the database',
-  'prove-ndjson': 'from the NDJSON file, which is read twice',
+  'prove-ndjson': 'from the NDJSON file, which is read three times',
 }
 
 const sealings = {
@@ -122,7 +122,7 @@ function whatIsCompared(records: number, { sealing, checkpoint }: { sealing: Fig
   const share = ((checkpoint.recordUs ?? 0) / (sealing.recordUs ?? 1)) * 100
   return [
     `One trail of ${records.toLocaleString('en-US')} records, emitted as fast as the product takes it, so that its checkpoints lag behind by some thousand records; proofs are of records all over it, and each is checked.`,
-    'From a spool and a database a window around the record is read, wide enough for the checkpoints on both sides: that cost does not grow with the trail, but with how far its checkpoints lag. From an archive one tile of records is read, and of each level of the tree a few hashes; of a file everything, twice.',
+    'From a spool and a database a window around the record is read, wide enough for the checkpoints on both sides: that cost does not grow with the trail, but with how far its checkpoints lag. From an archive one tile of records is read, and of each level of the tree a few hashes; of a file everything, three times.',
     `Checkpoints are ${share.toFixed(0)} % of what sealing costs.`,
   ]
 }
