@@ -261,6 +261,14 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
       why: 'the reason that was given',
     },
   },
-  'audit.file.deleted': reserved('A rotated file was deleted.'),
+  'audit.file.deleted': {
+    meaning: 'A closed file of the file destination is deleted, as its maxBackups says.',
+    details: {
+      destination: 'name of the destination',
+      file: 'name of the file, without its folder',
+      records: 'how many records it held',
+      ranges: 'what is gone by it and by those deleted before: `{stream, from, to, hash}`, the hash that of the last',
+    },
+  },
   'audit.heartbeat': reserved('The writer lives, though nothing happened.'),
 }

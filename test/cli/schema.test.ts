@@ -161,7 +161,7 @@ describe('the tables', () => {
   })
 
   it('call reserved what nothing writes, and nothing else', () => {
-    const rooms = ['audit', 'forward', 'spool', 'cli']
+    const rooms = ['audit', 'destination', 'forward', 'spool', 'cli', 'postgres']
     const sources = rooms.map((room) => sourcesOf(room)).join('\n')
     for (const [type, { isReserved = false }] of Object.entries(controlDocuments)) {
       assert.equal(
