@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
@@ -51,6 +52,8 @@ describe('a commitment', () => {
   it('is what docs/formats.md says: base64url of the SHA-256 of the disclosure', () => {
     const disclosure = 'WyJBQUFBQUFBQUFBQUFBQUFBQUFBQUFBIiwiL2FjdG9yL25hbWUiLCJBbm4iXQ'
     assert.deepEqual(readDisclosure(disclosure), { pointer: '/actor/name', value: 'Ann' })
+    const formats = readFileSync(new URL('../../docs/formats.md', import.meta.url), 'utf8')
+    assert.ok(formats.includes(`\n${disclosure}\n"commitments":{"/actor/name":"${commitmentTo(disclosure)}"}\n`))
     assert.equal(commitmentTo(disclosure), createHash('sha256').update(disclosure).digest('base64url'))
     assert.equal(commitmentTo(disclosure), 'WhIhUTx7b4r2eWeAXBCRRnxJtHOjeGeNLouxC0OR8hE')
   })
