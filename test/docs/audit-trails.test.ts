@@ -23,4 +23,3 @@ it('the defaults are those of the code', () => {
     assert.equal(quotedIn(text)[0] ?? '', written, name)
   }
 })
-
