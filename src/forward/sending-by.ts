@@ -22,9 +22,23 @@ export function expecting(
   isSetAside: (number: RecordNumber) => boolean,
 ): Destination {
   if (destination.keepsChain !== true) return destination
-  return sendingBy(destination, (batch, signal) => {
-    const last = confirmed()
+  /** The end of a batch on its way: what is sent behind it comes after that. */
+  let ahead: RecordNumber | undefined
+  return sendingBy(destination, async (batch, signal) => {
+    const last = later(confirmed(), ahead)
     const after = last === undefined || isSetAside(last) ? undefined : last
-    return destination.send({ ...batch, after }, signal)
+    const end = batch.records.at(-1)
+    ahead = end
+    try {
+      return await destination.send({ ...batch, after }, signal)
+    } finally {
+      if (ahead === end) ahead = undefined
+    }
   })
+}
+
+/** Across streams nothing is later: then what is confirmed counts. */
+function later(confirmed: RecordNumber | undefined, ahead: RecordNumber | undefined): RecordNumber | undefined {
+  const isLater = ahead?.stream === confirmed?.stream && (ahead?.sequence ?? 0) > (confirmed?.sequence ?? 0)
+  return isLater && ahead !== undefined ? { stream: ahead.stream, sequence: ahead.sequence } : confirmed
 }

@@ -143,6 +143,27 @@ test('a batch is sent with the record that must be there, unless that one was se
   assert.deepEqual(asked, [last, undefined])
 })
 
+test('a batch that is sent behind one on its way must find that one there', async () => {
+  const asked: unknown[] = []
+  const arriving = Promise.withResolvers<Delivery>()
+  const destination = new ScriptedDestination((batch) => {
+    asked.push(batch.after?.sequence)
+    return arriving.promise
+  })
+  destination.keepsChain = true
+  const expected = expecting(
+    destination,
+    () => ({ stream: a, sequence: 8 }),
+    () => false,
+  )
+  const send = (from: number, to: number) => expected.send({ records: numbered(a, from, to), bytes: 1 }, going)
+  const sendings = [send(9, 10), send(11, 12)]
+  arriving.resolve(delivered)
+  await Promise.all(sendings)
+  await send(13, 13)
+  assert.deepEqual(asked, [8, 10, 8])
+})
+
 /** A source that can be taken back to its beginning. */
 class BackSource extends ArraySource {
   readonly #given: readonly StoredRecord[]
