@@ -39,8 +39,9 @@ class LineSplitter {
     const lines: Line[] = []
     let start = 0
     for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
-      this.#keep(chunk.subarray(start, end))
-      lines.push(this.#take(true))
+      lines.push(
+        this.#length === 0 ? this.#whole(chunk.subarray(start, end)) : this.#endWith(chunk.subarray(start, end)),
+      )
       start = end + 1
     }
     if (start < chunk.length) this.#keep(Buffer.from(chunk.subarray(start)))
@@ -49,6 +50,18 @@ class LineSplitter {
 
   end(): Line[] {
     return this.#length > 0 ? [this.#take(false)] : []
+  }
+
+  /** Most lines lie in one chunk. */
+  #whole(bytes: Buffer): Line {
+    if (bytes.length > this.#lineBytesMax) return this.#endWith(bytes)
+    this.#number += 1
+    return { number: this.#number, isEnded: true, bytes }
+  }
+
+  #endWith(rest: Buffer): Line {
+    this.#keep(rest)
+    return this.#take(true)
   }
 
   #keep(part: Buffer): void {
