@@ -24,8 +24,12 @@ test('finds values in segments, slots and what was set aside, also across what i
   for (const folder of folders) mkdirSync(folder, { recursive: true })
   const [own = '', slot = '', torn = ''] = folders.map((folder) => join(folder, 'seg-0000000001.wal'))
   const boundary = 4 * 2 ** 20
-  for (const before of [1, 10, 25, 40]) {
-    writeFileSync(own, `${'.'.repeat(boundary - before)}${attachment(ann)}..${attachment(bob, ann)}`)
+  const places = [1, 10, 25, 40].flatMap((before) => [[before, ann, bob] as const, [before, bob, ann] as const])
+  for (const [before, first, second] of places) {
+    writeFileSync(
+      own,
+      `${'.'.repeat(boundary - before)}${attachment(first)}..${attachment(second)}..${attachment(ann)}`,
+    )
     writeFileSync(slot, `{"actor":{"id":"${ann}"},"reason":"\\\\"${ann}\\\\":[\\\\""}${attachment(bob)}`)
     writeFileSync(torn, attachment(ann))
     const files = [
