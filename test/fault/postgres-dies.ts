@@ -203,7 +203,7 @@ const postgresRestored: FaultTest = {
   promise:
     'A database that comes back as an older copy of itself under a writer that goes on: that is noticed, said and sealed, nothing is overwritten, and what it lacks is sent again.',
   needs: [],
-  limitSeconds: { short: 120, long: 240 },
+  limitSeconds: { short: 120, long: 600 },
   async run(lab, size) {
     const database = await startDatabase(lab)
     const subject = writerInto(lab, database.url, { run: 'first', paceMs: 25 })
