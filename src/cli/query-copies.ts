@@ -44,7 +44,10 @@ async function* matchesIn(text: string, { conditions, after }: QueryOptions): As
   let isBehind = after === undefined
   // One part after the other: the output is one text.
   for (const part of expandSource(text)) {
-    for await (const group of (await openSource(part)).read()) {
+    const source = await openSource(part)
+    // Behind a record: it must be met.
+    const range = after === undefined ? conditions.find(({ sealed }) => sealed !== undefined)?.sealed : undefined
+    for await (const group of range === undefined ? source.read() : (source.readSealed?.(range) ?? source.read())) {
       const matching: Dated[] = []
       for (const found of group) {
         if (found.damage !== undefined) continue

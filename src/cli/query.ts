@@ -33,7 +33,8 @@ export const command: Command = {
 
 Prints the records of one copy of a trail that match every filter, oldest first. SOURCE is postgres://... (default:
 AUDIT_POSTGRES_URL), or what verify takes: a spool directory, an NDJSON file, an OTLP JSON file, an archive (a folder or
-s3://...), clickhouse://..., or - for standard input; those are read from one end to the other, in the order in which they lie.
+s3://...), clickhouse://..., or - for standard input; those are read from one end to the other, in the order in which they lie,
+an archive only where --since and --until may find something.
 
 ${filterHelp}
 Options:
@@ -56,6 +57,7 @@ Examples:
   otel-audit query postgres://reader@localhost/app --actor user:u-42 --since 7d
   otel-audit query postgres://reader@localhost/app --trace 4bf92f3577b34da6a3ce929d0e0e4736
   otel-audit query ./audit-spool --action 'invoice.*' --outcome denied --newest --limit 20
+  otel-audit query s3://audit-archive/billing --target invoice:42 --since 2026-01-01 --until 2026-04-01
   otel-audit query ./audit.ndjson --tenant acme --since 2026-11-01 --until 2026-12-01 --json > november.ndjson
 `,
   async run(argv, io) {

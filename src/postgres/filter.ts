@@ -16,6 +16,14 @@ export interface Condition {
   /** As a term over `audit.record r`; `parameter` takes a value and gives what stands for it. */
   sql(parameter: (value: string) => string): string
   matches(columns: Columns): boolean
+  /** When what matches was sealed: not before, and before; as far as the question says. */
+  readonly sealed?: SealedRange | undefined
+}
+
+/** Times with microseconds, as `ProjectedRecord` writes them. */
+export interface SealedRange {
+  readonly from?: string | undefined
+  readonly to?: string | undefined
 }
 
 /** A column that holds this text; with `*` at the end, one that begins with what stands before it. */
@@ -74,6 +82,7 @@ export function happened(range: {
   const { since, until, slackMs } = range
   const [from, to] = [since && shift(since, -slackMs), until && shift(until, slackMs)]
   return {
+    sealed: { from, to },
     sql: (parameter) => {
       const terms = [
         ...(since && from ? [`${time} >= ${parameter(since)}::timestamptz`, sealedAt('>=', parameter(from))] : []),

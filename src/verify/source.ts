@@ -106,6 +106,13 @@ export interface Source {
    * undefined where it cannot tell which stream is meant.
    */
   readonly readNear?: ((wanted: NearRecords) => Promise<readonly FoundRecord[] | undefined>) | undefined
+  /** As `read`, but may leave out what was sealed before `from`, or at `to` or later: RFC 3339. Not for verification. */
+  readonly readSealed?:
+    | ((range: {
+        readonly from?: string | undefined
+        readonly to?: string | undefined
+      }) => AsyncIterable<readonly (FoundRecord | Damage)[]>)
+    | undefined
   /** In groups as they were read. Throws `AuditError` SOURCE_UNREADABLE when reading itself fails. */
   read(): AsyncIterable<readonly (FoundRecord | Damage)[]>
 }

@@ -11,6 +11,7 @@ import type { StreamOutcome } from '../../src/archive/stream-archive.ts'
 import { entriesPath, TileTree, tilePath } from '../../src/archive/tiles.ts'
 import { leafHash } from '../../src/chain/hash.ts'
 import { Frontier } from '../../src/chain/merkle.ts'
+import { createArchiveSource } from '../../src/verify/sources/archive.ts'
 import { openSource } from '../../src/verify/sources.ts'
 import { verifySource } from '../../src/verify/verify.ts'
 import { checkLog, fsckAbsent, fsckBinary } from '../parts/fsck.ts'
@@ -159,6 +160,43 @@ test('what contradicts the archive or its checkpoints is refused, and changes no
   assert.match((await archive(openFolder(directory), lines.slice(450))).refused ?? '', /^record 401 is missing/)
   assert.deepEqual(contentsOf(directory), before)
   assert.equal(existsSync(join(fresh, stream, 'checkpoint')), false)
+})
+
+test('a range of time is read without the tiles before and behind it', async (t) => {
+  const directory = folder(t)
+  const long = makeTrail({ stream, keys, records: 5_000, interval: 500 }).lines
+  await archive(openFolder(directory), long)
+  const store = openFolder(directory)
+  let reads = 0
+  const counting: ArchiveStore = {
+    ...store,
+    read(path) {
+      reads += path.includes('entries') ? 1 : 0
+      return store.read(path)
+    },
+  }
+  const recordedOf = (line = '') => `${JSON.parse(line).recorded.slice(0, 26)}Z`
+  const sealedIn = async (range: { from?: string; to?: string }) => {
+    reads = 0
+    const found: string[] = []
+    for await (const group of createArchiveSource(counting).readSealed?.(range) ?? [])
+      for (const one of group) if (one.damage === undefined) found.push(Buffer.from(one.bytes).toString())
+    return found.filter((line) => recordedOf(line) >= (range.from ?? '') && recordedOf(line) < (range.to ?? '9999'))
+  }
+  for (const [from, to] of [
+    [0, 1],
+    [255, 257],
+    [256, 256],
+    [2_559, 2_562],
+    [4_000, 4_700],
+    [5_005, long.length - 1],
+  ] as const) {
+    const range = { from: recordedOf(long[from]), to: recordedOf(long[to]) }
+    const expected = long.filter((line) => recordedOf(line) >= range.from && recordedOf(line) < range.to)
+    assert.deepEqual(await sealedIn(range), expected, `${from} to ${to}`)
+    assert.ok(reads <= 5 + 5 + (to - from) / 256 + 2, `${reads} tiles for ${to - from} records`)
+  }
+  assert.equal((await sealedIn({})).length, long.length)
 })
 
 test('damage to an archive is found and named', async (t) => {

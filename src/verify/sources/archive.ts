@@ -47,6 +47,10 @@ export function createArchiveSource(store: ArchiveStore, only?: readonly string[
     async *read() {
       for (const [at, stream] of (await list()).entries()) yield* readStream(store, stream, at * streamSpan)
     },
+    async *readSealed(range) {
+      for (const [at, stream] of (await list()).entries())
+        yield* readSealed(store, { stream, start: at * streamSpan }, range)
+    },
   }
 }
 
@@ -65,10 +69,7 @@ async function* readStream(store: ArchiveStore, stream: string, start: number): 
   const size = (await reading(store, () => readForeignEnd(store, stream)))?.size ?? 0
   // Above a leaf that is wrong every hash is: the tree is followed up to there.
   let tree: TileTree | undefined = new TileTree()
-  const tiles = Array.from({ length: Math.ceil(size / tileHashes) }, (_, index) => {
-    return { index, width: Math.min(tileHashes, size - index * tileHashes) }
-  })
-  const entries = readAhead(tiles, (tile) => reading(store, () => readEntries(store, stream, tile)))
+  const entries = readAhead(tilesOf(size), (tile) => reading(store, () => readEntries(store, stream, tile)))
   for await (const [tile, { records, damage }] of entries) {
     const from = tile.index * tileHashes
     const leaves = records.map((bytes) => Buffer.from(leafHash(bytes), 'hex'))
@@ -82,6 +83,56 @@ async function* readStream(store: ArchiveStore, stream: string, start: number): 
     const position = start + from + records.length + 1
     yield [...withMismatch(found, mismatch), ...damage.map((one) => ({ ...one, position }))]
   }
+  yield* readTailOf(store, { stream, start }, size)
+}
+
+/** The tiles that may hold what was sealed in a range, and the tail: times never fall in a stream. */
+async function* readSealed(
+  store: ArchiveStore,
+  { stream, start }: { readonly stream: string; readonly start: number },
+  { from = '', to = '9999' }: { readonly from?: string | undefined; readonly to?: string | undefined },
+): AsyncGenerator<Group> {
+  const size = (await reading(store, () => readForeignEnd(store, stream)))?.size ?? 0
+  const tiles = tilesOf(size)
+  const read = (tile: EntriesTile) => reading(store, () => readEntries(store, stream, tile))
+  let [low, high] = [0, tiles.length]
+  while (high - low > 1) {
+    // Each look depends on the one before.
+    const middle = Math.floor((low + high) / 2)
+    const tile = tiles[middle]
+    if (tile !== undefined && (sealedAt((await read(tile)).records) ?? from) < from) low = middle
+    else high = middle
+  }
+  for await (const [{ index }, { records }] of readAhead(tiles.slice(low), read)) {
+    if ((sealedAt(records) ?? '') >= to) break
+    yield records.map((bytes, at) => place({ bytes, stream, sequence: index * tileHashes + at + 1, start }))
+  }
+  yield* readTailOf(store, { stream, start }, size)
+}
+
+/** When the first of them was sealed, with microseconds, as far as it can be read. */
+function sealedAt([first]: readonly Buffer[]): string | undefined {
+  const recorded = first && parseRecord(first)?.recorded
+  return recorded && `${recorded.slice(0, 26)}Z`
+}
+
+interface EntriesTile {
+  readonly index: number
+  readonly width: number
+}
+
+function tilesOf(size: number): EntriesTile[] {
+  return Array.from({ length: Math.ceil(size / tileHashes) }, (_, index) => {
+    return { index, width: Math.min(tileHashes, size - index * tileHashes) }
+  })
+}
+
+/** What stands behind the checkpoint; a crash may leave there what it covers. */
+async function* readTailOf(
+  store: ArchiveStore,
+  { stream, start }: { readonly stream: string; readonly start: number },
+  size: number,
+): AsyncGenerator<Group> {
   const tail = await reading(store, () => readTail(store, stream))
   yield tail.flatMap((bytes) => {
     const sequence = parseRecord(bytes)?.seq ?? size + 1
