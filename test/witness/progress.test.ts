@@ -48,6 +48,6 @@ test('a file that does not fit itself is none', () => {
   for (const line of lines.slice(0, 5)) progress.count(bytesOf(line))
   const whole = progress.toJson() as Record<string, unknown>
   assert.ok(Progress.fromJson(whole) !== undefined)
-  for (const broken of [undefined, {}, { ...whole, size: 6 }, { ...whole, tree: [] }, { ...whole, witnesses: [{}] }])
+  for (const broken of [undefined, {}, { ...whole, size: 8 }, { ...whole, tree: [] }, { ...whole, witnesses: [{}] }])
     assert.equal(Progress.fromJson(broken), undefined)
 })
