@@ -70,8 +70,8 @@ Exit codes: 0 made, and everything in it is proven; 1 made, with findings or rec
 
 Examples:
   otel-audit evidence ./audit.ndjson --since 2026-01-01 --until 2026-04-01 --vkey audit.vkey --out q1.zip
-  otel-audit evidence postgres://localhost/app --tenant acme --since 30d --vkey audit.vkey --out acme.zip \\
-    --operations ./audit-operations
+  otel-audit evidence postgres://localhost/app --tenant acme --since 30d --vkey audit.vkey --out acme.zip
+  otel-audit evidence ./audit-spool --vkey audit.vkey --out all.zip --operations ./audit-operations
 `,
   async run(argv, io) {
     const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
