@@ -40,7 +40,7 @@ const collectorClickhouse: FaultTest = {
   needs: ['linux', 'collector', 'clickhouse'],
   limitSeconds: { short: 240, long: 600 },
   async run(lab, size) {
-    const rounds = size === 'short' ? 2 : 10
+    const rounds = size === 'short' ? 1 : 10
     const dir = lab.path('clickhouse')
     mkdirSync(dir)
     const clickhouse = await startClickhouse(dir)
