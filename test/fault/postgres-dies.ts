@@ -206,12 +206,12 @@ const postgresRestored: FaultTest = {
   limitSeconds: { short: 120, long: 600 },
   async run(lab, size) {
     const database = await startDatabase(lab)
-    const subject = writerInto(lab, database.url, { run: 'first', paceMs: 25 })
+    const subject = writerInto(lab, database.url, { run: 'first', paceMs: 100 })
     const lasts: number[] = []
-    const rounds = size === 'short' ? 1 : 5
+    const rounds = size === 'short' ? 1 : 3
     for (let round = 0; round < rounds; round += 1) {
       // One after the other: each older copy is made good before the next.
-      lasts.push(await restoreOlder(database, subject, 300))
+      lasts.push(await restoreOlder(database, subject, 200))
       await untilStored(database, lastOf(subject) + 1)
     }
     assert.match(subject.complaints, noticed)
@@ -248,8 +248,8 @@ const postgresReclaimed: FaultTest = {
   async run(lab) {
     const database = await startDatabase(lab)
     const spool = { directory: lab.path('spool'), keepMinutes: 0, bytesMax: 4 * 2 ** 20, reserveBytes: 2 ** 16 }
-    const subject = writerInto(lab, database.url, { run: 'first', paceMs: 25, spool })
-    await restoreOlder(database, subject, 2_000)
+    const subject = writerInto(lab, database.url, { run: 'first', paceMs: 50, spool })
+    await restoreOlder(database, subject, 1_500)
     await untilStored(database, lastOf(subject) + 1)
     await subject.kill()
     const end = writerInto(lab, database.url, { run: 'end', count: 20, finish: 'close', spool })
