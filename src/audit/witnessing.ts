@@ -34,6 +34,8 @@ export interface WitnessedSealer {
   readonly head: RecordNumber
   /** The stream is ending: nothing more may follow in it. */
   readonly isClosed: boolean
+  /** Goes over to a stream that is ready. */
+  proceed(): void
   sealFact(fact: ControlFact): boolean
   startStream(reason: 'ahead', ahead?: JsonObject): void
 }
@@ -77,8 +79,9 @@ export class Witnessing {
 
   /** Seals a checkpoint, once it is signed. */
   take({ note, frontier }: Offer, size: number): void {
-    if (this.#signer === undefined) this.#sealCheckpoint({ note, frontier, size })
-    else this.#signer.sign({ note, frontier, size })
+    const { stream } = this.#sealer.head
+    if (this.#signer === undefined) this.#sealCheckpoint({ note, frontier, size, stream })
+    else this.#signer.sign({ note, frontier, size, stream })
   }
 
   #hearSigner(word: SigningWord): void {
@@ -89,8 +92,13 @@ export class Witnessing {
     if (word.kind === 'signed') this.#sealCheckpoint(word.checkpoint)
   }
 
-  /** A checkpoint that came too late covers too little: it is dropped, the sync thread makes another. */
-  #sealCheckpoint({ note, frontier, size }: Unsigned): void {
+  /**
+   * A checkpoint that came too late covers too little: it is dropped, the sync thread makes another. So is one whose
+   * stream has ended: a stream that is ready begins first, because sealing would begin it, and seal the checkpoint there.
+   */
+  #sealCheckpoint({ note, frontier, size, stream }: Unsigned): void {
+    this.#sealer.proceed()
+    if (this.#sealer.head.stream !== stream) return
     if (this.#sealer.head.sequence + 1 - size > checkpointLagMax) return
     this.#sealer.sealFact({ type: 'audit.checkpoint', details: { note, frontier: [...frontier] } })
     this.#thread?.offer({ note, frontier })

@@ -32,6 +32,8 @@ export interface Unsigned {
   readonly note: string
   readonly frontier: readonly string[]
   readonly size: number
+  /** The stream that it is of. */
+  readonly stream: string
 }
 
 export type SigningOrder = { readonly kind: 'sign'; readonly checkpoint: Unsigned } | { readonly kind: 'end' }

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Witnessing } from '../../src/audit/witnessing.ts'
 import { createKeyFile } from '../../src/chain/keys.ts'
 import { parseVerifierKey } from '../../src/chain/note.ts'
 import { type Audit, createAudit } from '../../src/index.ts'
@@ -212,4 +213,30 @@ test('a key that is none of a witness is refused with the setting', () => {
     () => createAudit({ witnesses }),
     (thrown: Error) => /witnesses.*vkey.*not that of a witness/s.test(thrown.message),
   )
+})
+
+test('a checkpoint whose stream ends while it is sealed is dropped, and not sealed in the next one', () => {
+  const sealed: string[] = []
+  let head = { stream: 'one', sequence: 7 }
+  let isNextReady = false
+  const witnessing = new Witnessing({
+    sealer: {
+      get head() {
+        return head
+      },
+      isClosed: false,
+      proceed() {
+        if (isNextReady) head = { stream: 'two', sequence: 1 }
+      },
+      sealFact: ({ type }) => sealed.push(`${type} in ${head.stream}`) > 0,
+      startStream() {},
+    },
+    config: { signer: undefined, witnesses: [] },
+    worker: new URL('file:///none'),
+    spool: { directory: '', memory: new SharedArrayBuffer(0) },
+  })
+  witnessing.take({ note: '', frontier: [] }, 7)
+  isNextReady = true
+  witnessing.take({ note: '', frontier: [] }, 7)
+  assert.deepEqual(sealed, ['audit.checkpoint in one'])
 })
