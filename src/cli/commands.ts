@@ -46,7 +46,7 @@ export const commands: readonly CommandRow[] = [
   },
   {
     name: 'reconcile',
-    summary: 'compare copies of a trail: what one has that another lacks or holds otherwise',
+    summary: 'compare copies of a trail: what one has that another lacks or holds otherwise; --resend sends it again',
     load: () => import('./reconcile.ts'),
   },
   {
