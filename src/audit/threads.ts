@@ -146,22 +146,20 @@ export class DeliveryThread {
 
 /** The thread that seals the outbox of a database, seen from the application thread. */
 export class SequencerThread {
-  readonly #worker: Worker
-  readonly #stopped: Promise<void>
+  readonly #thread: ToldThread<'stop', SequencingMessage>
   #state = untried
 
   constructor(url: URL, role: SequenceRole, changed: (state: SequencerState) => void) {
-    this.#worker = startWorker(url, role)
-    this.#worker.on('message', ({ kind, state }: SequencingMessage) => {
-      this.#state = state
-      if (kind === 'changed') changed(state)
+    this.#thread = new ToldThread(startWorker(url, role), {
+      hear: ({ kind, state }) => {
+        this.#state = state
+        if (kind === 'changed') changed(state)
+      },
+      fail: (reason) => {
+        this.#state = { ...this.#state, condition: 'failing', lastError: reason }
+        changed(this.#state)
+      },
     })
-    this.#worker.on('error', (error) => {
-      this.#state = { ...this.#state, condition: 'failing', lastError: errorText(error) }
-      changed(this.#state)
-    })
-    this.#worker.unref() // behind the listeners, as above
-    this.#stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
   }
 
   get state(): SequencerState {
@@ -169,81 +167,79 @@ export class SequencerThread {
   }
 
   /** Ends the thread, within a bounded time: events that are not sealed stay in the outbox. */
-  async stop(): Promise<void> {
-    this.#worker.ref()
-    this.#worker.postMessage('stop')
-    const forget = afterMs(stopMsMax, () => void this.#worker.terminate())
-    await this.#stopped
-    forget()
+  stop(): Promise<void> {
+    return this.#thread.end('stop', stopMsMax)
   }
 }
 
 /** The thread that asks witnesses, seen from the application thread. */
 export class WitnessThread {
-  readonly #worker: Worker
-  readonly #stopped: Promise<void>
+  readonly #thread: ToldThread<WitnessingOrder, WitnessWord>
 
   constructor(url: URL, role: WitnessRole, hear: (word: WitnessWord) => void) {
-    this.#worker = startWorker(url, role)
-    this.#worker.on('message', hear)
     const fail = (reason: string) => {
       for (const { vkey } of role.start.witnesses) hear({ kind: 'failed', name: witnessNameOf(vkey), reason })
     }
-    this.#worker.on('error', (error) => fail(errorText(error)))
-    this.#worker.unref() // behind the listeners, as above
-    this.#stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+    this.#thread = new ToldThread(startWorker(url, role), { hear, fail })
   }
 
   offer(offer: Offer): void {
-    this.#tell({ kind: 'offer', offer })
+    this.#thread.tell({ kind: 'offer', offer })
   }
 
   /** Keeps what could not be sealed for the next opening. */
   keep(kept: Kept): void {
-    this.#tell({ kind: 'keep', kept })
+    this.#thread.tell({ kind: 'keep', kept })
   }
 
   /** Ends the thread once it has asked for what was offered, within the time that is given. */
-  async end(timeoutMs: number): Promise<void> {
-    this.#worker.ref()
-    this.#tell({ kind: 'end' })
-    const forget = afterMs(timeoutMs, () => void this.#worker.terminate())
-    await this.#stopped
-    forget()
-  }
-
-  #tell(order: WitnessingOrder): void {
-    this.#worker.postMessage(order)
+  end(timeoutMs: number): Promise<void> {
+    return this.#thread.end({ kind: 'end' }, timeoutMs)
   }
 }
 
 /** The thread that asks an outside signer, seen from the application thread. */
 export class SignerThread {
-  readonly #worker: Worker
-  readonly #stopped: Promise<void>
+  readonly #thread: ToldThread<SigningOrder, SigningWord>
 
   constructor(url: URL, role: SignRole, hear: (word: SigningWord) => void) {
-    this.#worker = startWorker(url, role)
-    this.#worker.on('message', hear)
-    this.#worker.on('error', (error) => hear({ kind: 'failed', reason: errorText(error) }))
-    this.#worker.unref() // behind the listeners, as above
-    this.#stopped = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+    const fail = (reason: string) => hear({ kind: 'failed', reason })
+    this.#thread = new ToldThread(startWorker(url, role), { hear, fail })
   }
 
   sign(checkpoint: Unsigned): void {
-    this.#tell({ kind: 'sign', checkpoint })
+    this.#thread.tell({ kind: 'sign', checkpoint })
   }
 
   /** Ends the thread once it has signed what waits, within the time that is given. */
-  async end(timeoutMs: number): Promise<void> {
+  end(timeoutMs: number): Promise<void> {
+    return this.#thread.end({ kind: 'end' }, timeoutMs)
+  }
+}
+
+/** A thread that is told what to do, and ends by itself when it is told to. */
+class ToldThread<Order, Word> {
+  readonly #worker: Worker
+  readonly #stopped: Promise<void>
+
+  constructor(worker: Worker, { hear, fail }: { hear: (word: Word) => void; fail: (reason: string) => void }) {
+    this.#worker = worker
+    worker.on('message', hear)
+    worker.on('error', (error) => fail(errorText(error)))
+    worker.unref() // behind the listeners, as above
+    this.#stopped = new Promise((resolve) => worker.once('exit', () => resolve()))
+  }
+
+  tell(order: Order): void {
+    this.#worker.postMessage(order)
+  }
+
+  /** Tells it to end; it has this long for what is left to do. */
+  async end(order: Order, timeoutMs: number): Promise<void> {
     this.#worker.ref()
-    this.#tell({ kind: 'end' })
+    this.tell(order)
     const forget = afterMs(timeoutMs, () => void this.#worker.terminate())
     await this.#stopped
     forget()
-  }
-
-  #tell(order: SigningOrder): void {
-    this.#worker.postMessage(order)
   }
 }
