@@ -1,7 +1,8 @@
 /** `npm run example:coding-agent`: comments become patches, and every step of each stands under one correlation id. */
 
 import { runExample } from '../stage/example.ts'
-import { faultsOf, tellStory } from './story.ts'
+import { tellStory } from './story.ts'
+import { faultsOf } from './summary.ts'
 
 process.exitCode = await runExample(
   {

@@ -12,6 +12,7 @@ import { otelAudit, otelAuditProgram } from '../demo/command-line.ts'
 import { ChildProgram } from '../stage/child-program.ts'
 import type { Stage } from '../stage/example.ts'
 import { type Siem, secret } from './siem.ts'
+import { killMoments } from './summary.ts'
 
 export interface Exporting extends Stage {
   readonly database: string
@@ -46,8 +47,6 @@ function argumentsOf({ dir, database }: Exporting): string[] {
 export async function exportAll(exporting: Exporting): Promise<void> {
   await otelAudit([...argumentsOf(exporting), '--once'])
 }
-
-export const killMoments = ['it has sealed', 'the SIEM has kept a batch', 'the SIEM has kept another batch'] as const
 
 /** Exports, and is killed at each of the moments; to how often that was. */
 export async function exportAndDie(exporting: Exporting): Promise<number> {

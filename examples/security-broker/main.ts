@@ -1,7 +1,8 @@
 /** `npm run example:security-broker`: a broker whose audit events are written with their change, exported, and kept. */
 
 import { runExample } from '../stage/example.ts'
-import { faultsOf, tellStory } from './story.ts'
+import { tellStory } from './story.ts'
+import { faultsOf } from './summary.ts'
 
 process.exitCode = await runExample(
   {

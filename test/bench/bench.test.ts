@@ -106,7 +106,7 @@ describe('a benchmark', () => {
     const argv = [join(import.meta.dirname, 'main.ts'), 'speed']
     const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
     assert.equal(status, 2)
-    assert.match(stderr, /emit .*\n.*deliver .*\n.*drain .*\n.*verify .*\n.*spool .*\n.*policy /)
+    assert.match(stderr, /emit .*\n.*deliver .*\n.*drain .*\n.*verify .*\n.*proof .*\n.*spool .*\n.*policy /)
   })
 })
 

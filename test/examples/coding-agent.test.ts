@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { faultsOf, type Summary } from '../../examples/coding-agent/story.ts'
+import { faultsOf, type Summary } from '../../examples/coding-agent/summary.ts'
 import { Checkout } from './checkout.ts'
 
 const comments = 5

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { faultsOf, type Summary } from '../../examples/security-broker/story.ts'
+import { faultsOf, type Summary } from '../../examples/security-broker/summary.ts'
 import { versitygwAbsent, versitygwBinary } from '../parts/versitygw.ts'
 import { Checkout } from './checkout.ts'
 
