@@ -46,10 +46,12 @@ async function bytesInUse(records: number, collect: () => void): Promise<number>
   return bytes
 }
 
-it('does not grow with the number of records: three times as many cost no four megabytes more', async () => {
+it('does not grow with the number of records: five times as many cost less than half of their hashes', async () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  const short = await bytesInUse(150_000, collect)
-  const long = await bytesInUse(450_000, collect)
-  assert.ok(long - short < 4 * 2 ** 20, `${short} bytes in use after 150,000 records, ${long} after 450,000`)
+  const [few, many] = [150_000, 750_000]
+  const short = await bytesInUse(few, collect)
+  const long = await bytesInUse(many, collect)
+  const hashes = (many - few) * 32
+  assert.ok(long - short < hashes / 2, `${short} bytes in use after ${few} records, ${long} after ${many}`)
 })
