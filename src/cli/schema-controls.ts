@@ -16,6 +16,20 @@ export interface ControlDocument {
   readonly isReserved?: true
 }
 
+const hold = {
+  id: 'number of the hold',
+  stream: 'criterion: the stream',
+  tenant: 'criterion: the tenant',
+  actor: 'criterion: the actor',
+  targetType: 'criterion: the type of target',
+  target: 'criterion: the target',
+  from: 'criterion: not before this time',
+  to: 'criterion: before this time',
+  reason: 'why it was placed',
+  placedBy: 'who placed it',
+  placedAt: 'when',
+}
+
 const reserved = (meaning: string): ControlDocument => ({ meaning, details: {}, isReserved: true })
 
 const suppressed = {
@@ -214,34 +228,12 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
   },
   'audit.hold.added': {
     meaning: 'A legal hold was placed: what matches all criteria is not removed.',
-    details: {
-      id: 'number of the hold',
-      stream: 'criterion: the stream',
-      tenant: 'criterion: the tenant',
-      actor: 'criterion: the actor',
-      targetType: 'criterion: the type of target',
-      target: 'criterion: the target',
-      from: 'criterion: not before this time',
-      to: 'criterion: before this time',
-      reason: 'why it was placed',
-      placedBy: 'who placed it',
-      placedAt: 'when',
-    },
+    details: hold,
   },
   'audit.hold.released': {
     meaning: 'A legal hold was released.',
     details: {
-      id: 'number of the hold',
-      stream: 'criterion: the stream',
-      tenant: 'criterion: the tenant',
-      actor: 'criterion: the actor',
-      targetType: 'criterion: the type of target',
-      target: 'criterion: the target',
-      from: 'criterion: not before this time',
-      to: 'criterion: before this time',
-      reason: 'why it was placed',
-      placedBy: 'who placed it',
-      placedAt: 'when',
+      ...hold,
       releasedBy: 'who released it',
       releasedAt: 'when',
       releaseReason: 'why',
