@@ -113,7 +113,10 @@ export function inspectSpool(files: Files, context: RecoveryContext): Inspection
     throw controlDamaged(directory, `it is missing although there are ${segments.length} segments`)
   }
   const { state } = control
-  const own = withoutFirstOpenings(files, directory, { segments, spoolId: state.spoolId })
+  const { spoolId, watermark } = state
+  const below = segments.filter((one) => one <= watermark.segment) // headers lead around what does not belong there
+  const above = segments.slice(below.length) // a long backlog is not looked through for it
+  const own = [...below, ...withoutFirstOpenings(files, directory, { segments: above, spoolId })]
   const path = readLivePath(files, directory, { state, segments: own })
   const tail = scanTail(files, directory, { path, watermark: state.watermark })
   checkProofs(directory, tail, [...controlProofs(control), ...path.flatMap(explicitProofs), ...tail.provenBehindCut])
