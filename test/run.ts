@@ -2,8 +2,9 @@
  * Runs the tests: every `*.test.ts` below `test/`, or those whose path contains one of the arguments
  * (`npm test -- chain spool/lock`).
  * Always holds: a run without a test fails, and so does a test file without one; whatever was skipped is named
- * at the end with its reason; the run ends within its time limit. `node --test` alone takes every file below
- * `test/` for a test and calls a pattern without matches a success.
+ * at the end with its reason; the run ends within its time limit. Up to three files that failed beside the others
+ * are run once more, alone: what then passes is named as unstable, with both results to be read above. `node --test`
+ * alone takes every file below `test/` for a test and calls a pattern without matches a success.
  */
 
 import { globSync } from 'node:fs'
@@ -15,6 +16,7 @@ import { spec } from 'node:test/reporters'
 const root = join(import.meta.dirname, '..')
 const fileMinutesMax = 6
 const runMinutesMax = 24
+const repeatedFilesMax = 3
 
 const filters = process.argv.slice(2)
 const files = globSync('test/**/*.test.ts', { cwd: root })
@@ -22,46 +24,54 @@ const files = globSync('test/**/*.test.ts', { cwd: root })
   .sort()
   .map((file) => join(root, file))
 
-const remarks: string[] = []
-const tally = { passed: 0, failed: 0, skipped: 0 }
 const deadline = AbortSignal.timeout(runMinutesMax * 60_000)
+const first = await runFiles(files, Math.max(2, availableParallelism() - 1))
+const failing = [...new Set(first.failures)]
+let { passed } = first
+let failed = first.failures.length
 
-const events = run({
-  files,
-  cwd: root,
-  concurrency: Math.max(2, availableParallelism() - 1),
-  timeout: fileMinutesMax * 60_000,
-  signal: deadline,
-})
-
-events.on('test:pass', ({ name, file, skip, todo }) => {
-  // Node reports a file that registered no test as one passing test named after the file.
-  if (name === file) fail(`no test in ${relative(root, name)}`)
-  if (skip !== undefined) remarks.push(`skipped: ${name} (${skip === true ? 'no reason given' : skip})`)
-  if (todo !== undefined) remarks.push(`to do: ${name}`)
-})
-
-events.on('test:fail', ({ todo, details }) => {
-  if (todo === undefined && details.type !== 'suite') tally.failed += 1
-})
-
-events.on('test:summary', ({ file, counts }) => {
-  if (file !== undefined) return // one file's share; the last summary is the whole run's
-  tally.passed = counts.passed
-  tally.skipped = counts.skipped + counts.todo
-})
-
-events.compose(spec).pipe(process.stdout)
-
-process.on('exit', () => {
-  if (deadline.aborted) fail(`stopped: the run took longer than ${runMinutesMax} minutes`)
-  if (tally.passed === 0) fail(files.length === 0 ? `no test file matches ${filters.join(' ')}` : 'no test passed')
-  for (const remark of remarks) console.log(remark)
-  console.log(`${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped`)
-  if (tally.failed > 0) process.exitCode = 1
-})
+if (failing.length > 0 && failing.length <= repeatedFilesMax) {
+  console.log(`once more, alone: ${failing.map((file) => relative(root, file)).join(', ')}`)
+  const second = await runFiles(failing, 1)
+  passed += failed - second.failures.length
+  failed = second.failures.length
+  for (const file of failing.filter((path) => !second.failures.includes(path)))
+    first.remarks.push(`unstable: ${relative(root, file)} failed beside the others and passed alone`)
+}
+if (deadline.aborted) fail(`stopped: the run took longer than ${runMinutesMax} minutes`)
+if (passed === 0) fail(files.length === 0 ? `no test file matches ${filters.join(' ')}` : 'no test passed')
+for (const remark of first.remarks) console.log(remark)
+console.log(`${passed} passed, ${failed} failed, ${first.skipped} skipped`)
+if (failed > 0) process.exitCode = 1
 
 function fail(remark: string): void {
-  tally.failed += 1
-  remarks.push(remark)
+  failed += 1
+  first.remarks.push(remark)
+}
+
+/** Runs them and prints what they say. `failures` names a file once for each test of it that failed. */
+async function runFiles(paths: readonly string[], concurrency: number) {
+  const outcome = { passed: 0, skipped: 0, failures: [] as string[], remarks: [] as string[] }
+  const events = run({ files: paths, cwd: root, concurrency, timeout: fileMinutesMax * 60_000, signal: deadline })
+
+  events.on('test:pass', ({ name, file, skip, todo }) => {
+    // Node reports a file that registered no test as one passing test named after the file.
+    if (name === file) {
+      outcome.failures.push(name)
+      outcome.remarks.push(`no test in ${relative(root, name)}`)
+    }
+    if (skip !== undefined) outcome.remarks.push(`skipped: ${name} (${skip === true ? 'no reason given' : skip})`)
+    if (todo !== undefined) outcome.remarks.push(`to do: ${name}`)
+  })
+  events.on('test:fail', ({ name, file, todo, details }) => {
+    if (todo === undefined && details.type !== 'suite') outcome.failures.push(file ?? name)
+  })
+  events.on('test:summary', ({ file, counts }) => {
+    if (file !== undefined) return // one file's share; the last summary is the whole run's
+    outcome.passed = counts.passed
+    outcome.skipped = counts.skipped + counts.todo
+  })
+
+  for await (const text of events.compose(spec)) process.stdout.write(text)
+  return outcome
 }
