@@ -274,6 +274,7 @@ function reportOf(reading: Reading, observations: readonly Finding[]): SourceRep
 
 function streamReportOf(stream: StreamVerifier, reading: Reading, observations: readonly Finding[]): StreamReport {
   const { log, source, options } = reading
+  const root = stream.signedRoot(stream.coveredTo)?.toString('base64')
   const seen = observations.filter((each) => each.stream === stream.stream).map(({ verdict }) => verdict)
   return {
     source: source.name,
@@ -285,7 +286,7 @@ function streamReportOf(stream: StreamVerifier, reading: Reading, observations: 
     last: stream.last?.sequence ?? 0,
     checkpoints: stream.checkpoints,
     coveredTo: stream.coveredTo,
-    ...(stream.coveredRoot !== undefined && { root: stream.coveredRoot }),
+    ...(root !== undefined && { root }),
     ...reading.cosignatures.witnessedTo(stream.stream),
     ...(stream.kept.agreedTo > 0 && { agreedTo: stream.kept.agreedTo }),
     ...(options.verifiers.length > 0 && noteOf(stream.reached)),

@@ -8,7 +8,6 @@ import { formatCheckpoint, originOf } from '../chain/checkpoint.ts'
 import { openCosignature, type Witness } from '../chain/cosignature.ts'
 import { decodeBase64 } from '../chain/note.ts'
 import type { FindingLog } from './finding-log.ts'
-import type { KeyRing } from './key-ring.ts'
 import type { Link } from './link.ts'
 import type { KeptCheckpoint } from './since.ts'
 import type { StreamVerifier } from './stream.ts'
@@ -54,11 +53,11 @@ export class Cosignatures {
   }
 
   /** Logs what witnesses say against this copy of the stream, and which of those that are demanded say nothing of it. */
-  judge(stream: StreamVerifier, { log, ring }: { readonly log: FindingLog; readonly ring: KeyRing }): void {
+  judge(stream: StreamVerifier, { log }: { readonly log: FindingLog }): void {
     const { deployment } = stream
     const rule = this.#rule
     if (rule === undefined || deployment === undefined || !rule.isAsked(deployment, stream.stream)) return
-    const sizes = rule.witnesses.map((witness) => this.#cosignedTo(witness, { stream, deployment, log, ring }))
+    const sizes = rule.witnesses.map((witness) => this.#cosignedTo(witness, { stream, deployment, log }))
     const enough = [...sizes].sort((one, other) => other - one)[rule.required - 1] ?? 0
     this.#witnessedTo.set(stream.stream, enough)
     if (enough > 0) return
@@ -76,12 +75,12 @@ export class Cosignatures {
   }
 
   /** The largest size that the witness has cosigned with the root of this copy; 0 without any. */
-  #cosignedTo(witness: Witness, { stream, deployment, log, ring }: Judging): number {
+  #cosignedTo(witness: Witness, { stream, deployment, log }: Judging): number {
     const origin = originOf(deployment, stream.stream)
     for (const { size, root, line } of this.#claims.get(stream.stream)?.get(witness.name) ?? []) {
       const text = formatCheckpoint({ origin, size, root: Buffer.from(root, 'hex') })
       if (openCosignature(text, line, witness).problem !== undefined) continue
-      const found = ring.rootAt(stream.stream, size) ?? (stream.kept.agreedTo === size ? root : undefined)
+      const found = stream.signedRoot(size)?.toString('hex') ?? (stream.kept.agreedTo === size ? root : undefined)
       if (found === root) return size
       reportContradiction({ witness, stream, size, root, found }, log)
     }
@@ -93,7 +92,6 @@ interface Judging {
   readonly stream: StreamVerifier
   readonly deployment: string
   readonly log: FindingLog
-  readonly ring: KeyRing
 }
 
 interface Contradiction {

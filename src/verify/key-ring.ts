@@ -12,17 +12,11 @@ export type RotationOutcome =
   | { readonly refusal?: undefined; readonly old: Verifier; readonly hasGrown: boolean }
   | { readonly refusal: string }
 
-interface SignedTree {
-  readonly size: number
-  readonly root: Uint8Array
-}
-
 export class KeyRing {
   #verifiers: readonly Verifier[]
 
-  /** The keys that have signed checkpoints of each stream, and the roots that they have signed, by size. */
+  /** The keys that have signed checkpoints of each stream. */
   readonly #signers = new Map<string, readonly Verifier[]>()
-  readonly #roots = new Map<string, Map<number, string>>()
 
   readonly #isValidAt: (key: Verifier, recorded: string | undefined) => boolean
 
@@ -36,18 +30,11 @@ export class KeyRing {
     return this.#isValidAt(key, recorded)
   }
 
-  /** Notes which keys have signed a checkpoint of the stream, and its root: the first one of a size stays. */
-  noteSigned(stream: string, { size, root }: SignedTree, keys: readonly Verifier[]): void {
+  /** Notes which keys have signed a checkpoint of the stream. */
+  noteSigned(stream: string, keys: readonly Verifier[]): void {
     const known = this.#signers.get(stream) ?? []
     const fresh = keys.filter((key) => !known.some((one) => isSameKey(one, key)))
     if (fresh.length > 0) this.#signers.set(stream, [...known, ...fresh])
-    const roots = this.#roots.get(stream) ?? new Map<number, string>()
-    if (!roots.has(size)) this.#roots.set(stream, roots.set(size, Buffer.from(root).toString('hex')))
-  }
-
-  /** The root signed for a size of the stream, 64 hex digits. */
-  rootAt(stream: string, size: number): string | undefined {
-    return this.#roots.get(stream)?.get(size)
   }
 
   signersOf(stream: string): readonly Verifier[] {

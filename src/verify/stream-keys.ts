@@ -47,7 +47,7 @@ export class StreamKeys {
         detail: 'a checkpoint signed when its key was not trusted',
       })
     if (valid.some((key) => !this.#isReplaced(key, link.sequence))) {
-      this.#ring.noteSigned(link.stream, anchor, valid)
+      this.#ring.noteSigned(link.stream, valid)
       return anchor
     }
     return this.#refuse({ link, verdict: 'BAD_SIGNATURE', detail: 'a checkpoint signed by a key replaced before it' })

@@ -129,9 +129,9 @@ export class StreamVerifier {
     return this.#extent.last
   }
 
-  /** The root signed for `coveredTo`, base64. */
-  get coveredRoot(): string | undefined {
-    return this.#roots.get(this.coveredTo)?.toString('base64')
+  /** The root signed for a size of this stream. */
+  signedRoot(size: number): Buffer | undefined {
+    return this.#roots.get(size)
   }
 
   /** A signed size that the copy does not reach. */
