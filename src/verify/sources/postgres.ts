@@ -17,21 +17,26 @@ const groupRecords = 500
 /** In the bytes of every record that commits to something, and of few others. */
 const commitmentsMark = '"commitments":'
 
-export function createPostgresSource(url: string): Source {
+type Connect = (options: { readonly url: string }) => Connection
+
+/** `connect` prepares the connection that each reading opens and drops. */
+export function createPostgresSource(url: string, connect: Connect = createConnection): Source {
   const name = withoutPassword(url)
+  const connected = <Result>(use: (connection: Connection) => Promise<Result>): Promise<Result> =>
+    withDropped(connect({ url }), name, use)
   return {
     kind: 'postgres',
     name,
     ordered: false,
     beginsLater: false,
     locate: (position) => `row ${position}`,
-    readHeads: () => connected(url, name, readHeads),
-    readPruned: () => connected(url, name, readPrunedRanges),
-    readDisclosed: (digests) => connected(url, name, (connection) => readStoredDigests(connection, digests)),
-    find: (id) => connected(url, name, (connection) => placeOfId(connection, id)),
-    readNear: (wanted) => connected(url, name, (connection) => readNear(connection, wanted)),
+    readHeads: () => connected(readHeads),
+    readPruned: () => connected(readPrunedRanges),
+    readDisclosed: (digests) => connected((connection) => readStoredDigests(connection, digests)),
+    find: (id) => connected((connection) => placeOfId(connection, id)),
+    readNear: (wanted) => connected((connection) => readNear(connection, wanted)),
     async *read() {
-      const connection = createConnection({ url })
+      const connection = connect({ url })
       try {
         await connection.open()
         yield* readGroups(connection)
@@ -110,12 +115,11 @@ function columnMismatch(row: ProjectedRecord): ProjectionMismatch | undefined {
   return first && { name: first.column, expected: first.expected ?? '', found: first.found ?? '' }
 }
 
-async function connected<Result>(
-  url: string,
+async function withDropped<Result>(
+  connection: Connection,
   name: string,
   use: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
-  const connection = createConnection({ url })
   try {
     await connection.open()
     return await use(connection)
