@@ -1,16 +1,16 @@
 /**
- * The journal of a database as a destination's source of records. Always holds: what is handed out is committed, and
- * confirmed by the standbys that the server waits for, because a commit of ours came after it; its head lies in the
- * local file, so that a database that loses it is found out. The cursor lies in the database and may lag, which after a
- * crash costs repetitions and nothing else. A database that is away is waited for.
+ * The journal of a database as a destination's source of records. Always holds: what is handed out is committed, on disk
+ * behind a commit of ours, and held by the standbys that count (`postgres/standbys.ts`), so that no failover takes it
+ * back; its head lies in the local file, so that a database that loses it is found out. The cursor lies in the database
+ * and may lag, which after a crash costs repetitions and nothing else. A database that is away is waited for.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
-import { errorText } from '../errors.ts'
 import type { StoredRecord } from '../event/record.ts'
 import { type Connection, createConnection } from '../postgres/client.ts'
 import { openAlone } from '../postgres/destination-lock.ts'
+import { explainTrouble } from '../postgres/explain.ts'
 import { readHead } from '../postgres/records.ts'
 import { lacksHead, type SeenHead, type SeenHeadFile } from '../postgres/seen-head.ts'
 import {
@@ -21,12 +21,15 @@ import {
   readNextStream,
   saveCursor,
 } from '../postgres/sink-cursor.ts'
+import { type StandbyDemand, Standbys } from '../postgres/standbys.ts'
 import type { RecordSource } from './source.ts'
 
 /** How soon new records are noticed while there is traffic, and when there has been none for a while. */
 const pollMs = { first: 20, most: 500 }
 /** Why nothing is read here: another process has the lock of this destination. */
 export const deliveredElsewhere = 'another process delivers to it'
+/** Longest wait for standbys before it is said that they do not come. */
+const heldMsMax = 2_000
 /** How often the cursor is saved while records flow. */
 const saveIntervalMs = 200
 
@@ -35,6 +38,8 @@ export interface JournalSourceOptions {
   /** The destination's durable name. */
   readonly name: string
   readonly seen: SeenHeadFile
+  /** Default: `auto`. */
+  readonly standbys?: StandbyDemand | undefined
   /** Hears why nothing is read, once for each reason; `undefined`: it goes on. */
   readonly onObstacle: (reason: string | undefined) => void
   readonly connect?: (() => Connection) | undefined
@@ -58,9 +63,13 @@ export class JournalSource implements RecordSource {
   #saving: Promise<void> = Promise.resolve()
   #obstacle: string | undefined
   #pauseMs = pollMs.first
+  readonly #standbys: Standbys
+  /** Why what is there is not handed out yet. */
+  #unheld: string | undefined
 
   constructor(options: JournalSourceOptions) {
     this.#options = options
+    this.#standbys = new Standbys(options.standbys)
   }
 
   /** Why nothing is read. */
@@ -71,12 +80,12 @@ export class JournalSource implements RecordSource {
   async next(limit: { records: number; bytes: number }): Promise<readonly StoredRecord[]> {
     try {
       const records = await this.#read(limit)
-      this.#meet(undefined)
+      this.#meet(records.length > 0 ? undefined : this.#unheld)
       this.#pauseMs = records.length > 0 ? pollMs.first : Math.min(pollMs.most, this.#pauseMs * 2)
       return records
     } catch (thrown) {
       this.#drop()
-      this.#meet(errorText(thrown))
+      this.#meet(explainTrouble(thrown))
       this.#pauseMs = pollMs.most
       return []
     }
@@ -153,9 +162,13 @@ export class JournalSource implements RecordSource {
     if (seen.head !== undefined && (await lacksHead(connection, seen.head)))
       throw new Error('the database lacks records that were seen here: waiting for a new stream')
     const end = await this.#endOf(connection, head)
+    this.#unheld = undefined
     if (end === undefined) return
-    // A commit behind all that was read: when it returns, they are where the server's promises hold.
-    await saveCursor(connection, name)
+    // A commit behind all that was read: what is on disk when it returns has all of that before it.
+    const { commitWaits } = await this.#standbys.look(connection)
+    await saveCursor(connection, name, { waits: commitWaits })
+    this.#unheld = await this.#standbys.awaitHeld(connection, heldMsMax)
+    if (this.#unheld !== undefined) return
     seen.note(head)
     this.#place = end.place
     this.#upTo = end.upTo
@@ -209,7 +222,7 @@ export class JournalSource implements RecordSource {
     const confirmed = this.#confirmed
     if (confirmed === undefined || confirmed === this.#saved || this.#connection === undefined) return
     try {
-      await saveCursor(this.#connection, this.#options.name, confirmed)
+      await saveCursor(this.#connection, this.#options.name, { place: confirmed })
       this.#saved = confirmed
     } catch {
       this.#drop() // the cursor lags, and is saved when the database is back

@@ -6,8 +6,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
-import { AuditError, errorCode, errorText } from '../errors.ts'
+import { errorCode } from '../errors.ts'
 import { type Connection, type ConnectOptions, createConnection } from './client.ts'
+import { explainTrouble } from './explain.ts'
 import { readJournal } from './journal.ts'
 import { hasEvents, readBacklog } from './outbox.ts'
 import { owesFacts } from './quarantine.ts'
@@ -113,7 +114,7 @@ export class Sequencing {
       return sealed
     } catch (thrown) {
       this.#drop()
-      if (!signal.aborted) this.#enter({ ...this.#state, condition: 'failing', lastError: explain(thrown) })
+      if (!signal.aborted) this.#enter({ ...this.#state, condition: 'failing', lastError: explainTrouble(thrown) })
       return undefined
     } finally {
       signal.removeEventListener('abort', drop)
@@ -201,20 +202,3 @@ export class Sequencing {
 }
 
 const missingPartition = '23514'
-
-function explain(thrown: unknown): string {
-  if (thrown instanceof AuditError) return `${thrown.message}: ${thrown.hint}`
-  const text = errorText(thrown)
-  switch (errorCode(thrown)) {
-    case '3F000': // no schema
-    case '42P01': // no table
-    case '42703': // no column
-    case '42883': // no function
-      return `the audit schema is missing or older than this version: run \`otel-audit migrate up\` (${text})`
-    case '25006': // read only
-    case '55000': // recovery is in progress
-      return `the server takes no changes: a standby, or read only (${text})`
-    default:
-      return text
-  }
-}

@@ -22,14 +22,23 @@ export async function readCursor(client: Queryable, destination: string): Promis
   return rows[0] === undefined ? undefined : { stream: rows[0].stream, sequence: Number(rows[0].seq) }
 }
 
-/** Notes what a destination has confirmed; `undefined` notes that there is a destination. Durable on return. */
-export async function saveCursor(client: Queryable, destination: string, place?: JournalPlace): Promise<void> {
+/**
+ * Notes what a destination has confirmed; without a place, that there is a destination. Durable on return, and where
+ * `waits` is set, on the standbys too that the server's commits wait for. Rejects where another such note waits for them.
+ */
+export async function saveCursor(
+  client: Queryable,
+  destination: string,
+  { place, waits = false }: { readonly place?: JournalPlace; readonly waits?: boolean },
+): Promise<void> {
   await client.query(
-    `insert into audit.sink_cursor as c (destination, stream, seq) values ($1, $2, $3)
+    `insert into audit.sink_cursor as c (destination, stream, seq)
+     select $1, $2::uuid, $3::bigint
+     from (select set_config('synchronous_commit', $4, true), set_config('lock_timeout', '5s', true)) as for_this
      on conflict (destination) do update
      set stream = coalesce(excluded.stream, c.stream), updated_at = now(),
        seq = case when excluded.stream is null then c.seq else excluded.seq end`,
-    [destination, place?.stream ?? null, place?.sequence ?? 0],
+    [destination, place?.stream ?? null, place?.sequence ?? 0, waits ? 'on' : 'local'],
   )
 }
 

@@ -30,6 +30,8 @@ export interface StartOptions {
   readonly dir?: string | undefined
   /** Another PostgreSQL than that of `npm ci`. */
   readonly binaries?: PostgresBinaries | undefined
+  /** Settings of an embedded server, besides those that every one has. */
+  readonly settings?: Readonly<Record<string, string>> | undefined
 }
 
 const startMsMax = 60_000
@@ -44,7 +46,7 @@ export async function startPostgres(options: StartOptions = {}): Promise<Postgre
 
 /** An embedded server in any case: for tests that end it. */
 export async function startEmbeddedPostgres(options: StartOptions = {}): Promise<EmbeddedPostgres> {
-  const server = new EmbeddedPostgres(options.dir, options.binaries)
+  const server = new EmbeddedPostgres(options)
   await server.initialise()
   await server.start()
   return server
@@ -103,14 +105,17 @@ exec "$@" 3<&-
 /** One embedded server: its folder, port and password stay the same when it is ended and started again. */
 export class EmbeddedPostgres implements PostgresServer {
   readonly #binaries: PostgresBinaries
-  readonly #password = randomBytes(12).toString('hex')
+  readonly #password: string
   readonly #folder: string
   readonly #temporary: boolean
+  readonly #settings: Readonly<Record<string, string>>
   #port = 0
   #server: ChildProcess | undefined
 
-  constructor(dir: string | undefined, binaries = findPostgresBinaries()) {
+  constructor({ dir, binaries = findPostgresBinaries(), settings = {} }: StartOptions, password?: string) {
     this.#binaries = binaries
+    this.#settings = settings
+    this.#password = password ?? randomBytes(12).toString('hex')
     const kept = dir === undefined ? undefined : keptFolder(dir, this.#binaries.user)
     this.#temporary = kept === undefined
     this.#folder = kept ?? mkdtempSync(path.join(os.tmpdir(), 'otel-audit-postgres-'))
@@ -126,10 +131,16 @@ export class EmbeddedPostgres implements PostgresServer {
     return this.#folder
   }
 
+  /** Writes a file of the server's own. */
+  write(name: string, text: string): void {
+    const file = path.join(this.#folder, name)
+    writeFileSync(file, text, { mode: 0o600 })
+    give(file, this.#binaries.user)
+  }
+
   async initialise(): Promise<void> {
+    this.write('password', this.#password)
     const passwordFile = path.join(this.#folder, 'password')
-    writeFileSync(passwordFile, this.#password, { mode: 0o600 })
-    give(passwordFile, this.#binaries.user)
     const flags = ['--username=postgres', '--auth=scram-sha-256', '--encoding=UTF8', '--no-locale', '--no-sync']
     const args = [...flags, `--pwfile=${passwordFile}`, `--pgdata=${path.join(this.#folder, 'data')}`]
     const options = { cwd: this.#folder, timeout: startMsMax, ...this.#binaries.user }
@@ -152,16 +163,20 @@ export class EmbeddedPostgres implements PostgresServer {
     await this.#end('SIGQUIT')
   }
 
+  /** SIGKILL: its backends go when they see that it is gone. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
   async stop(): Promise<void> {
     await this.#end('SIGINT')
     if (this.#temporary) rmSync(this.#folder, { recursive: true, force: true })
   }
 
   #spawn(): void {
-    const flags = ['unix_socket_directories=', 'listen_addresses=127.0.0.1', 'max_connections=50'].flatMap((flag) => [
-      '-c',
-      flag,
-    ])
+    const own = Object.entries(this.#settings).map(([name, value]) => `${name}=${value}`)
+    const all = ['unix_socket_directories=', 'listen_addresses=127.0.0.1', 'max_connections=50', ...own]
+    const flags = all.flatMap((flag) => ['-c', flag])
     const server = [this.#binaries.postgres, '-D', path.join(this.#folder, 'data'), '-p', String(this.#port), ...flags]
     const log = openSync(path.join(this.#folder, 'server.log'), 'a')
     this.#server = spawn('sh', ['-c', launch, 'sh', ...server], {
