@@ -46,7 +46,22 @@ export function emptyTally(title: string): ByteTally {
 export interface Stride {
   readonly step: number
   readonly from: number
-  readonly everyBit?: boolean
+  readonly everyBit?: boolean | undefined
+  readonly onTried?: ((tally: ByteTally) => void) | undefined
+}
+
+/** What several have tried of one source. */
+export function joinTallies([first, ...others]: readonly [ByteTally, ...ByteTally[]]): ByteTally {
+  const joined = { ...first, missed: [...first.missed] }
+  for (const { tried, findings, unreadable, uncovered, beside, missed } of others) {
+    joined.tried += tried
+    joined.findings += findings
+    joined.unreadable += unreadable
+    joined.uncovered += uncovered
+    joined.beside += beside
+    joined.missed.push(...missed)
+  }
+  return joined
 }
 
 /** Changes the bytes of a copy one after the other. */
@@ -74,17 +89,18 @@ async function tryFile({ copy, part, verifier, stride }: Try, tally: ByteTally):
   try {
     for (let at = stride.from; at < end; at += stride.step) {
       for (const change of changesOf(at, stride)) {
-        const changed = Buffer.from(bytes)
-        changed[at] = (bytes[at] ?? 0) ^ change
-        writeSync(file, changed, at, 1, at)
+        bytes[at] = (bytes[at] ?? 0) ^ change
+        writeSync(file, bytes, at, 1, at)
         const exitCode = await exitCodeOf(copy.path, verifier)
         const isFinal = final >= 0 && at >= final && at < final + (copy.final?.length ?? 0)
         tally.tried += 1
         if (exitCode === 1) tally.findings += 1
         else if (exitCode === 2) tally.unreadable += 1
-        else if (isFinal || isFinalOnly(copy, before, copy.read(changed))) tally.uncovered += 1
-        else if (isSame(before, copy.read(changed))) tally.beside += 1
-        else tally.missed.push(`${copy.title} ${part} byte ${at}: ${excerpt(changed, at)}`)
+        else if (isFinal || isFinalOnly(copy, before, copy.read(bytes))) tally.uncovered += 1
+        else if (isSame(before, copy.read(bytes))) tally.beside += 1
+        else tally.missed.push(`${copy.title} ${part} byte ${at}: ${excerpt(bytes, at)}`)
+        bytes[at] = (bytes[at] ?? 0) ^ change
+        stride.onTried?.(tally)
       }
       writeSync(file, bytes, at, 1, at)
     }

@@ -6,15 +6,31 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { makeTrail } from '../support/trail.ts'
+import { makeTrail, TrailWriter } from '../support/trail.ts'
 import { keys, stream } from './attacks.ts'
 import { type ByteTally, type Stride, tryBytes } from './bytes.ts'
-import { makeFileCopies } from './file-copies.ts'
+import { type FileTitle, fileTitles, makeFileCopies } from './file-copies.ts'
 import { tryRows } from './row-bytes.ts'
 
-/** 200 records: the opening, 192 acts with a checkpoint after every 32 of them, the closing, the final checkpoint. */
-export const wholeTrail = (): readonly string[] => makeTrail({ stream, keys, records: 192, interval: 32 }).lines
-/** 20 records in the same form. */
+export type SourceTitle = FileTitle | 'PostgreSQL'
+export const sourceTitles: readonly SourceTitle[] = [...fileTitles, 'PostgreSQL']
+
+/**
+ * 200 records: the opening, 194 acts with a checkpoint after every 64 of them, the closing, the final checkpoint. Every
+ * 16th act has what an act may have, the others as little: each of their bytes costs a verification of all 200.
+ */
+export function wholeTrail(): readonly string[] {
+  const writer = new TrailWriter(stream, keys).open()
+  const nothingElse = { level: undefined, operation: undefined, outcome: undefined, service: undefined }
+  for (let act = 1; act <= 194; act += 1) {
+    if (act % 16 === 0) writer.act(1)
+    else writer.seal({ action: 'a', ...nothingElse })
+    if (act % 64 === 0) writer.checkpoint()
+  }
+  return writer.close().lines
+}
+
+/** 20 records in the form that other tests use. */
 export const shortTrail = (): readonly string[] => makeTrail({ stream, keys, records: 16, interval: 8 }).lines
 
 /** Tries the bytes of every kind of file and folder whose title `isWanted`. */

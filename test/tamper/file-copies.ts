@@ -8,7 +8,17 @@ import { type FileCopy, filesBeneath, readAll, readGzip, readLogRecords, readSeg
 import { craftArchive } from './crafted-archive.ts'
 import { craftSpool } from './crafted-spool.ts'
 
-/** Writes the copies into a folder. */
+export const fileTitles = [
+  'audit.ndjson',
+  'closed.ndjson.gz',
+  'closed.ndjson.zst',
+  'collector.jsonl',
+  'spool',
+  'archive',
+] as const
+export type FileTitle = (typeof fileTitles)[number]
+
+/** Writes the copies into a folder, in the order of their titles. */
 export function makeFileCopies(folder: string, lines: readonly string[]): FileCopy[] {
   const ndjson = toNdjson(lines)
   const final = Buffer.from(lines.at(-1) ?? '')
