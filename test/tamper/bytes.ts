@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import type { Verifier } from '../../src/chain/note.ts'
 import { AuditError } from '../../src/errors.ts'
+import type { Source } from '../../src/verify/source.ts'
 import { openSource } from '../../src/verify/sources.ts'
 import { verifySource } from '../../src/verify/verify.ts'
 
@@ -23,6 +24,8 @@ export interface FileCopy {
   readonly final: Buffer | undefined
   /** What of the bytes is the trail, read without our code; equal: the change has touched no record. */
   readonly read: (part: Buffer) => unknown
+  /** Makes what opens it with one byte changed without reading all of it again, where that is possible. */
+  readonly remember?: (sound: Buffer) => Promise<(changed: Buffer, at: number) => Promise<Source | undefined>>
 }
 
 export interface ByteTally {
@@ -85,13 +88,14 @@ async function tryFile({ copy, part, verifier, stride }: Try, tally: ByteTally):
   const end = endOf(bytes)
   const final = copy.final === undefined ? -1 : bytes.lastIndexOf(copy.final)
   const before = copy.read(bytes)
+  const open = await copy.remember?.(Buffer.from(bytes))
   const file = openSync(path, 'r+')
   try {
     for (let at = stride.from; at < end; at += stride.step) {
       for (const change of changesOf(at, stride)) {
         bytes[at] = (bytes[at] ?? 0) ^ change
         writeSync(file, bytes, at, 1, at)
-        const exitCode = await exitCodeOf(copy.path, verifier)
+        const exitCode = await exitCodeOf((await open?.(bytes, at)) ?? copy.path, verifier)
         const isFinal = final >= 0 && at >= final && at < final + (copy.final?.length ?? 0)
         tally.tried += 1
         if (exitCode === 1) tally.findings += 1
@@ -120,9 +124,10 @@ function endOf(bytes: Buffer): number {
   return end
 }
 
-async function exitCodeOf(path: string, verifier: Verifier): Promise<number> {
+async function exitCodeOf(copy: string | Source, verifier: Verifier): Promise<number> {
   try {
-    return (await verifySource(await openSource(path), { verifiers: [verifier] })).exitCode
+    const source = typeof copy === 'string' ? await openSource(copy) : copy
+    return (await verifySource(source, { verifiers: [verifier] })).exitCode
   } catch (thrown) {
     if (!(thrown instanceof AuditError) || thrown.code !== 'SOURCE_UNREADABLE') throw thrown
     return 2

@@ -7,6 +7,7 @@ import { toNdjson, toOtlp } from '../support/trail.ts'
 import { type FileCopy, filesBeneath, readAll, readGzip, readLogRecords, readSegment, readZstd } from './bytes.ts'
 import { craftArchive } from './crafted-archive.ts'
 import { craftSpool } from './crafted-spool.ts'
+import { rememberLines } from './remembered.ts'
 
 export const fileTitles = [
   'audit.ndjson',
@@ -38,7 +39,12 @@ export function makeFileCopies(folder: string, lines: readonly string[]): FileCo
     { ...inFile('audit.ndjson', ndjson), final, read: readAll },
     { ...inFile('closed.ndjson.gz', gzipSync(ndjson)), final: undefined, read: readGzip },
     { ...inFile('closed.ndjson.zst', zstdCompressSync(ndjson)), final: undefined, read: readZstd },
-    { ...inFile('collector.jsonl', toOtlp(lines)), final: lastLogRecord(lines), read: readLogRecords },
+    {
+      ...inFile('collector.jsonl', toOtlp(lines)),
+      final: lastLogRecord(lines),
+      read: readLogRecords,
+      remember: rememberLines,
+    },
     { title: 'spool', path: spool, parts: filesBeneath(spool), final, read: readSegment },
     { title: 'archive', path: archive, parts: filesBeneath(archive), final, read: readAll },
   ]

@@ -8,10 +8,12 @@ import { type Connection, createConnection } from '../../src/postgres/client.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
 import { type ColumnType, deriveColumns, derivedColumns } from '../../src/postgres/projection.ts'
 import { ensurePartition } from '../../src/postgres/records.ts'
+import type { FoundRecord, Source } from '../../src/verify/source.ts'
 import { createPostgresSource } from '../../src/verify/sources/postgres.ts'
 import { verifySource } from '../../src/verify/verify.ts'
 import { type ByteTally, emptyTally, type Stride } from './bytes.ts'
 import { fillDatabase } from './database-copy.ts'
+import { readGroups, withGroups } from './remembered.ts'
 
 interface RowsToTry {
   readonly url: string
@@ -26,6 +28,8 @@ interface Change {
   readonly sequence: number
   readonly text: string
   readonly values: unknown[]
+  /** Whether only what is read of this row is changed: neither its place nor another table. */
+  readonly isInRow: boolean
 }
 
 export async function tryRows({ url, lines, verifier, stride }: RowsToTry): Promise<ByteTally> {
@@ -34,13 +38,23 @@ export async function tryRows({ url, lines, verifier, stride }: RowsToTry): Prom
   await connection.open()
   // Each change and what verification reads stand in one transaction, which is rolled back.
   const connect = () => ({ ...connection, open: async () => {}, end: async () => {}, destroy: () => {} })
-  const verify = async (): Promise<number> =>
-    (await verifySource(createPostgresSource(url, connect), { verifiers: [verifier] })).exitCode
+  const source = createPostgresSource(url, connect)
+  const exitCodeOf = async (one: Source): Promise<number> =>
+    (await verifySource(one, { verifiers: [verifier] })).exitCode
   try {
     await migrateUp(connection)
     await ensurePartition(connection, '2026-01-02T00:00:00Z')
     await fillDatabase(connection, lines)
-    if ((await verify()) !== 0) throw new Error('the database does not verify unchanged')
+    if ((await exitCodeOf(source)) !== 0) throw new Error('the database does not verify unchanged')
+    const sound = (await readGroups(source)).flat()
+    const heads = (await source.readHeads?.()) ?? []
+    const verify = async ({ isInRow, sequence }: Change): Promise<number> => {
+      if (!isInRow) return exitCodeOf(source)
+      const near = (await source.readNear?.({ stream: heads[0]?.stream, sequence, records: 1 })) ?? []
+      const first = Math.max(1, sequence - 1)
+      const groups = [sound.toSpliced(first - 1, near.length, ...near.map((one, index) => placed(one, first + index)))]
+      return exitCodeOf({ ...withGroups(source, groups), readHeads: async () => heads, readPruned: async () => [] })
+    }
     let at = 0
     for (const change of changesOf(lines)) {
       at += 1
@@ -54,10 +68,14 @@ export async function tryRows({ url, lines, verifier, stride }: RowsToTry): Prom
   return tally
 }
 
+function placed(one: FoundRecord, position: number): FoundRecord {
+  return { ...one, position }
+}
+
 interface RowTry {
   readonly change: Change
   readonly connection: Connection
-  readonly verify: () => Promise<number>
+  readonly verify: (change: Change) => Promise<number>
   readonly last: number
 }
 
@@ -65,7 +83,7 @@ async function tryChange({ change, connection, verify, last }: RowTry, tally: By
   const { name, sequence, text, values } = change
   await connection.query('begin')
   await connection.query(text, values)
-  const exitCode = await verify()
+  const exitCode = await verify(change)
   await connection.query('rollback')
   tally.tried += 1
   if (exitCode === 1) tally.findings += 1
@@ -82,19 +100,19 @@ function* changesOf(lines: readonly string[]): Generator<Change> {
     yield* columnChanges(sequence, Buffer.from(line))
   }
   const text = 'update audit.stream_head set hash = set_byte(hash, $1, get_byte(hash, $1) # 1)'
-  for (let at = 0; at < 32; at += 1) yield { name: `head byte ${at}`, sequence: 0, text, values: [at] }
+  for (let at = 0; at < 32; at += 1) yield { name: `head byte ${at}`, sequence: 0, text, values: [at], isInRow: false }
 }
 
 function* recordChanges(sequence: number, bytes: Buffer): Generator<Change> {
   const text = 'update audit.record set record = set_byte(record, $2, get_byte(record, $2) # $3) where seq = $1'
   for (let at = 0; at < bytes.length; at += 1)
-    yield { name: `byte ${at}`, sequence, text, values: [sequence, at, 1 << (at % 8)] }
+    yield { name: `byte ${at}`, sequence, text, values: [sequence, at, 1 << (at % 8)], isInRow: true }
 }
 
 function* keyChanges(sequence: number): Generator<Change> {
   const other = '019b7c2f-0000-7000-8000-00000000000b'
   const change = (name: string, set: string): Change => {
-    return { name, sequence, text: `update audit.record set ${set} where seq = $1`, values: [sequence] }
+    return { name, sequence, text: `update audit.record set ${set} where seq = $1`, values: [sequence], isInRow: false }
   }
   yield change('stream', `stream = '${other}'`)
   yield change('seq', 'seq = seq + 1000')
@@ -108,7 +126,7 @@ function* columnChanges(sequence: number, bytes: Buffer): Generator<Change> {
     const held = columns[name]
     const set = (part: string, value: string, ...more: unknown[]): Change => {
       const text = `update audit.record set ${name} = ${value} where seq = $1`
-      return { name: `${name}${part}`, sequence, text, values: [sequence, ...more] }
+      return { name: `${name}${part}`, sequence, text, values: [sequence, ...more], isInRow: true }
     }
     if (name === 'recorded_at') yield set('', `${name} + interval '1 microsecond'`)
     else if (held === null) yield set(' that was empty', something[type])
