@@ -72,6 +72,8 @@ export interface AuditConfig {
   readonly requiredUntil: string
   /** The database whose outbox is sealed from here. */
   readonly outboxUrl: string | undefined
+  /** How many standbys must hold a record of the journal before it is signed and exported. */
+  readonly outboxStandbys: number | undefined
   readonly retention: {
     readonly enabled: boolean
     readonly days: number
@@ -165,6 +167,7 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     isAsync: parsed.async,
     requiredUntil: parsed.async ? 'durable' : databaseOf(parsed.destinations),
     outboxUrl: parsed.outbox.url,
+    outboxStandbys: parsed.outbox.standbys,
     retention: parsed.retention,
     isExternal: parsed.delivery === 'external',
     verifyIntervalMinutes: parsed.verify.intervalMinutes,

@@ -24,7 +24,7 @@ export function openSequencer({
   signing,
   directory,
 }: SequencerSetting): SequencerThread | undefined {
-  const { outboxUrl, service, redact } = config
+  const { outboxUrl, outboxStandbys: standbys, service, redact } = config
   if (outboxUrl === undefined) return undefined
   const start = {
     url: outboxUrl,
@@ -34,9 +34,11 @@ export function openSequencer({
     service,
     policy: { hash: inForce.policy.hash, level: inForce.policy.level },
     redact,
+    standbys,
   }
-  return new SequencerThread(worker, { role: 'sequence', start }, ({ condition, lastError }) => {
-    if (condition === 'ok') announce('the outbox of the database is sealed again')
-    else announce(`the outbox of the database is not sealed: ${lastError}; its events stay there`)
+  return new SequencerThread(worker, { role: 'sequence', start }, ({ condition, lastError, unconfirmed }) => {
+    if (condition !== 'ok') announce(`the outbox of the database is not sealed: ${lastError}; its events stay there`)
+    else if (unconfirmed !== undefined) announce(`the journal of the database is not signed: ${unconfirmed}`)
+    else announce('the outbox of the database is sealed again')
   })
 }

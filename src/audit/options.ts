@@ -57,6 +57,12 @@ export interface AuditOptions {
          * number of processes, with one signing key. Default: none, another process seals it.
          */
         readonly url?: string | undefined
+        /**
+         * How many standbys of the database, whichever, must hold a record of the journal before it is signed and exported;
+         * 0: only those that the commits of the server wait for themselves. Default: those that
+         * `synchronous_standby_names` demands; where it is empty, one of those that the server has.
+         */
+        readonly standbys?: number | undefined
       }
     | undefined
   readonly metrics?: MetricsSettings | undefined

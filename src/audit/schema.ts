@@ -190,6 +190,13 @@ export const optionsSchema = z.strictObject({
           isSecret: true,
         },
       ),
+      standbys: noted(wholeNumber.optional(), {
+        about:
+          'how many standbys of the database, whichever, must hold a record of the journal before it is signed and exported ([postgres.md](postgres.md#standbys)); `0`: only those that the commits of the server wait for themselves',
+        otherwise:
+          'those that `synchronous_standby_names` demands; where it is empty, one of those that the server has',
+        example: '1',
+      }),
     })
     .prefault({}),
   metrics: metricsSchema.prefault({}),

@@ -134,14 +134,23 @@ function openDelivery(url: string, { config, seen, say, troubles, directory }: O
   const { policy } = compileInForce(config)
   const signingKeyFile = config.isKeyDefault ? join(directory, 'audit.key') : config.signingKeyFile
   if (config.isKeyDefault) notice(keyText(signingKeyFile))
-  const { service, redact } = config
+  const { service, redact, outboxStandbys: standbys } = config
   const { signer, rotations } = openSigning({ ...config, signingKeyFile }, directory)
-  const start = { url, directory, service, policy: { hash: policy.hash, level: policy.level }, redact, rotations }
+  const start = {
+    url,
+    directory,
+    service,
+    policy: { hash: policy.hash, level: policy.level },
+    redact,
+    rotations,
+    standbys,
+  }
   const sequencing = openSequencing(start, {
     signer,
     seen,
     onChange(sequencer) {
       troubles.note('the outbox is not sealed', sequencer.condition === 'ok' ? undefined : sequencer.lastError)
+      troubles.note('the journal is not signed', sequencer.unconfirmed)
       say({ event: 'sequencer', sequencer })
     },
   })
@@ -158,7 +167,7 @@ function openDelivery(url: string, { config, seen, say, troubles, directory }: O
       say({ event: 'quarantined', name, stream, sequence, reason })
     },
   }
-  return JournalDelivery.open({ url, destinations: config.destinations, sequencing, seen, listener })
+  return JournalDelivery.open({ url, destinations: config.destinations, sequencing, seen, standbys, listener })
 }
 
 async function drain(delivery: JournalDelivery, { first }: Signals): Promise<boolean> {
@@ -214,6 +223,8 @@ function describe(line: Exclude<JournalLine, { event: 'ended' }>): string {
     return line.reason === undefined
       ? `the journal is read again for ${line.name}`
       : `the journal is not read for ${line.name}: ${line.reason}`
+  if (line.event === 'sequencer' && line.sequencer.unconfirmed !== undefined && line.sequencer.condition === 'ok')
+    return `the journal is not signed: ${line.sequencer.unconfirmed}; nothing is lost, it is tried again`
   const { condition, lastError } = line.event === 'sequencer' ? line.sequencer : line.destination
   const what = line.event === 'sequencer' ? 'the outbox is' : `destination ${line.destination.name}: records are`
   return condition === 'ok'

@@ -38,8 +38,8 @@ export interface JournalSourceOptions {
   /** The destination's durable name. */
   readonly name: string
   readonly seen: SeenHeadFile
-  /** Default: `auto`. */
-  readonly standbys?: StandbyDemand | undefined
+  /** How many must hold what is handed out. */
+  readonly standbys?: StandbyDemand
   /** Hears why nothing is read, once for each reason; `undefined`: it goes on. */
   readonly onObstacle: (reason: string | undefined) => void
   readonly connect?: (() => Connection) | undefined

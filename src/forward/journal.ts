@@ -9,6 +9,7 @@ import { createDestination } from '../destination/create.ts'
 import type { Destination, DestinationOptions } from '../destination/destination.ts'
 import type { SeenHeadFile } from '../postgres/seen-head.ts'
 import type { SequencerState, Sequencing } from '../postgres/sequencing.ts'
+import type { StandbyDemand } from '../postgres/standbys.ts'
 import { Forwarder } from './forwarder.ts'
 import { JournalQuarantine } from './journal-quarantine.ts'
 import { JournalSource } from './journal-source.ts'
@@ -33,6 +34,8 @@ export interface JournalParts {
   readonly destinations: readonly DestinationOptions[]
   readonly sequencing: Sequencing
   readonly seen: SeenHeadFile
+  /** How many must hold what is delivered. */
+  readonly standbys: StandbyDemand
   readonly listener: JournalListener
 }
 
@@ -132,12 +135,13 @@ class OwedSealing {
 
 async function openLane(
   options: DestinationOptions,
-  { url, seen, listener }: Pick<JournalParts, 'url' | 'seen' | 'listener'>,
+  { url, seen, standbys, listener }: Omit<JournalParts, 'destinations' | 'sequencing'>,
   owed: OwedSealing,
 ): Promise<Lane> {
   const destination = inTurns(await createDestination(options))
   const { name } = destination
-  const source = new JournalSource({ url, name, seen, onObstacle: (reason) => listener.obstructed(name, reason) })
+  const onObstacle = (reason: string | undefined) => listener.obstructed(name, reason)
+  const source = new JournalSource({ url, name, seen, standbys, onObstacle })
   const quarantine = new JournalQuarantine({
     journal: source,
     destination,

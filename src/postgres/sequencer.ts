@@ -13,6 +13,7 @@ import { convertEvent } from '../event/convert.ts'
 import type { ConvertedEvent } from '../event/converted-event.ts'
 import { checkpointIntervalMs, checkpointRecords } from '../limits.ts'
 import type { Connection } from './client.ts'
+import { Confirming } from './confirming.ts'
 import { storeDisclosures } from './disclosures.ts'
 import { decodeEnlisted, parseEnlisted } from './enlisted.ts'
 import {
@@ -32,6 +33,7 @@ import { claimFacts } from './quarantine.ts'
 import { appendRecords, encodeRecords } from './records.ts'
 import { Sealing } from './sealing.ts'
 import { lacksHead, type SeenHead, type SeenHeadFile } from './seen-head.ts'
+import type { StandbyDemand } from './standbys.ts'
 import { openingOf, type Succession, type SuccessionReason } from './succession.ts'
 
 /** The name of the signer is the deployment, to which the journal belongs. */
@@ -40,6 +42,8 @@ export interface SequencerParts extends JournalKey {
   /** What is recorded of an event that came in by plain SQL: redacted. */
   readonly admit: (input: unknown) => ConvertedEvent
   readonly seen: SeenHeadFile
+  /** How many must hold what is signed. */
+  readonly standbys?: StandbyDemand
 }
 
 export interface BatchLimit {
@@ -60,8 +64,21 @@ export class Sequencer {
   /** Whose records were compared with the head that was seen. */
   #compared: Connection | undefined
 
+  readonly #confirming: Confirming
+
   constructor(parts: SequencerParts) {
     this.#parts = parts
+    this.#confirming = new Confirming(parts.standbys)
+  }
+
+  /** Why what is sealed is not signed, although it is time: standbys are behind. */
+  get unconfirmed(): string | undefined {
+    return this.#confirming.reason
+  }
+
+  /** Nothing is left to be signed: another one may have done it. */
+  forgetUnconfirmed(): void {
+    this.#confirming.forget()
   }
 
   /** One transaction. Rejects with the driver's error, and then it was rolled back or will be. */
@@ -70,8 +87,11 @@ export class Sequencer {
     try {
       const sealing = await this.#seal(client, limit)
       await client.query('sealing' in sealing ? 'commit' : 'rollback')
-      if (!('sealing' in sealing)) return sealing
-      this.#parts.seen.save(sealing.sealing.head)
+      if (!('sealing' in sealing)) {
+        if (sealing.status === 'held') await this.#confirming.lookForStuck(client)
+        return sealing
+      }
+      this.#noteSealed(sealing.sealing.head)
       return sealing.outcome
     } catch (thrown) {
       await client.query('rollback').catch(() => {}) // the thrown error is the one to hear of
@@ -86,13 +106,16 @@ export class Sequencer {
     const identity = await readIdentity(client)
     const journal = await this.#lock(client, identity)
     if (journal === 'held') return { status: 'held' }
-    const nowMs = await readClock(client)
-    const { signer, service } = this.#parts
-    const parts = { signer, service, nowMs }
-    let sealing = new Sealing(journal, parts)
-    const reason = await this.#reasonForNewStream(client, { journal, identity, sealing })
+    await this.#confirming.lookAt(client)
+    const loss = await this.#findLoss(client, journal, identity)
     const rotated = rotationFacts(journal, this.#parts)
-    const isDue = rotated.length === 0 && isCheckpointDue(journal, limit) // what the new key signs comes behind its rotation
+    // What the new key signs comes behind its rotation.
+    const isWanted = loss === undefined && rotated.length === 0 && isCheckpointDue(journal, limit)
+    const isDue = isWanted && (await this.#isHeld(client, journal, limit))
+    const { signer, service } = this.#parts
+    const parts = { signer, service, nowMs: await readClock(client) }
+    let sealing = new Sealing(journal, parts)
+    const reason = loss ?? (sealing.isClockFarBack ? 'clock' : undefined)
     if (reason !== undefined) sealing = await this.#succeed(client, { journal, identity, reason }, parts)
     else if (isDue && !sealing.sealCheckpoint(await readUnsigned(client, journal)))
       sealing = await this.#succeed(client, { journal, identity, reason: 'damaged' }, parts)
@@ -122,16 +145,17 @@ export class Sequencer {
     })
   }
 
-  async #reasonForNewStream(
+  /** Why numbers may have been issued that are not here. */
+  async #findLoss(
     client: Connection,
-    { journal, identity, sealing }: { journal: Journal; identity: ServerIdentity; sealing: Sealing },
+    journal: Journal,
+    identity: ServerIdentity,
   ): Promise<SuccessionReason | undefined> {
     const { seen } = this.#parts
     if (seen.head !== undefined && (await this.#lacks(client, journal, seen.head))) return 'restored'
     if (journal.sequence === 0) return 'first'
-    if (journal.systemIdentifier !== identity.systemIdentifier || journal.timelineId !== identity.timelineId)
-      return 'failover'
-    return sealing.isClockFarBack ? 'clock' : undefined
+    const isHere = journal.systemIdentifier === identity.systemIdentifier && journal.timelineId === identity.timelineId
+    return isHere ? undefined : 'failover'
   }
 
   /** Once for each connection against the records; after that a look at the head says enough. */
@@ -142,6 +166,20 @@ export class Sequencer {
       return lacks
     }
     return stream === seen.stream && (sequence < seen.sequence || (sequence === seen.sequence && hash !== seen.hash))
+  }
+
+  /** Whether standbys hold what is sealed so far; then a database without it is one that has lost something. */
+  async #isHeld(client: Connection, { stream, sequence, hash }: Journal, { signs }: BatchLimit): Promise<boolean> {
+    const isHeld = await this.#confirming.isHeld(client, { now: signs })
+    if (isHeld && hash !== undefined) this.#parts.seen.note({ stream, sequence, hash })
+    return isHeld
+  }
+
+  /** What a failover may still take back, before anybody has it, was not seen; but a new stream is not forgotten. */
+  #noteSealed(head: SeenHead): void {
+    const { seen } = this.#parts
+    const isEntered = seen.head !== undefined && seen.head.stream !== head.stream
+    if (!this.#confirming.isLater || isEntered) seen.save(head)
   }
 
   /** The journal goes over to a new stream, which says what it follows. */

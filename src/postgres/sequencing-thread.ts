@@ -10,6 +10,7 @@ import { compileRedaction } from '../policy/redact.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import { SeenHeadFile } from './seen-head.ts'
 import { type SequencerState, Sequencing, type SequencingOptions, untried } from './sequencing.ts'
+import type { StandbyDemand } from './standbys.ts'
 
 const reportMs = 1_000
 
@@ -24,6 +25,8 @@ export interface SequencingStart {
   /** What stands in the records of events that plain SQL put into the outbox. */
   readonly policy: Pick<Policy, 'hash' | 'level'>
   readonly redact: RedactionOptions
+  /** How many must hold what is signed. */
+  readonly standbys: StandbyDemand
 }
 
 export type SequencingMessage =
@@ -44,6 +47,7 @@ export function openSequencing(
     service: start.service,
     admit: (input) => admitForeign(input, start.policy, redaction),
     seen,
+    standbys: start.standbys,
     onChange,
   })
 }

@@ -32,6 +32,8 @@ const wholeLook = { ms: 1_000, times: 20 }
 export interface SequencerState {
   readonly condition: 'ok' | 'failing'
   readonly lastError: string | undefined
+  /** Why what is sealed is not signed yet: standbys that must hold it are behind, or away. */
+  readonly unconfirmed?: string | undefined
   /** Events sealed since the start. */
   readonly sealed: number
   /** Events that wait, counted up to 100,000, and the age of the oldest in seconds; as they were last counted. */
@@ -98,6 +100,7 @@ export class Sequencing {
       this.#wholeLookAtMs = 0
       const sealed = await this.#sealWaiting(signal)
       await this.#sign()
+      if (this.#sequencer.unconfirmed !== undefined) throw new Error(this.#sequencer.unconfirmed)
       return sealed
     } finally {
       this.#drop()
@@ -110,7 +113,8 @@ export class Sequencing {
     signal.addEventListener('abort', drop, { once: true })
     try {
       const sealed = await act()
-      this.#enter({ ...this.#state, condition: 'ok', lastError: undefined })
+      const { unconfirmed } = this.#sequencer
+      this.#enter({ ...this.#state, condition: 'ok', lastError: undefined, unconfirmed })
       return sealed
     } catch (thrown) {
       this.#drop()
@@ -142,7 +146,9 @@ export class Sequencing {
   async #isWanted(connection: Connection): Promise<boolean> {
     if (this.#isNew || (await hasEvents(connection, this.#above)) || (await owesFacts(connection))) return true
     const journal = await readJournal(connection)
-    return journal !== undefined && journal.unsigned > 0
+    const isUnsigned = journal !== undefined && journal.unsigned > 0
+    if (!isUnsigned) this.#sequencer.forgetUnconfirmed()
+    return isUnsigned
   }
 
   async #sign(): Promise<number> {
@@ -195,7 +201,9 @@ export class Sequencing {
   }
 
   #enter(state: SequencerState): void {
-    const changes = state.condition !== this.#state.condition || state.lastError !== this.#state.lastError
+    const is = this.#state
+    const changes =
+      state.condition !== is.condition || state.lastError !== is.lastError || state.unconfirmed !== is.unconfirmed
     this.#state = state
     if (changes) this.#options.onChange?.(state)
   }

@@ -9,18 +9,19 @@ import { monotonicMs } from '../clock.ts'
 import type { Queryable } from './client.ts'
 
 /**
- * Which standbys must hold a record. `auto`: those that `synchronous_standby_names` demands, and where that is empty, one
- * of those that the server has. A number: so many of any, besides what the server demands; 0: only what its own commits
- * wait for.
+ * How many standbys must hold a record, whichever, besides those that the server demands; 0: only what its own commits
+ * wait for. `undefined`: those that `synchronous_standby_names` demands, and where that is empty, one of those there are.
  */
-export type StandbyDemand = 'auto' | number
+export type StandbyDemand = number | undefined
 
 interface Standby {
   readonly name: string
   readonly isConnected: boolean
-  /** The server shows this user how far it is. */
-  readonly isVisible: boolean
-  /** One that the server's own commits may wait for. */
+  /** The server shows this user what it is. */
+  readonly isShown: boolean
+  /** It is known how far it is: to those to whom it is shown, and to everybody where it has a slot. */
+  readonly isKnown: boolean
+  /** One that the server's own commits may wait for, as far as it is shown. */
   readonly isSynchronous: boolean
   /** It has the place that is asked for on its disk. */
   readonly holds: boolean
@@ -46,7 +47,7 @@ export class Standbys {
   #seenOn: string | undefined
   #isLater = false
 
-  constructor(demand: StandbyDemand = 'auto') {
+  constructor(demand: StandbyDemand) {
     this.#demand = demand
   }
 
@@ -58,7 +59,7 @@ export class Standbys {
   /** Looks which standbys there are, and whether a commit of ours must itself wait for those that are synchronous. */
   async look(client: Queryable): Promise<{ readonly commitWaits: boolean }> {
     const look = this.#learn(await readStandbys(client))
-    return { commitWaits: look.names !== '' && (this.#demand === 0 || !areVisible(look)) }
+    return { commitWaits: look.names !== '' && (this.#demand === 0 || !areShown(look)) }
   }
 
   /**
@@ -79,21 +80,21 @@ export class Standbys {
   #learn(look: StandbyLook): StandbyLook {
     if (look.standbys.length > 0) this.#seenOn = look.timeline
     const hasAny = look.standbys.length > 0 || this.#seenOn === look.timeline
-    this.#isLater = this.#demand === 'auto' ? look.names === '' && hasAny : this.#demand > 0
+    this.#isLater = this.#demand === undefined ? look.names === '' && hasAny : this.#demand > 0
     return look
   }
 
   #reasonAgainst(look: StandbyLook): string | undefined {
     if (this.#demand === 0) return undefined
-    if (look.names !== '' && areVisible(look)) {
+    if (look.names !== '' && areShown(look)) {
       const synchronous = look.standbys.filter(({ isSynchronous }) => isSynchronous)
       const reason = lacking(synchronous, countDemanded(look.names), `synchronous_standby_names = ${look.names}`)
       if (reason !== undefined) return reason
     }
     if (!this.#isLater) return undefined
-    const wanted = this.#demand === 'auto' ? 1 : this.#demand
+    const wanted = this.#demand ?? 1
     const found =
-      look.standbys.length === 0 && this.#demand === 'auto' ? 'the one that was connected is gone' : undefined
+      look.standbys.length === 0 && this.#demand === undefined ? 'the one that was connected is gone' : undefined
     return lacking(look.standbys, wanted, found)
   }
 }
@@ -113,14 +114,14 @@ export async function readStandbys(client: Queryable, place?: string): Promise<S
 const selection = `with asked as materialized (select coalesce($1::pg_lsn, pg_current_wal_flush_lsn()) as place),
   sender as (
     select coalesce(nullif(r.application_name, ''), 'without a name') as name, true as "isConnected",
-      r.state is not null or s.slot_name is not null as "isVisible",
+      r.state is not null as "isShown", r.state is not null or s.slot_name is not null as "isKnown",
       coalesce(r.sync_state in ('sync', 'quorum'), false) as "isSynchronous",
       coalesce(coalesce(r.flush_lsn, s.restart_lsn) >= a.place, false) as holds
     from asked a, pg_stat_replication r left join pg_replication_slots s on s.active_pid = r.pid
     where s.slot_type is distinct from 'logical' and r.state is distinct from 'backup'
       and r.application_name is distinct from 'pg_basebackup'
     union all
-    select slot_name, false, true, false, false from pg_replication_slots
+    select slot_name, false, true, true, false, false from pg_replication_slots
     where slot_type = 'physical' and not active and not temporary and restart_lsn is not null
       and wal_status is distinct from 'lost'
   )
@@ -136,29 +137,30 @@ export function countDemanded(names: string): number {
   return Number(count)
 }
 
-/** Since when, in seconds, a commit that this user can see waits for a synchronous standby; `undefined`: none does. */
+/** That a commit which this user can see waits for a synchronous standby that does not come; `undefined`: none does. */
 export async function readStuckCommit(client: Queryable): Promise<string | undefined> {
-  const { rows } = await client.query<{ seconds: string | null; names: string }>(
-    `select max(extract(epoch from clock_timestamp() - query_start)) as seconds,
-       current_setting('synchronous_standby_names') as names
-     from pg_stat_activity where wait_event = 'SyncRep'`,
+  const { rows } = await client.query<{ is_stuck: boolean; names: string }>(
+    `select current_setting('synchronous_standby_names') as names, exists (
+       select from pg_stat_activity
+       where wait_event = 'SyncRep' and query_start < clock_timestamp() - make_interval(secs => ${stuckSeconds})
+     ) as is_stuck`,
   )
-  const seconds = Number(rows[0]?.seconds ?? 0)
-  if (seconds < stuckSeconds) return undefined
-  return `a commit waits since ${Math.floor(seconds)} s for a standby (synchronous_standby_names = ${rows[0]?.names}): ${remedy}`
+  if (rows[0]?.is_stuck !== true) return undefined
+  return (
+    `a commit waits for a standby that does not answer (synchronous_standby_names = ${rows[0].names}): start it again, ` +
+    'or take it out of that setting'
+  )
 }
 
-const remedy = 'start it again, or take it out of the setting'
-
-function areVisible({ standbys }: StandbyLook): boolean {
-  return standbys.every(({ isVisible }) => isVisible)
+function areShown({ standbys }: StandbyLook): boolean {
+  return standbys.every(({ isShown }) => isShown)
 }
 
 /** Why too few of these hold what is asked for. */
 function lacking(standbys: readonly Standby[], wanted: number, found: string | undefined): string | undefined {
   const holding = standbys.filter(({ holds }) => holds).length
   if (holding >= wanted) return undefined
-  if (!standbys.every(({ isVisible }) => isVisible))
+  if (!standbys.every(({ isKnown }) => isKnown))
     return (
       'the server has standbys, and this user may not see how far they are: grant pg_read_all_stats to it, or set ' +
       'outbox.standbys to 0'
