@@ -12,6 +12,7 @@ import { AuditError } from '../../src/errors.ts'
 import type { Source } from '../../src/verify/source.ts'
 import { openSource } from '../../src/verify/sources.ts'
 import { verifySource } from '../../src/verify/verify.ts'
+import type { ChangedCopy } from './remembered.ts'
 
 /** A copy of the trail in files. */
 export interface FileCopy {
@@ -25,7 +26,7 @@ export interface FileCopy {
   /** What of the bytes is the trail, read without our code; equal: the change has touched no record. */
   readonly read: (part: Buffer) => unknown
   /** Makes what opens it with one byte changed without reading all of it again, where that is possible. */
-  readonly remember?: (sound: Buffer) => Promise<(changed: Buffer, at: number) => Promise<Source | undefined>>
+  readonly remember?: (sound: Buffer) => Promise<(changed: Buffer, at: number) => Promise<ChangedCopy | undefined>>
 }
 
 export interface ByteTally {
@@ -89,13 +90,16 @@ async function tryFile({ copy, part, verifier, stride }: Try, tally: ByteTally):
   const final = copy.final === undefined ? -1 : bytes.lastIndexOf(copy.final)
   const before = copy.read(bytes)
   const open = await copy.remember?.(Buffer.from(bytes))
+  const exitCodes = new Map<string, number>()
   const file = openSync(path, 'r+')
   try {
     for (let at = stride.from; at < end; at += stride.step) {
       for (const change of changesOf(at, stride)) {
         bytes[at] = (bytes[at] ?? 0) ^ change
         writeSync(file, bytes, at, 1, at)
-        const exitCode = await exitCodeOf((await open?.(bytes, at)) ?? copy.path, verifier)
+        const { source = copy.path, outcome } = (await open?.(bytes, at)) ?? {}
+        const exitCode = exitCodes.get(outcome ?? '') ?? (await exitCodeOf(source, verifier))
+        if (outcome !== undefined) exitCodes.set(outcome, exitCode)
         const isFinal = final >= 0 && at >= final && at < final + (copy.final?.length ?? 0)
         tally.tried += 1
         if (exitCode === 1) tally.findings += 1

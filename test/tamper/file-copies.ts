@@ -19,6 +19,9 @@ export const fileTitles = [
 ] as const
 export type FileTitle = (typeof fileTitles)[number]
 
+/** In a line of the collector's file. */
+const batchRecords = 4
+
 /** Writes the copies into a folder, in the order of their titles. */
 export function makeFileCopies(folder: string, lines: readonly string[]): FileCopy[] {
   const ndjson = toNdjson(lines)
@@ -40,7 +43,7 @@ export function makeFileCopies(folder: string, lines: readonly string[]): FileCo
     { ...inFile('closed.ndjson.gz', gzipSync(ndjson)), final: undefined, read: readGzip },
     { ...inFile('closed.ndjson.zst', zstdCompressSync(ndjson)), final: undefined, read: readZstd },
     {
-      ...inFile('collector.jsonl', toOtlp(lines)),
+      ...inFile('collector.jsonl', toOtlp(lines, batchRecords)),
       final: lastLogRecord(lines),
       read: readLogRecords,
       remember: rememberLines,

@@ -4,6 +4,9 @@
  * part depends on that part and its neighbours alone; where it may not, there is no such source, and all is read again.
  */
 
+import { hash } from 'node:crypto'
+import { leafHash } from '../../src/chain/hash.ts'
+import { parseRecord } from '../../src/event/record.ts'
 import type { Damage, FoundRecord, Source } from '../../src/verify/source.ts'
 import { createOtlpSource } from '../../src/verify/sources/otlp.ts'
 
@@ -42,10 +45,16 @@ export function withGroups(source: Source, groups: readonly Group[]): Source {
   }
 }
 
+/** A copy with one byte changed. Where `outcome` is the same, verification is handed the same, but for what it only prints. */
+export interface ChangedCopy {
+  readonly source: Source
+  readonly outcome: string
+}
+
 /** Opens a collector's file with one byte changed; undefined where its lines or its kind may be others than before. */
 export async function rememberLines(
   sound: Buffer,
-): Promise<(changed: Buffer, at: number) => Promise<Source | undefined>> {
+): Promise<(changed: Buffer, at: number) => Promise<ChangedCopy | undefined>> {
   const groups = await readGroups(openLines(sound))
   const starts = [0]
   for (let at = sound.indexOf(newline); at !== -1; at = sound.indexOf(newline, at + 1)) starts.push(at + 1)
@@ -57,8 +66,17 @@ export async function rememberLines(
     const near = await readGroups(openLines(changed.subarray(starts[from], starts[to])))
     if (near.length !== to - from) throw new Error(`${near.length} lines, where ${to - from} were`)
     const placed = near.map((group) => group.map((one) => ({ ...one, position: one.position + from })))
-    return withGroups(openLines(changed), groups.toSpliced(from, placed.length, ...placed))
+    const source = withGroups(openLines(changed), groups.toSpliced(from, placed.length, ...placed))
+    return { source, outcome: hash('sha256', JSON.stringify([from, placed.map((group) => group.map(outcomeOf))])) }
   }
+}
+
+/** All that a verdict depends on: of a derived value that is wrong, which one it is. */
+function outcomeOf(one: FoundRecord | Damage): unknown {
+  if (one.damage !== undefined) return one
+  const { bytes, place, checkProjection } = one
+  const mismatch = checkProjection?.(parseRecord(bytes) ?? {}, leafHash(bytes))
+  return [Buffer.from(bytes).toString('latin1'), place, mismatch?.name]
 }
 
 function openLines(bytes: Buffer): Source {
