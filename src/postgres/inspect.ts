@@ -157,7 +157,7 @@ async function brokenTriggers(client: Queryable): Promise<Difference[]> {
 
 /** The last text of each function in the migrations, by name. */
 function functionTexts(migrations: readonly Migration[]): Map<string, string> {
-  const definition = /create (?:or replace )?function audit\.(\w+)\([^$]*?\bas \$\$([\s\S]*?)\$\$/g
+  const definition = /create (?:or replace )?(?:function|procedure) audit\.(\w+)\([^$]*?\bas \$\$([\s\S]*?)\$\$/g
   return new Map(
     migrations.flatMap(({ sql }) =>
       [...sql.matchAll(definition)].map(([, name = '', text = '']) => [name, text] as const),

@@ -31,11 +31,8 @@ export async function insertEvent(
   client: TransactionClient,
   { id, event }: { id: string; event: string },
 ): Promise<void> {
-  // Text and not bytes, because every driver can send that.
-  await client.query(
-    `insert into audit.outbox (record_id, admitted, event) values ($1::uuid, true, convert_to($2::text, 'UTF8'))`,
-    [id, event],
-  )
+  // Text and not bytes, because every driver can send that. A call is not planned (ADR 0017).
+  await client.query('call audit.enlist($1::uuid, $2::text)', [id, event])
 }
 
 /** Emits an event that nobody has judged or redacted: the sequencer does. In the caller's transaction, or one of its own. */

@@ -14,7 +14,7 @@ export interface Role {
   readonly purpose: string
   /** Privileges by table or view, in lower case. */
   readonly relations: Readonly<Record<string, readonly string[]>>
-  /** Functions that it may execute, by name. */
+  /** Functions and procedures that it may execute, by name. */
   readonly functions: readonly string[]
   /** Has the owner's rights. */
   readonly isOwner?: true
@@ -27,7 +27,7 @@ export const roles: readonly Role[] = [
     name: 'audit_app',
     purpose: 'emits in its transactions, and reads nothing',
     relations: { outbox: ['insert'] },
-    functions: ['emit', 'record_change'],
+    functions: ['emit', 'enlist', 'record_change'],
   },
   {
     name: 'audit_relay',
@@ -116,7 +116,7 @@ function ownership(relations: readonly OwnedName[], functions: readonly OwnedNam
   return [
     `alter schema audit owner to ${ownerRole}`,
     ...others(relations).map(({ sql }) => `alter table ${sql} owner to ${ownerRole}`),
-    ...others(functions).map(({ sql }) => `alter function ${sql} owner to ${ownerRole}`),
+    ...others(functions).map(({ sql }) => `alter routine ${sql} owner to ${ownerRole}`),
   ]
 }
 
@@ -125,7 +125,7 @@ function revocations(): string[] {
   return [
     `revoke all on schema audit from ${everybody}`,
     `revoke all on all tables in schema audit from ${everybody}`,
-    `revoke all on all functions in schema audit from ${everybody}`,
+    `revoke all on all routines in schema audit from ${everybody}`,
   ]
 }
 
@@ -139,7 +139,7 @@ function grants(role: Role, relations: readonly Named[], functions: readonly Nam
     }),
     ...functions
       .filter(({ name }) => role.functions.includes(name))
-      .map(({ sql }) => `grant execute on function ${sql} to ${role.name}`),
+      .map(({ sql }) => `grant execute on routine ${sql} to ${role.name}`),
   ]
 }
 

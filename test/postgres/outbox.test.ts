@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { Client } from 'pg'
 import type { AuditOptions } from '../../src/index.ts'
 import { createAudit, defineActions } from '../../src/index.ts'
 import { migratedDatabase } from '../support/migrated.ts'
@@ -112,6 +113,28 @@ describe('an event in a transaction', () => {
     assert.deepEqual(
       rows.map((row) => row.event.action),
       ['kept', 'kept.too'],
+    )
+  })
+
+  it('travels with the change where the client pipelines, and shares its fate', async (t) => {
+    const { url, connection } = await migratedDatabase(t)
+    await connection.query('create table invoice (id integer primary key)')
+    const audit = auditFor(t)
+    const client = new Client({ connectionString: url, pipeline: true })
+    client.on('error', () => {}) // the database is dropped before it ends
+    await client.connect()
+    t.after(() => client.end())
+    const insert = () => Promise.all([audit.tx(client).emit(event), client.query('insert into invoice values (1)')])
+    await client.query('begin')
+    const [receipt] = await insert()
+    await client.query('commit')
+    await client.query('begin')
+    await assert.rejects(insert(), { code: '23505' }, 'the event was inserted, the change was refused')
+    await client.query('rollback')
+    const { rows } = await connection.query<Row>(outbox)
+    assert.deepEqual(
+      rows.map(({ record_id }) => record_id),
+      ['id' in receipt && receipt.id],
     )
   })
 

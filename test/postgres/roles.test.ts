@@ -34,13 +34,14 @@ async function attempt(client: Connection, role: string, statement: string): Pro
 
 const refused = '42501'
 const outboxInsert = `insert into audit.outbox (record_id, admitted, event) values (gen_random_uuid(), true, '{}')`
+const enlist = `call audit.enlist(gen_random_uuid(), '{}')`
 
 describe('the roles', () => {
   it('may do what they are for, and nothing else', async (t) => {
     const client = await withRoles(t)
     const emit = `select audit.emit('{"action": "a"}')`
     const allowed: Record<string, readonly string[]> = {
-      audit_app: [outboxInsert, emit],
+      audit_app: [outboxInsert, enlist, emit],
       audit_relay: [
         'select from audit.record',
         'delete from audit.outbox',
