@@ -8,7 +8,7 @@
 import { errorCode } from '../errors.ts'
 import { readCursor } from './cursor.ts'
 import type { Files } from './files.ts'
-import { fileBytes, type PathSegment } from './segment.ts'
+import { fileBytes, listSegments, type PathSegment } from './segment.ts'
 import { readSegmentStart, statesTree } from './segment-start.ts'
 
 /** A segment as reclaim sees it. */
@@ -42,6 +42,18 @@ export function retainedSegments(files: Files, directory: string, path: readonly
       bytes: fileBytes(files, directory, segment),
     }
   })
+}
+
+/**
+ * Bytes of the segments below the one being written, but for those that are superseded: what the application thread
+ * goes by until the sync thread, which takes its time to start, has counted.
+ */
+export function heldBytes(
+  files: Files,
+  { directory, segment, superseded }: { directory: string; segment: number; superseded: readonly number[] },
+): number {
+  const held = listSegments(files, directory).filter((one) => one < segment && !superseded.includes(one))
+  return held.reduce((sum, one) => sum + fileBytes(files, directory, one), 0)
 }
 
 /** How many of the segments may go, from the oldest on; never the last one. */

@@ -55,8 +55,8 @@ export class Spool {
     this.#stream = recovered.state.stream
     const { watermark } = recovered.state
     this.positions.reset(watermark)
-    const { segment } = recovered
-    const start = { ...options, segment, nextSequence: watermark.nextSequence, segmentBytesMax: segmentBytes(options) }
+    const sizes = { nextSequence: watermark.nextSequence, segmentBytesMax: segmentBytes(options) }
+    const start = { ...options, ...recovered, ...sizes }
     this.#writer = new SpoolWriter(diskFiles, this.positions, start)
     this.#covered.promise.catch(() => {})
     this.#stopped.promise.catch(() => {})

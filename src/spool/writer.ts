@@ -19,6 +19,7 @@ import {
 } from './format.ts'
 import { Handover } from './handover.ts'
 import type { Positions, SpoolEnd } from './positions.ts'
+import { heldBytes } from './reclaim.ts'
 import { segmentPath } from './refusals.ts'
 import { fillRescue } from './rescue.ts'
 import { type OpenSegment, temporaryPath } from './segment.ts'
@@ -34,6 +35,8 @@ export interface WriterStart {
   readonly directory: string
   readonly segment: OpenSegment
   readonly nextSequence: number
+  /** Segments that count for nothing any more, although they may still be there. */
+  readonly superseded?: readonly number[] | undefined
   /** Where a segment is full, in bytes. */
   readonly segmentBytesMax?: number | undefined
   /** Most bytes of all segments together; default unlimited. */
@@ -86,6 +89,9 @@ export class SpoolWriter {
     this.#frameNumber = start.segment.frameNumber
     this.#frameCrc = start.segment.frameCrc
     this.#nextSequence = start.nextSequence
+    const { segment } = start.segment
+    const { directory, superseded = [] } = start
+    this.#handover.setUsedBytes(heldBytes(files, { directory, segment, superseded }), segment)
   }
 
   get end(): SpoolEnd {

@@ -6,9 +6,12 @@ import { useClocks } from '../../src/clock.ts'
 import { readPresentControl } from '../../src/spool/control.ts'
 import { CursorFile } from '../../src/spool/cursor.ts'
 import { diskFiles, type Files } from '../../src/spool/files.ts'
+import { Positions } from '../../src/spool/positions.ts'
 import { SpoolReader } from '../../src/spool/reader.ts'
 import { recoverSpool } from '../../src/spool/recover.ts'
 import { SpoolRefusal } from '../../src/spool/state.ts'
+import { Syncer } from '../../src/spool/syncer.ts'
+import { SpoolWriter } from '../../src/spool/writer.ts'
 import { rot } from './crafted.ts'
 import {
   closeDriven,
@@ -19,6 +22,7 @@ import {
   openDriven,
   readNames,
   recordText,
+  signer,
 } from './harness.ts'
 
 let atMs = 1_800_000_000_000
@@ -69,6 +73,26 @@ test('a segment goes when every destination of the durable set has confirmed all
   const rest = readNames(new SpoolReader(diskFiles, driven.directory, () => driven.positions.durable()))
   assert.ok(rest.length >= 40, `b lacks 40 records, ${rest.length} are there`)
   assert.deepEqual(rest, names(60 - rest.length, 60))
+})
+
+test('what older segments hold counts against the budget before the sync thread has counted it, and alike after', (t) => {
+  const driven = openDriven(freshDirectory(t), small)
+  fill(driven, 60)
+  closeDriven(driven)
+  const { directory } = driven
+  const recovered = recoverSpool(diskFiles, { directory, deployment: 'test', bootId: 'boot-1' })
+  const positions = new Positions()
+  positions.reset(recovered.state.watermark)
+  const { nextSequence } = recovered.state.watermark
+  const writer = new SpoolWriter(diskFiles, positions, { directory, ...recovered, nextSequence, bytesMax: 32_768 })
+  const atOpening = writer.usedBytes
+  assert.throws(() => writer.append(recordText('one more'), { flags: 0 }), SpoolRefusal)
+  const start = { ...small, ...recovered, directory, memory: positions.memory }
+  const syncer = new Syncer(diskFiles, start, { signer, post: () => {} })
+  assert.equal(writer.usedBytes, atOpening)
+  positions.requestStop()
+  syncer.run()
+  writer.close()
 })
 
 test('what comes before a segment that does not state the tree before it stays', (t) => {
