@@ -18,7 +18,7 @@ import { appendDurably, openForAppend } from './file-append.ts'
 import { closeCurrent, listClosed, readClosed } from './file-series.ts'
 import { allLines, headIn, heldInstead, linesAfter, linesFrom, mayLieBefore, TailKeeper } from './file-tail.ts'
 import { FileTending } from './file-tending.ts'
-import { encodeLines } from './lines.ts'
+import { LineEncoder } from './lines.ts'
 import type { FileDestinationOptions } from './options.ts'
 
 const maxMbDefault = 100
@@ -38,6 +38,7 @@ export class FileDestination implements Destination {
   readonly #bytesMax: number
   readonly #ageMsMax: number
   readonly #tending: FileTending
+  readonly #lines = new LineEncoder()
   #lock: SpoolLock | undefined
   #file: number | undefined
   /** When the open file was begun. */
@@ -67,7 +68,7 @@ export class FileDestination implements Destination {
       const held = heldInstead(this.#known[count], records[count])
       if (held !== undefined) return this.#refuse(held, count)
       if (count < records.length && this.#isFull(file, bytes)) file = this.#rotate()
-      appendDurably(file, encodeLines(records.slice(count)))
+      appendDurably(file, this.#lines.encode(count === 0 ? records : records.slice(count)))
       this.#end = fs.fstatSync(file).size
       // Whoever moved it away may have read it to its end before we wrote: once more, into the file that follows.
       if (this.#isReplaced(file)) throw new Error('it was moved away while it was written')
