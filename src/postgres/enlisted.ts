@@ -47,7 +47,8 @@ function printDisclosures({ disclosures }: ConvertedEvent): string | undefined {
 
 /** The commitments follow from the disclosures, whoever wrote the row. */
 function takeDisclosures(event: ConvertedEvent, text: unknown): void {
-  const disclosures = decodeDisclosures(typeof text === 'string' ? text : '')
+  if (typeof text !== 'string') return
+  const disclosures = decodeDisclosures(text)
   const found = disclosures.list.map(
     (one) => [readDisclosure(one.text)?.pointer ?? '', commitmentTo(one.text)] as const,
   )

@@ -132,15 +132,17 @@ function microseconds(value: string): string | undefined {
 }
 
 const secondLength = '2026-11-22T09:29:59'.length
-/** Records of one second follow each other. */
-let lastSecond = ''
+/** Records of one second follow each other, and happened in others. */
+const lastSeconds = new Set<string>()
+const secondsMax = 64
 
 /** Whether the calendar has it: February 30 and the like are moved by some engines instead of refused. */
 function isSecond(text: string): boolean {
-  if (text === lastSecond) return true
+  if (lastSeconds.has(text)) return true
   const second = new Date(`${text}Z`)
   if (Number.isNaN(second.getTime()) || second.toISOString().slice(0, secondLength) !== text) return false
-  lastSecond = text
+  if (lastSeconds.size >= secondsMax) lastSeconds.clear()
+  lastSeconds.add(text)
   return true
 }
 
