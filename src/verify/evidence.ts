@@ -12,7 +12,7 @@ import { parseRecord, type RecordMembers, type StoredRecord } from '../event/rec
 import type { Condition } from '../postgres/filter.ts'
 import { deriveColumns } from '../postgres/projection.ts'
 import { StreamProofs } from './evidence-proofs.ts'
-import { KeyRing } from './key-ring.ts'
+import { isSameKey, KeyRing } from './key-ring.ts'
 import type { VerifyOptions } from './reading.ts'
 import type { SourceReport } from './report.ts'
 import type { FoundRecord, Source } from './source.ts'
@@ -75,6 +75,7 @@ class Gathering {
   readonly #records = new Map<string, Omit<EvidenceRecord, 'proof'>>()
   readonly #withheld = new Set<string>()
   readonly #ring: KeyRing
+  readonly #replaced: { readonly stream: string; readonly from: number; readonly key: Verifier }[] = []
   /** Checkpoints by keys that were not believed when they came: a rotation may come late. */
   #unopened: Omit<EvidenceRecord, 'proof'>[] = []
 
@@ -94,7 +95,7 @@ class Gathering {
     if (isWanted) this.#keep(record)
     this.#streamOf(stream).add(sequence, leafHash(bytes), isWanted)
     if (members.event_type === 'audit.checkpoint') this.#takeCheckpoint(record)
-    if (members.event_type === 'audit.key.rotated') this.#takeRotation(members.details)
+    if (members.event_type === 'audit.key.rotated') this.#takeRotation(record)
   }
 
   finish(): Omit<Evidence, 'verification'> {
@@ -136,9 +137,13 @@ class Gathering {
     })
   }
 
-  #takeRotation(details: unknown): void {
-    const outcome = this.#ring.take(details)
-    if (outcome.refusal !== undefined || !outcome.hasGrown) return
+  #takeRotation({ stream, sequence, members }: Omit<EvidenceRecord, 'proof'>): void {
+    const isGone = (old: Verifier) =>
+      this.#replaced.some((one) => one.stream === stream && one.from < sequence && isSameKey(one.key, old))
+    const outcome = this.#ring.take(members.details, (old) => !isGone(old))
+    if (outcome.refusal !== undefined) return
+    this.#replaced.push({ stream, from: sequence, key: outcome.old })
+    if (!outcome.hasGrown) return
     for (const record of this.#unopened.splice(0)) this.#takeCheckpoint(record)
   }
 

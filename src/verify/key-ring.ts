@@ -9,11 +9,14 @@ import { openRotation } from '../chain/rotation.ts'
 
 /** What a rotation did to the ring, or why it proves nothing. */
 export type RotationOutcome =
-  | { readonly refusal?: undefined; readonly old: Verifier; readonly hasGrown: boolean }
+  | { readonly refusal?: undefined; readonly old: Verifier; readonly next: Verifier; readonly hasGrown: boolean }
   | { readonly refusal: string }
 
 export class KeyRing {
   #verifiers: readonly Verifier[]
+
+  /** Of them those that a rotation has brought. */
+  readonly #joined = new Set<Verifier>()
 
   /** The keys that have signed checkpoints of each stream. */
   readonly #signers = new Map<string, readonly Verifier[]>()
@@ -28,6 +31,11 @@ export class KeyRing {
 
   isValidAt(key: Verifier, recorded: string | undefined): boolean {
     return this.#isValidAt(key, recorded)
+  }
+
+  /** Whether a key is believed because of a rotation alone. */
+  isJoined(key: Verifier): boolean {
+    return this.#joined.has(key)
   }
 
   /** Notes which keys have signed a checkpoint of the stream. */
@@ -45,16 +53,18 @@ export class KeyRing {
     return this.#verifiers
   }
 
-  /** Takes the details of an `audit.key.rotated` record. */
-  take(details: unknown): RotationOutcome {
+  /** Takes the details of an `audit.key.rotated` record. `mayVouch`: whether the old key still counts where that stands. */
+  take(details: unknown, mayVouch: (old: Verifier) => boolean = () => true): RotationOutcome {
     const opened = openRotation(details)
     if (opened.problem !== undefined) return { refusal: opened.reason }
     const { old, next } = opened
     const [trustsOld, trustsNext] = [this.#trusts(old), this.#trusts(next)]
     if (!trustsOld && !trustsNext) return { refusal: `neither ${keyOf(old)} nor ${keyOf(next)} is trusted` }
+    if (!trustsNext && !mayVouch(old)) return { refusal: `${keyOf(old)} was replaced before it, or not trusted then` }
     const joining = [...(trustsOld ? [] : [old]), ...(trustsNext ? [] : [next])]
     this.#verifiers = [...this.#verifiers, ...joining]
-    return { old, hasGrown: joining.length > 0 }
+    for (const key of joining) this.#joined.add(key)
+    return { old, next, hasGrown: joining.length > 0 }
   }
 
   #trusts(key: Verifier): boolean {

@@ -1,7 +1,8 @@
 /**
  * Which keys sign one stream: opens its checkpoints with the keys that are believed, follows its rotations, and keeps
  * what no key vouches for until the end, because a source need not keep the order of sealing and a rotation may come
- * late. Always holds: behind the rotation that replaced it, a key signs nothing any more.
+ * late. Always holds: behind the rotation that replaced it, a key signs nothing any more, no other rotation either; and what
+ * signs there was given by the caller, or a rotation of this stream leads to it.
  */
 
 import type { Verifier } from '../chain/note.ts'
@@ -13,7 +14,9 @@ export class StreamKeys {
   readonly #ring: KeyRing
   readonly #refusalsMax: number
   readonly #refusals: AnchorRefusal[] = []
-  readonly #replaced: { readonly key: Verifier; readonly from: number }[] = []
+  readonly #rotations: Rotated[] = []
+  /** The last checkpoint that was believed of each set of keys. */
+  readonly #signed = new Map<string, { readonly link: Link; readonly signers: readonly Verifier[] }>()
   /** The keys believed when the refusals were last taken. */
   #believed: readonly Verifier[]
 
@@ -28,8 +31,17 @@ export class StreamKeys {
     return this.#ring.verifiers.length > 0
   }
 
+  /** At the end: what no key vouches for, and what was believed until a rotation came late that stands before it. */
   get refusals(): readonly AnchorRefusal[] {
-    return this.#refusals
+    const rotations = this.#rotations.filter(({ old, next, link }) => this.#isReplaced(old, link.sequence, next))
+    const signed = [...this.#signed.values()].filter((one) => !this.#mayHaveSigned(one))
+    return [
+      ...this.#refusals,
+      ...rotations.map(({ link }) => refusal(link, 'the rotation proves nothing: its old key was replaced before it')),
+      ...signed.map(({ link }) =>
+        refusal(link, 'a checkpoint signed by a key that was replaced, or brought by no rotation here'),
+      ),
+    ]
   }
 
   /** What a checkpoint claims, if a key vouches for it. */
@@ -40,24 +52,22 @@ export class StreamKeys {
     const { signers } = anchor
     if (signers.length === 0) return anchor
     const valid = signers.filter((key) => this.#ring.isValidAt(key, link.recorded))
-    if (valid.length === 0)
-      return this.#refuse({
-        link,
-        verdict: 'BAD_SIGNATURE',
-        detail: 'a checkpoint signed when its key was not trusted',
-      })
-    if (valid.some((key) => !this.#isReplaced(key, link.sequence))) {
-      this.#ring.noteSigned(link.stream, valid)
-      return anchor
-    }
-    return this.#refuse({ link, verdict: 'BAD_SIGNATURE', detail: 'a checkpoint signed by a key replaced before it' })
+    if (valid.length === 0) return this.#refuse(refusal(link, 'a checkpoint signed when its key was not trusted'))
+    if (valid.every((key) => this.#isReplaced(key, link.sequence)))
+      return this.#refuse(refusal(link, 'a checkpoint signed by a key replaced before it'))
+    this.#ring.noteSigned(link.stream, valid)
+    this.#noteSigned(link, valid)
+    return anchor
   }
 
   addRotation(link: Link): void {
     if (!this.isAsked) return
-    const outcome = this.#ring.take(link.control?.details)
-    if (outcome.refusal === undefined) this.#replaced.push({ key: outcome.old, from: link.sequence })
-    else this.#refuse({ link, verdict: 'BAD_SIGNATURE', detail: `the rotation proves nothing: ${outcome.refusal}` })
+    const { sequence, recorded } = link
+    const outcome = this.#ring.take(link.control?.details, (old) => {
+      return !this.#isReplaced(old, sequence) && this.#ring.isValidAt(old, recorded)
+    })
+    if (outcome.refusal === undefined) this.#rotations.push({ old: outcome.old, next: outcome.next, link })
+    else this.#refuse(refusal(link, `the rotation proves nothing: ${outcome.refusal}`))
   }
 
   /** What was refused and may stand now, because more keys are believed than when it was last taken: to be added again. */
@@ -67,11 +77,37 @@ export class StreamKeys {
     return this.#refusals.splice(0).map(({ link }) => link)
   }
 
-  #isReplaced(key: Verifier, sequence: number): boolean {
-    return this.#replaced.some(({ key: old, from }) => from < sequence && isSameKey(old, key))
+  /** Whether a rotation before this record has replaced the key; by another one than `by`, when that is given. */
+  #isReplaced(key: Verifier, sequence: number, by?: Verifier): boolean {
+    return this.#before(sequence).some(({ old, next }) => isSameKey(old, key) && !(by && isSameKey(next, by)))
   }
 
-  #refuse(refusal: AnchorRefusal): undefined {
-    if (this.#refusals.length < this.#refusalsMax) this.#refusals.push(refusal)
+  #mayHaveSigned({ link: { sequence }, signers }: { link: Link; signers: readonly Verifier[] }): boolean {
+    const before = this.#before(sequence)
+    const isLedTo = (key: Verifier) => before.length === 0 || before.some(({ next }) => isSameKey(next, key))
+    return signers.some((key) => !this.#isReplaced(key, sequence) && (!this.#ring.isJoined(key) || isLedTo(key)))
   }
+
+  #before(sequence: number): readonly Rotated[] {
+    return this.#rotations.filter(({ link }) => link.sequence < sequence)
+  }
+
+  #noteSigned(link: Link, signers: readonly Verifier[]): void {
+    const ids = signers.map(({ keyId }) => keyId).join()
+    if (link.sequence > (this.#signed.get(ids)?.link.sequence ?? 0)) this.#signed.set(ids, { link, signers })
+  }
+
+  #refuse(refused: AnchorRefusal): undefined {
+    if (this.#refusals.length < this.#refusalsMax) this.#refusals.push(refused)
+  }
+}
+
+interface Rotated {
+  readonly old: Verifier
+  readonly next: Verifier
+  readonly link: Link
+}
+
+function refusal(link: Link, detail: string): AnchorRefusal {
+  return { link, verdict: 'BAD_SIGNATURE', detail }
 }

@@ -83,3 +83,30 @@ test('without any key a rotation is a record like another', async () => {
   const report = await verify(toNdjson(rotated().lines), [])
   assert.deepEqual([report.verdict, verdicts(report)], ['UNANCHORED', ['UNANCHORED']])
 })
+
+test('behind its rotation the old key brings no other key either, in whatever order the records come', async () => {
+  const { lines } = rotated()
+  const details = signRotation(old.signer, third.signer)
+  const thief = rotated().seal({ action: 'audit.key.rotated', event_type: 'audit.key.rotated', details })
+  thief.act(2).checkpoint(third)
+  for (const text of [toNdjson(thief.lines), toOtlp([...thief.lines].reverse(), 3)]) {
+    for (const trusted of [[old], [next], [old, next]]) {
+      const report = await verify(text, trusted)
+      assert.deepEqual([report.exitCode, verdicts(report)[0]], [1, 'BAD_SIGNATURE'])
+      assert.ok(report.findings.some(({ detail }) => /replaced/.test(detail)))
+    }
+  }
+  const moved = [...rotated(rotation, old).lines].reverse()
+  assert.equal((await verify(toOtlp(moved, 3), [old])).verdict, 'BAD_SIGNATURE')
+  assert.equal((await verify(toOtlp([...lines].reverse(), 3), [old])).verdict, 'INTACT')
+})
+
+test('behind a rotation, a key that only another stream vouches for signs nothing', async () => {
+  const details = signRotation(old.signer, third.signer)
+  const other = new TrailWriter('0197c2f4-6d5e-7c3a-8b1f-2a9d4e6f8072', old).open().act(5).checkpoint()
+  other.seal({ action: 'audit.key.rotated', event_type: 'audit.key.rotated', details }).act(2).checkpoint(third)
+  const forged = rotated().act(2).checkpoint(third)
+  const text = toNdjson([...other.lines, ...forged.lines])
+  assert.deepEqual(verdicts(await verify(text, [old])), ['BAD_SIGNATURE'])
+  assert.deepEqual(verdicts(await verify(text, [old, third])), [])
+})

@@ -5,6 +5,7 @@ import { it } from 'node:test'
 import { formatCheckpoint } from '../../src/chain/checkpoint.ts'
 import { cosign, witnessKeyOf } from '../../src/chain/cosignature.ts'
 import { Frontier } from '../../src/chain/merkle.ts'
+import { signRotation } from '../../src/chain/rotation.ts'
 import { type KeptCheckpoint, readKept } from '../../src/verify/since.ts'
 import { createNdjsonSource } from '../../src/verify/sources/ndjson.ts'
 import { requiredStreams } from '../../src/verify/trust.ts'
@@ -46,6 +47,14 @@ it('a key counts for what was sealed while it was trusted', async () => {
   )
   assert.deepEqual(await verify({ keys: [{ key, until: at(8) }, { key: nextKey }] }), ['BAD_SIGNATURE', 5])
   assert.deepEqual(await verify({ keys: [{ key }, { key: nextKey, from: at(30) }] }), ['BAD_SIGNATURE', 9])
+})
+
+it('a key brings no other key after the time in which it is trusted', async () => {
+  const details = signRotation(keys.signer, next.signer)
+  const writer = new TrailWriter(stream, keys).open().act(3).checkpoint()
+  writer.seal({ action: 'audit.key.rotated', event_type: 'audit.key.rotated', details }).act(2).checkpoint(next)
+  assert.deepEqual(await verify({ keys: [{ key, until: at(30) }] }, writer.lines), ['INTACT'])
+  assert.deepEqual(await verify({ keys: [{ key, until: at(11) }] }, writer.lines), ['BAD_SIGNATURE', 6, 9])
 })
 
 it('a key that is named twice counts in both times, whatever zone they are written in', async () => {
