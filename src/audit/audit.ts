@@ -99,7 +99,7 @@ export class Audit extends Emission implements AsyncDisposable {
     const emit = (event: object) => void this.#emitter.emit(event, false)
     this.#observation = new Observation({ settings: config.metrics, sources, emit })
     const onRefusal = () => this.#look()
-    const { sealer, suppressions } = openSealer({ config, inForce, spool, counts, onRefusal, more: signing.facts })
+    const { sealer, suppressions } = openSealer({ config, inForce, spool, counts, onRefusal, signing })
     this.#sealer = sealer
     this.#suppressions = suppressions
     this.#reloader = new Reloader(sealer, config, () => this.#closing !== undefined)

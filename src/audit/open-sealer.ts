@@ -2,7 +2,6 @@
 
 import type { JsonObject } from '../event/canonical.ts'
 import { compileCatalogue } from '../event/catalogue-check.ts'
-import type { ControlFact } from '../event/record.ts'
 import { readHeld } from '../forward/quarantine-folder.ts'
 import { compilePolicy } from '../policy/policy.ts'
 import { compileRedaction } from '../policy/redact.ts'
@@ -14,6 +13,7 @@ import type { AuditConfig } from './config.ts'
 import type { EventCounts } from './counts.ts'
 import { openingFacts } from './opening.ts'
 import { Sealer } from './sealer.ts'
+import type { Signing } from './signing.ts'
 import { Suppressions } from './suppressions.ts'
 
 export interface SealerSetting {
@@ -22,17 +22,18 @@ export interface SealerSetting {
   readonly spool: Spool
   readonly counts: EventCounts
   readonly onRefusal: () => void
-  /** What is to be said behind the opening. */
-  readonly more: readonly ControlFact[]
+  /** The key, and what is to be said of it behind the opening. */
+  readonly signing: Pick<Signing, 'facts' | 'signer'>
 }
 
 /** Seals what is to be said first. Whoever closes the trail closes `suppressions` before the spool's lock goes. */
-export function openSealer({ config, inForce, spool, counts, onRefusal, more }: SealerSetting): {
+export function openSealer({ config, inForce, spool, counts, onRefusal, signing }: SealerSetting): {
   readonly sealer: Sealer
   readonly suppressions: Suppressions
 } {
   const { state, suppressed: found } = spool.recovered
   const { stream, epoch, watermark } = state
+  const owner = { deployment: config.deployment, verifierKey: signing.signer.verifierKey }
   const slot = new CountsSlot(diskFiles, spool.directory)
   const suppressions = new Suppressions({ slot, found, epoch, policy: inForce.policy.hash })
   const sealer = new Sealer({
@@ -44,8 +45,8 @@ export function openSealer({ config, inForce, spool, counts, onRefusal, more }: 
     blockMsMax: config.spool.onFull === 'block' ? config.spool.blockMsMax : 0,
     counts,
     onRefusal,
-    opening: [...openingFacts(config.deployment, spool.recovered, refusedBefore(spool)), ...more],
-    deployment: config.deployment,
+    opening: [...openingFacts(owner, spool.recovered, refusedBefore(spool)), ...signing.facts],
+    owner,
     head: {
       stream,
       epoch,

@@ -19,7 +19,7 @@ import { Admission, type Ambient, type PolicyInForce } from './admission.ts'
 import type { Correlation } from './correlation.ts'
 import type { EventCounts } from './counts.ts'
 import { Emergencies } from './emergency.ts'
-import { successionFact } from './opening.ts'
+import { successionFact, type TrailOwner } from './opening.ts'
 import { Emergency, type EmergencyCause, type Receipt, suppressed, Written, type WrittenRecord } from './receipt.ts'
 import type { Suppressions } from './suppressions.ts'
 
@@ -36,7 +36,7 @@ export interface SealerParts {
   /** What the first records of this opening say. */
   readonly opening: readonly ControlFact[]
   readonly service: string
-  readonly deployment: string
+  readonly owner: TrailOwner
   /** How long an event waits for room; 0: not at all. */
   readonly blockMsMax: number
   readonly counts: EventCounts
@@ -233,7 +233,7 @@ export class Sealer {
   #beginStream(stream: string): void {
     const { head } = this.#chain
     const predecessor = { ...head, reason: this.#streamReason ?? 'clock' }
-    const fact = successionFact(this.#parts.deployment, predecessor, this.#ahead)
+    const fact = successionFact(this.#parts.owner, predecessor, this.#ahead)
     this.#streamReason = undefined
     this.#ahead = undefined
     this.#chain = new Chain({ stream, epoch: head.epoch, sequence: 0, hash: undefined, recorded: undefined })

@@ -53,6 +53,7 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
     meaning: 'A writer opened the stream: the first record after every start.',
     details: {
       deployment: 'the trail it belongs to',
+      verifier_key: 'the key that signs from here on, as the writer says',
       reason: '`first`, `reopened`, or why a new stream began',
       previous_end: '`none`, `clean`, or `crash`',
       recovered: 'records that were found and carried over',

@@ -1,4 +1,7 @@
-/** What an auditor has beside the copies: checkpoints kept between two runs (`--since`, `--keep`), and a trust file. */
+/**
+ * What an auditor has beside the copies: checkpoints kept between two runs (`--since`, `--keep`), and a trust file, which
+ * remembers keys that were trusted on first use.
+ */
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { Verifier } from '../chain/note.ts'
@@ -21,11 +24,12 @@ export function readSince(path: string, verifiers: readonly Verifier[], keep?: s
 
 /** The trust file of `--trust`. */
 export function readTrust(path: string): TrustFile {
-  return trustIn(path, readTrustText(path))
+  return trustIn(path, readText(path, '--trust'))
 }
 
-export function readTrustText(path: string): string {
-  return readText(path, '--trust')
+/** The text of the trust file; on first use, where keys come from the copies, there may be none yet. */
+export function readTrustText(path: string, isFirstUse = false): string | undefined {
+  return isFirstUse && !existsSync(path) ? undefined : readText(path, '--trust')
 }
 
 /** The trust file of this text. */
@@ -54,11 +58,33 @@ export function keepCheckpoints(
     )
     return
   }
+  replaceFile(path, notes.join(''), '--keep')
+}
+
+/** Adds the keys that were taken from the copies to the trust file, unless anything was found. */
+export function rememberKeys(path: string, report: Report, io: CommandIo): void {
+  const keys = keysOnFirstUse(report)
+  if (keys.length === 0) return
+  if (report.exitCode !== 0) {
+    io.stderr.write(`${path} was left as it is: see the findings\n`)
+    return
+  }
+  const before = existsSync(path) ? (JSON.parse(readText(path, '--trust')) as { keys: readonly object[] }) : undefined
+  const trusted = { ...before, keys: [...(before?.keys ?? []), ...keys.map((key) => ({ key }))] }
+  replaceFile(path, `${JSON.stringify(trusted, undefined, 2)}\n`, '--trust')
+}
+
+/** The verifier keys that were taken from any of the copies. */
+export function keysOnFirstUse({ sources }: Report): readonly string[] {
+  return [...new Set(sources.flatMap(({ keysOnFirstUse: keys = [] }) => keys))]
+}
+
+function replaceFile(path: string, text: string, setting: string): void {
   try {
-    writeFileSync(`${path}.new`, notes.join(''))
+    writeFileSync(`${path}.new`, text)
     renameSync(`${path}.new`, path)
   } catch (cause) {
-    throw refuse('--keep', `${path}: ${errorText(cause)}`, { hint: 'name a file that can be written', cause })
+    throw refuse(setting, `${path}: ${errorText(cause)}`, { hint: 'name a file that can be written', cause })
   }
 }
 

@@ -26,6 +26,7 @@ export interface VerifyOrder {
   /** The text of the trust file. */
   readonly trust: string | undefined
   readonly since: readonly KeptCheckpoint[]
+  readonly isFirstUse?: boolean
   readonly allowUnanchored: boolean
   readonly allowPartial: boolean
 }
@@ -63,11 +64,11 @@ export async function verifyAll(
 
 /** One source that cannot be opened does not keep the others from being verified. */
 export async function verifyNamed(name: string, order: VerifyOrder, onProgress: OnProgress): Promise<SourceReport> {
-  const { verifiers, since, allowUnanchored, allowPartial } = order
+  const { verifiers, since, isFirstUse, allowUnanchored, allowPartial } = order
   const trust = order.trust === undefined ? undefined : parseTrust(order.trust)
   if (typeof trust === 'string') throw new Error(trust)
   try {
-    const how = { verifiers, trust, since, allowUnanchored, allowPartial, onProgress }
+    const how = { verifiers, trust, since, isFirstUse, allowUnanchored, allowPartial, onProgress }
     return await verifySource(await openSource(name), how)
   } catch (thrown) {
     if (!(thrown instanceof AuditError) || thrown.code !== 'SOURCE_UNREADABLE') throw thrown

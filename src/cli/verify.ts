@@ -15,13 +15,14 @@ import { noteOperations, operationsNoteHelp, operationsNoteOption } from './oper
 import { printable } from './printable.ts'
 import { type Progress, startProgress } from './progress.ts'
 import { readVerifiers } from './verifier-keys.ts'
-import { keepCheckpoints, readSince, readTrustText, trustIn } from './verify-kept.ts'
+import { keepCheckpoints, keysOnFirstUse, readSince, readTrustText, rememberKeys, trustIn } from './verify-kept.ts'
 import { type OnProgress, verifyAll } from './verify-sources.ts'
 
-const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--trust FILE] [--since FILE] [--keep FILE] [--allow-unanchored] [--allow-partial] [--json]
+const help = `Usage: otel-audit verify SOURCE... [--vkey KEY]... [--trust FILE] [--trust-on-first-use] [--since FILE] [--keep FILE] [--allow-unanchored] [--allow-partial] [--json]
 
 Verifies every copy of a trail on its own: each record against its hash, each hash against the next record, and all
-of them against the signed checkpoints. Needs no network but that of a database, and writes nothing but the file of --keep and the trail of --operations.
+of them against the signed checkpoints. Needs no network but that of a database, and writes nothing but the file of --keep, the trail of
+--operations and, on first use, the file of --trust.
 
 SOURCE is a spool directory or one of slots, an NDJSON file, an OTLP JSON file of a collector, an archive (a folder or
 s3://BUCKET/PREFIX), postgres://..., clickhouse://HOST:8123/DATABASE?table=TABLE, or - for standard
@@ -31,6 +32,10 @@ Options:
   --vkey KEY          a verifier key, or a file with one a line; may be repeated. Without it nothing is proven
   --trust FILE        keys and their times, streams that there must be, witnesses that must have cosigned, pruners: JSON,
                       see docs/verify.md
+  --trust-on-first-use
+                      where no key of a deployment is trusted yet, take the one that the copy itself names, and say so:
+                      verdict FIRST_USE. With --trust FILE, which may be missing, it is remembered there when nothing is
+                      found, and a later copy that is signed by another key is refused
   --since FILE        checkpoints kept from earlier: the copies must continue them. Shows a copy that was rolled back
   --keep FILE         when nothing is found, write the last checkpoint of each stream there, for the next --since
   --allow-unanchored  exit 0 although nothing signed covers a stream, or no key was given
@@ -45,12 +50,14 @@ Examples:
   otel-audit verify ./audit.ndjson --vkey ./audit.vkey
   otel-audit verify ./audit-spool ./collector.jsonl postgres://localhost/app --vkey ./audit.vkey --json
   otel-audit verify ./audit.ndjson --vkey ./audit.vkey --since last.checkpoint --keep last.checkpoint
+  otel-audit verify ./audit.ndjson --trust trust.json --trust-on-first-use
   otel-audit spool export ./audit-spool | otel-audit verify - --vkey ./audit.vkey
 `
 
 const options = {
   vkey: { type: 'string', multiple: true, default: [] as string[] },
   trust: { type: 'string' },
+  'trust-on-first-use': { type: 'boolean', default: false },
   since: { type: 'string' },
   keep: { type: 'string' },
   'allow-unanchored': { type: 'boolean', default: false },
@@ -70,7 +77,8 @@ export const command: Command = {
         setting: 'SOURCE',
         hint: 'name what to verify: otel-audit verify ./audit.ndjson',
       })
-    const trustText = values.trust === undefined ? undefined : readTrustText(values.trust)
+    const isFirstUse = values['trust-on-first-use']
+    const trustText = values.trust === undefined ? undefined : readTrustText(values.trust, isFirstUse)
     const trust = trustText === undefined ? undefined : trustIn(values.trust ?? '', trustText)
     const verifiers = [...values.vkey.flatMap(readVerifiers), ...(trust?.keys ?? []).map(({ verifier }) => verifier)]
     const since = values.since === undefined ? [] : readSince(values.since, verifiers, values.keep)
@@ -81,6 +89,7 @@ export const command: Command = {
         verifiers,
         trust: trustText,
         since,
+        isFirstUse,
         allowUnanchored: values['allow-unanchored'],
         allowPartial: values['allow-partial'],
       },
@@ -91,14 +100,16 @@ export const command: Command = {
       reportMissing(values.since ?? '', since, sources),
       reportMissing(values.trust ?? '', requiredStreams(trust ?? { origins: undefined }), sources),
     ].filter((one) => one !== undefined)
-    const isFirstUse = values.since !== undefined && since.length === 0
+    const isFirstCheckpoint = values.since !== undefined && since.length === 0
     const report: Report = {
       ...combineReports([...sources, ...missing]),
-      ...(isFirstUse && { trustedOnFirstUse: true }),
+      ...(isFirstCheckpoint && { trustedOnFirstUse: true }),
     }
     if (values.operations !== undefined) await noteOperations(values.operations, sources.flatMap(verifiedFacts), io)
     if (values.keep !== undefined) keepCheckpoints(values.keep, { report, since }, io)
-    io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatReport(report, verifiers.length > 0))
+    if (values.trust !== undefined) rememberKeys(values.trust, report, io)
+    const own = { hasKeys: verifiers.length > 0, trust: values.trust }
+    io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : formatReport(report, own))
     return report.exitCode
   },
 }
@@ -119,14 +130,27 @@ function showProgress(progress: Progress | undefined): OnProgress {
   }
 }
 
-function formatReport(report: Report, hasKeys: boolean): string {
+function formatReport(
+  report: Report,
+  { hasKeys, trust }: { readonly hasKeys: boolean; readonly trust: string | undefined },
+): string {
+  const taken = keysOnFirstUse(report)
   const lines = report.sources.flatMap(formatSource)
-  if (!hasKeys) lines.push('No verifier key was given (--vkey): damage shows, but nothing is proven.')
+  if (taken.length > 0) lines.push(...formatFirstUse(taken, report.exitCode === 0 ? trust : undefined))
+  else if (!hasKeys) lines.push('No verifier key was given (--vkey): damage shows, but nothing is proven.')
   if (report.trustedOnFirstUse)
     lines.push('Trusted on first use: no checkpoint was kept yet, so the copies were taken as they were found.')
   if (report.exitCode === 0)
     lines.push('A copy that was rolled back as a whole verifies too: compare the last sequences with what you know.')
   return `${lines.join('\n')}\n`
+}
+
+function formatFirstUse(keys: readonly string[], remembered: string | undefined): string[] {
+  return [
+    'Trusted on first use: these keys were taken from the copies themselves. Compare them with what their owner says.',
+    ...keys.map((key) => `  ${printable(key)}`),
+    ...(remembered === undefined ? [] : [`They are remembered in ${printable(remembered)}.`]),
+  ]
 }
 
 function formatSource(source: SourceReport): string[] {

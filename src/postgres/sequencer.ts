@@ -27,10 +27,10 @@ import {
   saveJournal,
 } from './journal.ts'
 import { type JournalKey, rotationFacts } from './journal-key.ts'
-import { claimEvents, type OutboxRow } from './outbox.ts'
-import { deriveColumns } from './projection.ts'
+import type { OutboxRow } from './outbox.ts'
+import { sealPortions, storeSealed } from './portions.ts'
 import { claimFacts } from './quarantine.ts'
-import { appendRecords, encodeRecords } from './records.ts'
+import { readHead } from './records.ts'
 import { Sealing } from './sealing.ts'
 import { lacksHead, type SeenHead, type SeenHeadFile } from './seen-head.ts'
 import type { StandbyDemand } from './standbys.ts'
@@ -120,14 +120,13 @@ export class Sequencer {
     else if (isDue && !sealing.sealCheckpoint(await readUnsigned(client, journal)))
       sealing = await this.#succeed(client, { journal, identity, reason: 'damaged' }, parts)
     for (const fact of rotated) sealing.sealFact(fact)
-    const rows = await claimEvents(client, { above: limit.above, rows: limit.events })
-    for (const row of rows) sealing.sealEvent(this.#eventOf(row), row.recordId, row.emittedAt)
+    const seal = (row: OutboxRow) => sealing.sealEvent(this.#eventOf(row), row.recordId, row.emittedAt)
+    const { events, lastNumber } = await sealPortions(client, limit, { sealing, seal })
     for (const fact of await claimFacts(client)) sealing.sealFact(fact)
     const { records } = sealing
-    if (records.length === 0 || (journal.sequence === 0 && rows.length === 0)) return { status: 'idle' }
-    await append(client, sealing)
-    const lastNumber = rows.at(-1)?.number ?? limit.above
-    return { sealing, outcome: { status: 'sealed', events: rows.length, records: records.length, lastNumber } }
+    if (records === 0 || (journal.sequence === 0 && events === 0)) return { status: 'idle' }
+    await store(client, sealing)
+    return { sealing, outcome: { status: 'sealed', events, records, lastNumber } }
   }
 
   async #lock(client: Connection, identity: ServerIdentity): Promise<Journal | 'held'> {
@@ -192,7 +191,10 @@ export class Sequencer {
     await enterStream(client, stream, identity)
     const nothing = { sequence: 0, hash: undefined, recorded: undefined, signedSize: 0, tree: [], unsigned: 0 }
     const sealing = new Sealing({ ...journal, stream, ...nothing }, parts)
-    for (const fact of openingOf({ journal, reason, seen: this.#parts.seen.head })) sealing.sealFact(fact)
+    const { seen, signer } = this.#parts
+    const held = seen.head === undefined ? 0 : ((await readHead(client, seen.head.stream))?.sequence ?? 0)
+    const facts = openingOf({ journal, reason, seen: seen.head, held, verifierKey: signer.verifierKey })
+    for (const fact of facts) sealing.sealFact(fact)
     return sealing
   }
 
@@ -235,10 +237,8 @@ function readUnsigned(client: Connection, { stream, signedSize, sequence }: Jour
   return readRange(client, { stream, after: signedSize, upTo: sequence })
 }
 
-async function append(client: Connection, sealing: Sealing): Promise<void> {
-  const outcomes = await appendRecords(client, encodeRecords(sealing.records.map(deriveColumns)))
-  const refused = outcomes.find(({ status }) => status !== 'appended')
-  if (refused !== undefined) throw new Error(`the journal refused record ${refused.refusedSequence}: ${refused.status}`)
+async function store(client: Connection, sealing: Sealing): Promise<void> {
+  await storeSealed(client, sealing)
   await storeDisclosures(client, sealing.disclosed)
   await saveJournal(client, sealing.change)
 }

@@ -30,12 +30,17 @@ export interface AnchorRefusal {
 /** Whom to believe: the verifier keys, and the deployment of the stream once one is known. */
 export interface Trust {
   readonly verifiers: readonly Verifier[]
+  /** Whether anything is asked of signatures; unless given, when there is a key. */
+  readonly isAsked?: boolean
   readonly deployment: string | undefined
 }
 
 /** Opens the checkpoint in `link`; undefined for what proves nothing either way (an unsigned claim that is malformed). */
-export function openAnchor(link: Link, { verifiers, deployment }: Trust): Anchor | AnchorRefusal | undefined {
-  if (verifiers.length === 0) return readUnsigned(link)
+export function openAnchor(
+  link: Link,
+  { verifiers, isAsked = verifiers.length > 0, deployment }: Trust,
+): Anchor | AnchorRefusal | undefined {
+  if (!isAsked) return readUnsigned(link)
   const expected = deploymentFor(link, { verifiers, deployment })
   const opened = openCheckpoint(link.control?.details, originOf(expected, link.stream), verifiers)
   if (opened.problem !== undefined) return refuse(link, opened)

@@ -8,7 +8,8 @@ import { compareHead } from './heads.ts'
 import type { Link } from './link.ts'
 import { type Hole, type Misfit, pairMisfits } from './misfits.ts'
 import type { Reading } from './reading.ts'
-import { type Finding, type SourceReport, type StreamReport, worstVerdict } from './report.ts'
+import type { Finding, SourceReport } from './report.ts'
+import { reportOf } from './source-report.ts'
 import type { StreamVerifier } from './stream.ts'
 import { isOriginTrusted, mayOperate } from './trust.ts'
 
@@ -20,7 +21,8 @@ export function concludeSource(reading: Reading): SourceReport {
   placeLeftovers(reading)
   for (const stream of reading.streams.values()) {
     stream.judge.reportDeferred()
-    stream.reportRefusals()
+    // Without any key there is nothing to be refused by: that is UNANCHORED.
+    if (reading.ring.verifiers.length > 0) stream.reportRefusals()
     joinPredecessors(stream, reading)
     reportTruncation(stream, reading)
   }
@@ -213,7 +215,7 @@ function reportTruncation({ stream, last, signedBeyond }: StreamVerifier, { log,
 
 /** The benign states of a stream; logs UNANCHORED, which is benign only where it is allowed. */
 function observe(stream: StreamVerifier, reading: Reading): Finding[] {
-  const { streams, log, source, options } = reading
+  const { streams, log, source, options, ring } = reading
   const { judge, last, first, coveredTo } = stream
   const observations: Finding[] = []
   const note = (verdict: Finding['verdict'], detail: string, range: Partial<Finding> = {}): void => {
@@ -231,7 +233,9 @@ function observe(stream: StreamVerifier, reading: Reading): Finding[] {
       from: 1,
       to: first - 1,
     })
-  const unanchored = whyUnanchored(stream, options.verifiers.length > 0, log.verdictsOf(stream.stream))
+  for (const key of ring.firstUsedBy(stream.stream))
+    note('FIRST_USE', `signed by ${key}, which the copy itself names: whoever made the copy may have made the key`)
+  const unanchored = whyUnanchored(stream, reading)
   if (unanchored !== undefined && options.allowUnanchored) note('UNANCHORED', unanchored)
   else if (unanchored !== undefined) log.add({ verdict: 'UNANCHORED', stream: stream.stream, detail: unanchored })
   const open = (last?.sequence ?? 0) - coveredTo
@@ -244,56 +248,14 @@ function observe(stream: StreamVerifier, reading: Reading): Finding[] {
   return observations
 }
 
-function whyUnanchored(stream: StreamVerifier, hasKeys: boolean, verdicts: ReadonlySet<string>): string | undefined {
-  if (!hasKeys) return 'no verifier key was given: the records fit together, but nothing says whose they are'
+function whyUnanchored(stream: StreamVerifier, { log, options, ring }: Reading): string | undefined {
+  const verdicts = log.verdictsOf(stream.stream)
+  if (ring.verifiers.length === 0 && options.isFirstUse)
+    return 'no verifier key was given, and the first record of the stream is not here or names none'
+  if (ring.verifiers.length === 0)
+    return 'no verifier key was given: the records fit together, but nothing says whose they are'
   if (verdicts.has('BAD_SIGNATURE') || verdicts.has('WRONG_ORIGIN') || stream.isProven) return undefined
   if (stream.anchorsSeen === 0) return 'no signed checkpoint covers any of it'
   if (stream.first > 1) return 'the copy begins later than its stream and has fewer than two checkpoints that join'
   return undefined
-}
-
-function reportOf(reading: Reading, observations: readonly Finding[]): SourceReport {
-  const { source, log, records, unreadable } = reading
-  const streams = [...reading.streams.values()].map((stream) => streamReportOf(stream, reading, observations))
-  const couldNot = unreadable.length > 0 ? 'UNREADABLE' : records === 0 ? 'NO_RECORDS' : undefined
-  const verdicts = [...log.findings, ...observations].map(({ verdict }) => verdict)
-  return {
-    name: source.name,
-    kind: source.kind,
-    verdict: worstVerdict(couldNot === undefined ? verdicts : [...verdicts, couldNot]),
-    exitCode: log.findings.length > 0 ? 1 : couldNot === undefined ? 0 : 2,
-    records,
-    checkpoints: streams.reduce((sum, { checkpoints }) => sum + checkpoints, 0),
-    streams,
-    findings: log.findings,
-    findingCounts: log.counts,
-    observations,
-    unreadable,
-  }
-}
-
-function streamReportOf(stream: StreamVerifier, reading: Reading, observations: readonly Finding[]): StreamReport {
-  const { log, source, options } = reading
-  const root = stream.signedRoot(stream.coveredTo)?.toString('base64')
-  const seen = observations.filter((each) => each.stream === stream.stream).map(({ verdict }) => verdict)
-  return {
-    source: source.name,
-    stream: stream.stream,
-    ...(stream.deployment !== undefined && { deployment: stream.deployment }),
-    verdict: worstVerdict([...log.verdictsOf(stream.stream), ...seen]),
-    records: stream.records,
-    first: stream.first,
-    last: stream.last?.sequence ?? 0,
-    checkpoints: stream.checkpoints,
-    coveredTo: stream.coveredTo,
-    ...(root !== undefined && { root }),
-    ...reading.cosignatures.witnessedTo(stream.stream),
-    ...(stream.kept.agreedTo > 0 && { agreedTo: stream.kept.agreedTo }),
-    ...(options.verifiers.length > 0 && noteOf(stream.reached)),
-  }
-}
-
-function noteOf(checkpoint: Link | undefined): { checkpoint?: string } {
-  const { note } = membersOf(checkpoint?.control?.details)
-  return typeof note === 'string' ? { checkpoint: note } : {}
 }

@@ -1,10 +1,11 @@
 /**
  * The keys that are believed while one source is read: those that the caller trusts, and those that rotations found in
  * the source lead to or come from. Always holds: a key joins only by a statement that it and a believed key have signed;
- * records can name keys, never make them trusted. Without any trusted key nothing joins.
+ * records can name keys, never make them trusted. On first use alone, which the caller asks for and the report names, a
+ * stream's first record brings its key, where none of that name is trusted.
  */
 
-import type { Verifier } from '../chain/note.ts'
+import { parseVerifierKey, type Verifier } from '../chain/note.ts'
 import { openRotation } from '../chain/rotation.ts'
 
 /** What a rotation did to the ring, or why it proves nothing. */
@@ -22,11 +23,48 @@ export class KeyRing {
   readonly #signers = new Map<string, readonly Verifier[]>()
 
   readonly #isValidAt: (key: Verifier, recorded: string | undefined) => boolean
+  /** Names of keys that come from outside the source; undefined: no key is taken from the source. */
+  readonly #trustedNames: ReadonlySet<string> | undefined
+  /** As they stand in the source. */
+  readonly #onFirstUse = new Map<Verifier, string>()
 
   /** `isValidAt`: whether a key counts for what was sealed at a time; always, unless given. */
-  constructor(trusted: readonly Verifier[], isValidAt: KeyRing['isValidAt'] = () => true) {
+  constructor(
+    trusted: readonly Verifier[],
+    { isValidAt = () => true, isFirstUse = false }: { isValidAt?: KeyRing['isValidAt']; isFirstUse?: boolean } = {},
+  ) {
     this.#verifiers = trusted
     this.#isValidAt = isValidAt
+    this.#trustedNames = isFirstUse ? new Set(trusted.map(({ name }) => name)) : undefined
+  }
+
+  /** Whether anything is asked of signatures. */
+  get isAsked(): boolean {
+    return this.#trustedNames !== undefined || this.#verifiers.length > 0
+  }
+
+  /** The verifier keys that were taken from the source. */
+  get keysOnFirstUse(): readonly string[] {
+    return [...this.#onFirstUse.values()]
+  }
+
+  /** The keys of a stream's signers that were taken from the source. */
+  firstUsedBy(stream: string): readonly string[] {
+    return this.signersOf(stream).flatMap((key) => this.#onFirstUse.get(key) ?? [])
+  }
+
+  /**
+   * Takes the details of a stream's first record. What it names is believed on first use only, and of a stream that goes
+   * on from another one only where no key of that name is believed yet: there a rotation would say so.
+   */
+  meet(details: unknown): void {
+    const { deployment, verifier_key: named, predecessor } = (details ?? {}) as Readonly<Record<string, unknown>>
+    const key = typeof named === 'string' ? parseVerifierKey(named) : undefined
+    if (key === undefined || 'problem' in key || key.name !== deployment || typeof named !== 'string') return
+    if (this.#trustedNames?.has(key.name) !== false || this.#trusts(key)) return
+    if (predecessor !== undefined && this.#verifiers.some(({ name }) => name === key.name)) return
+    this.#verifiers = [...this.#verifiers, key]
+    this.#onFirstUse.set(key, named)
   }
 
   isValidAt(key: Verifier, recorded: string | undefined): boolean {

@@ -22,6 +22,8 @@ export interface VerifyOptions {
   readonly verifiers: readonly Verifier[]
   /** What is trusted of those keys, and which streams; everything that the keys sign, unless given. */
   readonly trust?: TrustFile | undefined
+  /** Believes the key that the first record of a stream names, where none of that name is trusted. */
+  readonly isFirstUse?: boolean | undefined
   /** Takes UNANCHORED for an observation. */
   readonly allowUnanchored?: boolean | undefined
   /** Takes a stream's missing beginning, and missing predecessors, for known: a rotated file, a late destination. */
@@ -67,7 +69,10 @@ export function beginReading(source: Source, options: VerifyOptions): Reading {
     prunes: new Prunes(source.name, log),
     erasures: new Erasures(source, log),
     cosignatures: new Cosignatures(options.trust?.witnesses, options.since ?? []),
-    ring: new KeyRing(options.verifiers, (key, recorded) => isValidAt(options.trust?.keys ?? [], key, recorded)),
+    ring: new KeyRing(options.verifiers, {
+      isValidAt: (key, recorded) => isValidAt(options.trust?.keys ?? [], key, recorded),
+      isFirstUse: options.isFirstUse ?? false,
+    }),
     streams: new Map(),
     misfits: [],
     unreadable: [],

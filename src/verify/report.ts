@@ -12,6 +12,7 @@ export const benignVerdicts = [
   'PRUNED',
   'ERASED',
   'OPEN_TAIL',
+  'FIRST_USE',
 ] as const
 
 /** Findings, mildest first: exit code 1. */
@@ -93,6 +94,8 @@ export interface SourceReport {
   readonly records: number
   readonly checkpoints: number
   readonly streams: readonly StreamReport[]
+  /** Verifier keys that were taken from the source itself, because none of their name was trusted. */
+  readonly keysOnFirstUse?: readonly string[]
   /** At most `findingsMax` in detail; `findingCounts` has all of them. */
   readonly findings: readonly Finding<FindingVerdict>[]
   readonly findingCounts: Readonly<Partial<Record<FindingVerdict, number>>>

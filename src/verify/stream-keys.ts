@@ -28,7 +28,7 @@ export class StreamKeys {
 
   /** Whether anything is asked of signatures. */
   get isAsked(): boolean {
-    return this.#ring.verifiers.length > 0
+    return this.#ring.isAsked
   }
 
   /** At the end: what no key vouches for, and what was believed until a rotation came late that stands before it. */
@@ -46,7 +46,7 @@ export class StreamKeys {
 
   /** What a checkpoint claims, if a key vouches for it. */
   open(link: Link, deployment: string | undefined): Anchor | undefined {
-    const anchor = openAnchor(link, { verifiers: this.#ring.verifiers, deployment })
+    const anchor = openAnchor(link, { verifiers: this.#ring.verifiers, isAsked: this.isAsked, deployment })
     if (anchor === undefined) return undefined
     if ('verdict' in anchor) return this.#refuse(anchor)
     const { signers } = anchor

@@ -60,6 +60,7 @@ function takeLink(reading: Reading, link: Link): void {
   // Believed by the witness's key alone, wherever they stand; there may be many, and none is kept here.
   if (link.control?.type === 'anchored') reading.cosignatures.take(link)
   if (link.control?.type === 'erased') reading.erasures.hear(link)
+  if (link.control?.type === 'opened' && link.sequence === 1) reading.ring.meet(link.control.details)
   streamOf(reading, link).add(link)
 }
 

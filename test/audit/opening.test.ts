@@ -40,7 +40,9 @@ test('what happened while no writer lived is sealed right behind opened, once, a
   assert.equal(recordsIn(folder).filter(({ action }) => action === 'audit.gap').length, 1)
 })
 
+const owner = { deployment: 'test', verifierKey: 'test+00000000+AA' }
+
 test('a stream that follows a stream without records names it without a hash', () => {
-  const { details } = successionFact('test', { stream: 's', sequence: 0, hash: undefined, reason: 'clock' })
+  const { details } = successionFact(owner, { stream: 's', sequence: 0, hash: undefined, reason: 'clock' })
   assert.deepEqual(details.predecessor, { stream: 's', seq: 0, reason: 'clock' })
 })

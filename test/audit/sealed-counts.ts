@@ -106,17 +106,18 @@ export class CountedTrail {
     { recovered, suppressions, policy }: { recovered: Recovered; suppressions: Suppressions; policy: Policy },
   ): Sealer {
     const { stream, epoch, watermark } = recovered.state
+    const owner = { deployment: 'sim', verifierKey: '' }
     return new Sealer({
       inForce: { policy, redaction },
       suppressions,
       catalogue: compileCatalogue(undefined, 'record'),
       spool,
       service: 'sim',
-      deployment: 'sim',
+      owner,
       blockMsMax: 0,
       counts: new EventCounts([]),
       onRefusal: () => {},
-      opening: openingFacts('sim', recovered),
+      opening: openingFacts(owner, recovered),
       head: { stream, epoch, sequence: watermark.nextSequence - 1, hash: watermark.hash, recorded: watermark.recorded },
     })
   }

@@ -71,7 +71,7 @@ function createSealer(spool: FakeSpool, parts: Partial<SealerParts> = {}): Seale
     suppressions: new Suppressions({ slot: noSlot, found: [], epoch: 1, policy: policy.hash }),
     spool,
     service: 'billing',
-    deployment: 'test',
+    owner: { deployment: 'test', verifierKey: 'test+00000000+AA' },
     blockMsMax: 100,
     counts: new EventCounts([]),
     onRefusal: () => {},

@@ -40,6 +40,11 @@ test('the opening after a rotation seals it once, and the first verifier key ver
   const second = await run(folder, options)
   assert.notEqual(second, first)
   await run(folder, options)
+  const opened = recordsIn(folder).filter(({ action }) => action === 'audit.stream.opened')
+  assert.deepEqual(
+    opened.map(({ details }) => details?.verifier_key),
+    [first, second, second],
+  )
   const sealed = rotationsIn(folder)
   assert.deepEqual(
     sealed.map(({ details }) => [details?.old, details?.new]),

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
-import { makeKeys, makeTrail, toNdjson } from '../support/trail.ts'
+import { makeKeys, makeTrail, TrailWriter, toNdjson } from '../support/trail.ts'
 import { runCli } from './run.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'otel-audit-kept-'))
@@ -71,4 +71,41 @@ it('a trust file brings the keys, and says which streams there must be', async (
   const [code, said] = await run({ keys: [{ key }], origin: [] })
   assert.equal(code, 2)
   assert.match(said, /--trust .*origin/)
+})
+
+it('a key that was trusted on first use is remembered, and another one is refused from then on', async () => {
+  const trust = join(folder, 'first-use.json')
+  const sealedBy = (number: number) => {
+    const own = makeKeys('prod', number)
+    const writer = new TrailWriter('019b7c2f-1111-7000-8000-000000000002', own)
+    writeFileSync(copy, toNdjson(writer.open({ verifier_key: own.signer.verifierKey }).act(3).checkpoint().lines))
+    return own.signer.verifierKey
+  }
+  const run = (...argv: string[]) => runCli(['verify', copy, '--trust-on-first-use', ...argv])
+
+  const first = sealedBy(1)
+  assert.match((await run()).stdout, /: FIRST_USE, 5 records[\s\S]*\nTrusted on first use: /)
+  const taken = await run('--trust', trust)
+  assert.equal(taken.exitCode, 0)
+  assert.ok(taken.stdout.includes(`  ${first}\nThey are remembered in ${trust}.\n`), taken.stdout)
+  assert.deepEqual(JSON.parse(readFileSync(trust, 'utf8')), { keys: [{ key: first }] })
+  const again = await run('--trust', trust, '--json')
+  const { verdict, sources } = JSON.parse(again.stdout)
+  assert.deepEqual([again.exitCode, verdict, sources[0].keysOnFirstUse], [0, 'INTACT', undefined])
+
+  sealedBy(2)
+  const refused = await run('--trust', trust, '--json')
+  assert.deepEqual([refused.exitCode, JSON.parse(refused.stdout).verdict], [1, 'BAD_SIGNATURE'])
+  assert.deepEqual(JSON.parse(readFileSync(trust, 'utf8')), { keys: [{ key: first }] })
+
+  // What else the file says stays, and with findings nothing is added.
+  const staging = { keys: [{ key: makeKeys('staging').signer.verifierKey }], origins: ['prod/*'] }
+  writeFileSync(trust, JSON.stringify(staging))
+  writeFileSync(copy, readFileSync(copy, 'utf8').replace('"u-3"', '"u-4"'))
+  const damaged = await run('--trust', trust)
+  assert.deepEqual([damaged.exitCode, damaged.stderr], [1, `${trust} was left as it is: see the findings\n`])
+  const second = sealedBy(2)
+  await run('--trust', trust)
+  const all = { keys: [...staging.keys, { key: second }], origins: ['prod/*'] }
+  assert.deepEqual(JSON.parse(readFileSync(trust, 'utf8')), all)
 })
