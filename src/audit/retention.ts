@@ -11,9 +11,10 @@ import { StreamArchive } from '../archive/stream-archive.ts'
 import { monotonicMs, nowMs } from '../clock.ts'
 import type { ControlFact } from '../event/record.ts'
 import { type Queryable, withConnection } from '../postgres/client.ts'
-import { readHead, readRecords } from '../postgres/records.ts'
+import { readHead } from '../postgres/records.ts'
 import { planRetention, type RetentionProgress, type RetentionReport, runRetention } from '../postgres/retention.ts'
 import { withRetentionLock } from '../postgres/retention-ranges.ts'
+import { readRecords } from '../postgres/stored-records.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
 
 const dayMs = 86_400_000

@@ -8,6 +8,7 @@ import { Socket } from 'node:net'
 import { Client } from 'pg'
 import { AuditError } from '../errors.ts'
 import { CopyIn } from './copy-in.ts'
+import { CopyOut } from './copy-out.ts'
 
 /** What a statement needs of a client; `pg` clients have it. */
 export interface Queryable {
@@ -32,8 +33,10 @@ export interface Connection extends Queryable {
   destroy(): void
 }
 
-/** A connection that can also take a whole input at once. */
+/** A connection that can also take a whole input, and give a whole output, at once. */
 export interface CopyingConnection extends Connection {
+  /** Runs a `copy … to stdout`; resolves to all that it gives. Rejects with the driver's error. */
+  copyOut(text: string): Promise<Buffer>
   /** Runs a `copy … from stdin` with this input; `onSent` is called when it is on its way. Rejects with the driver's error. */
   copyIn(text: string, input: Buffer, onSent?: () => void): Promise<void>
 }
@@ -47,6 +50,7 @@ export function createConnection(options: ConnectOptions): CopyingConnection {
   return {
     query: (text, values) => client.query(text, values),
     copyIn: (text, input, onSent) => client.query(new CopyIn(text, input, onSent)).done,
+    copyOut: (text) => client.query(new CopyOut(text)).done,
     open: async () => {
       await client.connect()
     },

@@ -104,21 +104,21 @@ export async function seesDigests(client: Queryable): Promise<boolean> {
   return rows[0]?.sees === true
 }
 
-/** What is disclosed of these records, by `stream/sequence`. */
-export async function readDigests(
+/** What is disclosed of the records of a stream behind one number up to another, by number. */
+export async function readDigestsBetween(
   client: Queryable,
-  places: readonly { readonly stream: string; readonly sequence: number }[],
-): Promise<ReadonlyMap<string, readonly StoredDigest[]>> {
-  const { rows } = await client.query<{ stream: string; seq: string; digest: Buffer; found: Buffer }>(
-    `select d.stream, d.seq, d.digest, d.found from audit.disclosure_digest d
-     join unnest($1::uuid[], $2::bigint[]) as u (stream, seq) on d.stream = u.stream and d.seq = u.seq`,
-    [places.map(({ stream }) => stream), places.map(({ sequence }) => sequence)],
+  { stream, behind, to }: { readonly stream: string; readonly behind: bigint; readonly to: bigint },
+): Promise<ReadonlyMap<number, readonly StoredDigest[]>> {
+  const { rows } = await client.query<{ seq: string; digest: Buffer; found: Buffer }>(
+    `select d.seq, d.digest, d.found from audit.disclosure_digest d
+     where d.stream = $1 and d.seq > $2::bigint and d.seq <= $3::bigint`,
+    [stream, behind, to],
   )
-  const byRecord = new Map<string, StoredDigest[]>()
-  for (const { stream, seq, digest, found } of rows) {
-    const own = byRecord.get(`${stream}/${seq}`) ?? []
+  const byRecord = new Map<number, StoredDigest[]>()
+  for (const { seq, digest, found } of rows) {
+    const own = byRecord.get(Number(seq)) ?? []
     own.push({ digest: digest.toString('base64url'), found: found.toString('base64url') })
-    byRecord.set(`${stream}/${seq}`, own)
+    byRecord.set(Number(seq), own)
   }
   return byRecord
 }

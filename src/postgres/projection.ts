@@ -12,7 +12,7 @@ import { identifierBytesMax } from '../limits.ts'
 export type ColumnType = 'bytea' | 'text' | 'timestamptz' | 'uuid'
 
 /** Every derived column but `hash`: name, type, and the path of its member in the record. */
-const members = [
+export const derivedMembers = [
   { name: 'prev_hash', type: 'bytea', path: ['prev'] },
   { name: 'event_type', type: 'text', path: ['event_type'] },
   { name: 'record_id', type: 'uuid', path: ['id'] },
@@ -35,12 +35,12 @@ const members = [
   { name: 'error_class', type: 'text', path: ['error', 'class'] },
 ] as const
 
-export type ColumnName = 'hash' | (typeof members)[number]['name']
+export type ColumnName = 'hash' | (typeof derivedMembers)[number]['name']
 
 /** The derived columns in the order of the table. */
 export const derivedColumns: readonly { readonly name: ColumnName; readonly type: ColumnType }[] = [
   { name: 'hash', type: 'bytea' },
-  ...members,
+  ...derivedMembers,
 ]
 
 /**
@@ -64,7 +64,7 @@ export function deriveColumns(record: StoredRecord): ProjectedRecord {
   const root: unknown = parseRecord(record.bytes)
   const columns: Partial<Record<ColumnName, string | null>> = { hash: leafHash(record.bytes) }
   const underived: string[] = []
-  for (const { name, type, path } of members) {
+  for (const { name, type, path } of derivedMembers) {
     const value = memberAt(root, path)
     const column = value === undefined || value === null ? null : forms[type](value)
     columns[name] = column ?? null
@@ -109,7 +109,7 @@ const utf8BytesMax = 3
 const forms: Readonly<Record<ColumnType, (value: unknown) => string | undefined>> = {
   bytea: (value) => (typeof value === 'string' && hash.test(value) ? value : undefined),
   text: (value) => (typeof value === 'string' && isStorable(value) ? value : undefined),
-  timestamptz: (value) => (typeof value === 'string' ? microseconds(value) : undefined),
+  timestamptz: (value) => (typeof value === 'string' ? deriveTime(value) : undefined),
   uuid: (value) => {
     if (typeof value !== 'string') return undefined
     if (uuidForm.test(value)) return value
@@ -127,7 +127,8 @@ function withDashes(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-function microseconds(value: string): string | undefined {
+/** A record's time as its column has it; `undefined` for what is none. */
+export function deriveTime(value: string): string | undefined {
   return timestamp.test(value) && isSecond(value.slice(0, secondLength)) ? `${value.slice(0, 26)}Z` : undefined
 }
 

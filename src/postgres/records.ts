@@ -1,5 +1,5 @@
 /**
- * The statements on sealed records: append, partitions, reading in order. A record is never changed and
+ * The statements on sealed records: append, heads, partitions. A record is never changed and
  * never deleted here, and none is inserted but through `audit.append` or `audit.advance_heads`, which hold the lock on the
  * stream's head, skips only what it holds with the same hash, and refuses forks and gaps.
  */
@@ -7,7 +7,7 @@
 import type { RecordNumber } from '../spool/cursor.ts'
 import { bytea, byteaHex, type ElementType, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
 import type { Queryable } from './client.ts'
-import { type ColumnName, type ColumnType, derivedColumns, type ProjectedRecord } from './projection.ts'
+import { type ColumnType, derivedColumns, type ProjectedRecord } from './projection.ts'
 
 /** What became of one stream's records of a batch; what the words mean stands above `audit.append`. */
 export interface AppendOutcome {
@@ -194,38 +194,6 @@ export async function readHead(
   return head === undefined ? undefined : { sequence: Number(head.seq), hash: head.hash ?? undefined }
 }
 
-/**
- * Every record, or those of one stream, ordered by stream and sequence, in pages: memory does not grow with the
- * table, and no snapshot is held between pages. Rows that only a forger could have put there come too.
- */
-export async function* readRecords(
-  client: Queryable,
-  options: {
-    readonly stream?: string | undefined
-    /** Begins behind this sequence; of one stream only. */
-    readonly behind?: number | undefined
-    readonly pageRecords?: number | undefined
-  } = {},
-): AsyncGenerator<ProjectedRecord> {
-  const { stream, behind, pageRecords = 1_000 } = options
-  let after = ['00000000-0000-0000-0000-000000000000', '-9223372036854775808', '-infinity']
-  if (stream !== undefined && behind !== undefined) after = [stream, String(behind), 'infinity']
-  for (;;) {
-    // One page after the other: each begins where the last one ended.
-    const { rows } = await client.query<RecordRow>(
-      `select ${selection}, r.recorded_at::text as page_key from audit.record r
-       where (r.stream, r.seq, r.recorded_at) > ($1::uuid, $2::bigint, $3::timestamptz)
-         and ($4::uuid is null or r.stream = $4)
-       order by r.stream, r.seq, r.recorded_at limit $5`,
-      [...after, stream ?? null, pageRecords],
-    )
-    for (const row of rows) yield fromRow(row)
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < pageRecords) return
-    after = [last.stream, last.seq, last.page_key ?? 'infinity']
-  }
-}
-
 /** Where a record with this id stands, by the column; the first, where several have it. */
 export async function placeOfId(client: Queryable, id: string): Promise<RecordNumber | undefined> {
   const { rows } = await client.query<{ stream: string; seq: string }>(
@@ -234,30 +202,4 @@ export async function placeOfId(client: Queryable, id: string): Promise<RecordNu
   )
   const [row] = rows
   return row && { stream: row.stream, sequence: Number(row.seq) }
-}
-
-type RecordRow = Readonly<Record<ColumnName, string | null>> & {
-  readonly record: Buffer
-  readonly stream: string
-  readonly seq: string
-  readonly underived: readonly string[] | null
-  readonly page_key?: string
-}
-
-/** A column in the text form of `ProjectedRecord`; qualified, so that the index can serve the order. */
-const textForms: Readonly<Record<ColumnType, (column: string) => string>> = {
-  bytea: (column) => `encode(r.${column}, 'hex') as ${column}`,
-  text: (column) => `r.${column}`,
-  timestamptz: (column) => `to_char(r.${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as ${column}`,
-  uuid: (column) => `r.${column}`,
-}
-
-const selection = [
-  'r.record, r.stream, r.seq, r.underived',
-  ...derivedColumns.map(({ name, type }) => textForms[type](name)),
-].join(', ')
-
-function fromRow(row: RecordRow): ProjectedRecord {
-  const { record, stream, seq, underived, page_key: _, ...columns } = row
-  return { bytes: record, stream, sequence: Number(seq), columns, underived: underived ?? [] }
 }

@@ -59,7 +59,9 @@ export class Gatherer {
     const { recorded } = scanned
     const isContinued = this.#isContinuedBy(scanned, found) && recorded >= (this.#recorded.at(-1) ?? '')
     if (!isContinued && !this.#begin(scanned, found)) return false
-    writeLeafHash(found.bytes, this.#leaves, this.#positions.length * hashBytes)
+    const offset = this.#positions.length * hashBytes
+    if (found.leaf === undefined) writeLeafHash(found.bytes, this.#leaves, offset)
+    else this.#leaves.set(found.leaf, offset)
     this.#recorded.push(recorded)
     this.#positions.push(found.position)
     return true

@@ -4,6 +4,7 @@
  * never throws for bad bytes (they become `Damage`). It reads with memory that does not grow with the copy.
  */
 
+import type { Frontier } from '../chain/merkle.ts'
 import type { Verifier } from '../chain/note.ts'
 import type { RecordMembers } from '../event/record.ts'
 import type { CreatedProof, ProveRefusal } from './proof.ts'
@@ -31,9 +32,11 @@ export interface FoundRecord {
   /** Grows through the source; `locate` says what it means. */
   readonly position: number
   readonly place?: Place | undefined
-  /** Compares what the carrier derived with the record itself; the first difference, if any. */
+  /** Leaf hash of the bytes, 32 bytes, where the source itself has computed it. */
+  readonly leaf?: Uint8Array | undefined
   /** What is disclosed beside the record, as base64url digests: what it is filed under, and what the disclosure gives. */
   readonly disclosed?: readonly { readonly digest: string; readonly found: string }[] | undefined
+  /** Compares what the carrier derived with the record itself; the first difference, if any. */
   readonly checkProjection?: ((members: RecordMembers, leaf: string) => ProjectionMismatch | undefined) | undefined
 }
 
@@ -101,6 +104,8 @@ export interface Source {
   readonly readDisclosed?: ((digests: readonly string[]) => Promise<readonly string[]>) | undefined
   /** Where a record with this id stands, where the source can tell without being read. A hint. */
   readonly find?: ((id: string) => Promise<Place | undefined>) | undefined
+  /** The trees of the first records of a stream that it keeps beside the records. Nobody has signed them. */
+  readonly readTrees?: ((stream: string) => Promise<readonly Frontier[]>) | undefined
   /**
    * The records around a number, so many on both sides, as far as they are found without reading the whole source;
    * undefined where it cannot tell which stream is meant.

@@ -13,7 +13,7 @@ import { type CopyingConnection, withConnection } from '../../src/postgres/clien
 import { copyRecords, prepareCopy } from '../../src/postgres/copy-records.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
 import { deriveColumns } from '../../src/postgres/projection.ts'
-import { readRecords } from '../../src/postgres/records.ts'
+import { readRecords } from '../../src/postgres/stored-records.ts'
 import { connectionFor, migratedDatabase } from '../support/migrated.ts'
 import { databaseFor, queryOnce, startEmbeddedPostgres } from '../support/postgres.ts'
 import { chainOf } from '../support/record-chain.ts'

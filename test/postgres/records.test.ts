@@ -13,8 +13,8 @@ import {
   encodeRecords,
   ensurePartition,
   readHeads,
-  readRecords,
 } from '../../src/postgres/records.ts'
+import { readRecords } from '../../src/postgres/stored-records.ts'
 import { connectionFor, migratedDatabase } from '../support/migrated.ts'
 import { chainOf } from '../support/record-chain.ts'
 
@@ -244,25 +244,6 @@ describe('reading', () => {
       for await (const row of readRecords(connection, { pageRecords })) sequences.push(row.sequence)
       assert.deepEqual(sequences, [1, 2, 2, 3])
     }
-  })
-
-  it('walks the key in order without sorting the table', async (t) => {
-    const { connection } = await migratedDatabase(t)
-    await append(connection, chainOf(3, { members: recordedNow }))
-    const texts: string[] = []
-    const recording: Queryable = {
-      query: (text, values) => {
-        texts.push(text)
-        return connection.query(text, values)
-      },
-    }
-    await readAll(recording)
-    const literals = ["'00000000-0000-0000-0000-000000000000'", '0', "'-infinity'", 'null', '10']
-    const text = (texts[0] ?? '').replace(/\$(\d)/g, (_, number: string) => literals[Number(number) - 1] ?? '')
-    const { rows } = await connection.query<{ 'QUERY PLAN': string }>(`explain (costs off) ${text}`)
-    const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
-    assert.match(plan, /Merge Append/)
-    assert.doesNotMatch(plan, /Sort\n/)
   })
 })
 

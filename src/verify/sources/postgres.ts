@@ -6,23 +6,23 @@
 
 import { AuditError, errorCode, errorText } from '../../errors.ts'
 import type { RecordMembers } from '../../event/record.ts'
-import { type Connection, createConnection } from '../../postgres/client.ts'
-import { readDigests, readStoredDigests, seesDigests } from '../../postgres/disclosures.ts'
-import { compareColumns, type ProjectedRecord } from '../../postgres/projection.ts'
-import { placeOfId, readHeads, readRecords } from '../../postgres/records.ts'
+import { type Connection, type CopyingConnection, createConnection } from '../../postgres/client.ts'
+import { readDigestsBetween, readStoredDigests, seesDigests } from '../../postgres/disclosures.ts'
+import { compareColumns, isStreamId, type ProjectedRecord } from '../../postgres/projection.ts'
+import { placeOfId, readHeads } from '../../postgres/records.ts'
 import { readPrunedRanges } from '../../postgres/retention-ranges.ts'
-import type { FoundRecord, NearRecords, ProjectionMismatch, Source } from '../source.ts'
+import { type CopiedRow, type RowPage, readRowPages } from '../../postgres/row-pages.ts'
+import type { FoundRecord, NearRecords, Place, ProjectionMismatch, Source } from '../source.ts'
 
-const groupRecords = 500
 /** In the bytes of every record that commits to something, and of few others. */
 const commitmentsMark = '"commitments":'
 
-type Connect = (options: { readonly url: string }) => Connection
+type Connect = (options: { readonly url: string }) => CopyingConnection
 
 /** `connect` prepares the connection that each reading opens and drops. */
 export function createPostgresSource(url: string, connect: Connect = createConnection): Source {
   const name = withoutPassword(url)
-  const connected = <Result>(use: (connection: Connection) => Promise<Result>): Promise<Result> =>
+  const connected = <Result>(use: (connection: CopyingConnection) => Promise<Result>): Promise<Result> =>
     withDropped(connect({ url }), name, use)
   return {
     kind: 'postgres',
@@ -49,49 +49,52 @@ export function createPostgresSource(url: string, connect: Connect = createConne
   }
 }
 
-async function readNear(connection: Connection, wanted: NearRecords): Promise<FoundRecord[] | undefined> {
+async function readNear(
+  connection: CopyingConnection,
+  wanted: NearRecords,
+): Promise<readonly FoundRecord[] | undefined> {
   const { sequence, records } = wanted
-  const [only, ...others] = wanted.stream === undefined ? await readHeads(connection) : []
-  const stream = wanted.stream ?? (others.length === 0 ? only?.stream : undefined)
-  if (stream === undefined) return undefined
+  const [first, ...others] = wanted.stream === undefined ? await readHeads(connection) : []
+  const stream = wanted.stream ?? (others.length === 0 ? first?.stream : undefined)
+  if (stream === undefined || !isStreamId(stream)) return undefined
   const found: FoundRecord[] = []
-  const behind = Math.max(0, sequence - records - 1)
-  for await (const row of readRecords(connection, { stream, behind, pageRecords: 2 * records + 1 })) {
-    if (row.sequence > sequence + records) break
-    found.push(toFoundRecord(row, found.length + 1))
-  }
+  const only = { stream, behind: Math.max(0, sequence - records - 1), to: sequence + records }
+  for await (const { rows } of readRowPages(connection, { only }))
+    for (const row of rows) found.push(foundIn(row, { stream, sequence: row.sequence }, found.length + 1))
   return found
 }
 
-async function* readGroups(connection: Connection): AsyncGenerator<FoundRecord[]> {
+async function* readGroups(connection: CopyingConnection): AsyncGenerator<readonly FoundRecord[]> {
   const isDisclosing = await seesDigests(connection)
-  let group: FoundRecord[] = []
   let position = 0
-  for await (const row of readRecords(connection)) {
-    position += 1
-    group.push(toFoundRecord(row, position))
-    if (group.length < groupRecords) continue
-    yield isDisclosing ? await withDigests(connection, group) : group
-    group = []
+  for await (const page of readRowPages(connection)) {
+    const { stream } = page
+    const group = page.rows.map((row) => foundIn(row, { stream, sequence: row.sequence }, ++position))
+    yield isDisclosing ? await withDigests(connection, page, group) : group
   }
-  yield isDisclosing ? await withDigests(connection, group) : group
 }
 
 /** With each record the digests of what is disclosed of it: what it commits to may not be disclosed, and the other way. */
-async function withDigests(connection: Connection, group: readonly FoundRecord[]): Promise<FoundRecord[]> {
-  const digests = await readDigests(
-    connection,
-    group.flatMap(({ place }) => place ?? []),
-  )
+async function withDigests(
+  connection: Connection,
+  page: RowPage,
+  group: readonly FoundRecord[],
+): Promise<readonly FoundRecord[]> {
+  const digests = await readDigestsBetween(connection, page)
+  if (digests.size === 0 && !group.some(commits)) return group
   return group.map((record) => {
-    const { stream = '', sequence = 0 } = record.place ?? {}
-    const disclosed = digests.get(`${stream}/${sequence}`)
+    const disclosed = digests.get(record.place?.sequence ?? 0)
     return disclosed === undefined && !commits(record) ? record : { ...record, disclosed: disclosed ?? [] }
   })
 }
 
 function commits({ bytes }: FoundRecord): boolean {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(commitmentsMark)
+}
+
+/** What agrees in every column needs no comparison any more. */
+function foundIn({ bytes, leaf, stored }: CopiedRow, place: Place, position: number): FoundRecord {
+  return stored === undefined ? { bytes, leaf, position, place } : toFoundRecord(stored, position)
 }
 
 function toFoundRecord(row: ProjectedRecord, position: number): FoundRecord {
@@ -116,9 +119,9 @@ function columnMismatch(row: ProjectedRecord): ProjectionMismatch | undefined {
 }
 
 async function withDropped<Result>(
-  connection: Connection,
+  connection: CopyingConnection,
   name: string,
-  use: (connection: Connection) => Promise<Result>,
+  use: (connection: CopyingConnection) => Promise<Result>,
 ): Promise<Result> {
   try {
     await connection.open()
