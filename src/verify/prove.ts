@@ -1,8 +1,8 @@
 /**
  * Makes the proof of one record from a copy: finds it, the checkpoint that covers it first and the one before, and folds
  * the records between them. Always holds: a proof that is handed out has been checked against the root in its
- * checkpoint. Where the source can read the records around a number alone, no others are read; elsewhere the copy is read
- * three times: for the record, for checkpoints, for leaves. Memory is a window around it.
+ * checkpoint. Where the source can read the records around a number or behind a time alone, no others are read; elsewhere
+ * the copy is read three times: for the record, for checkpoints, for leaves. Memory is a window around it.
  */
 
 import { leafHash } from '../chain/hash.ts'
@@ -11,17 +11,11 @@ import type { Verifier } from '../chain/note.ts'
 import { PartialTree } from '../chain/partial-tree.ts'
 import { parseRecord } from '../event/record.ts'
 import { scanRecord } from '../event/record-scan.ts'
-import { checkpointLagMax } from '../limits.ts'
 import { type Anchor, openAnchor } from './anchor.ts'
 import { asBuffer, type Link, readLink } from './link.ts'
+import { type Copy, Nearby, type NumberRange, windowRecords } from './nearby.ts'
 import { type CreatedProof, formatProof, type ProveRefusal, type WantedRecord } from './proof.ts'
-import type { FoundRecord, Source } from './source.ts'
-
-/** Further from the record no checkpoint needs to be looked for: none reaches back so far. */
-const windowRecords = 2 * checkpointLagMax
-
-/** How many records are read on both sides of the wanted one, as long as those read do not lead to a proof. */
-const nearRecords = [512, 2_048, 8_192, 32_768, windowRecords]
+import type { Place, Source } from './source.ts'
 
 const checkpointMark = Buffer.from('"audit.checkpoint"')
 /** Checkpoints tried on each side of the record, until a given key has signed one. */
@@ -36,54 +30,63 @@ export async function createProof(
   const place = await placeOf(source, wanted)
   const direct = place && (await source.prove?.(place, verifiers))
   if (direct !== undefined) return direct
-  for await (const near of place === undefined ? [] : nearby(source, place)) {
-    const found = await findRecord(near, wanted)
-    const created = found.problem === undefined ? await proveFound(near, found, verifiers) : found
-    if (created.problem === undefined) return created
-  }
+  const near = place && (await proveNear(source, place, { wanted, verifiers }))
+  if (near !== undefined) return near
   const found = await findRecord(source, wanted)
   if (found.problem !== undefined) return found
-  for await (const near of place === undefined ? nearby(source, found) : []) {
-    const created = await proveFound(near, found, verifiers)
-    if (created.problem === undefined) return created
-  }
-  return proveFound(source, found, verifiers)
+  const nearFound = place === undefined ? await proveNear(source, found, { wanted, verifiers }) : undefined
+  return nearFound ?? proveFound(source, found, verifiers)
 }
 
-/** The number of the record, as it is wanted or as the source's own index has it. */
+/** The number of the record: as it is wanted, as the source's own index has it, or as the time in its id leads there. */
 async function placeOf(source: Source, { id, stream, sequence }: WantedRecord) {
   if (sequence !== undefined) return { stream, sequence }
-  return id === undefined ? undefined : source.find?.(id)
+  return id === undefined ? undefined : ((await source.find?.(id)) ?? (await findByTime(source, id)))
 }
 
-interface NumberRange {
-  readonly from: number
-  readonly to: number
-}
+/** How long after its id was made a record may be sealed: an outbox keeps it until then. */
+const sealedWithinMs = 120_000
 
-/** A copy that may leave out what it can tell is outside of a range, when one is given. */
-interface Copy extends Source {
-  read(range?: NumberRange): ReturnType<Source['read']>
-}
-
-/** More and more of the source around a record. */
-async function* nearby(
-  source: Source,
-  { stream, sequence }: { stream?: string | undefined; sequence: number },
-): AsyncGenerator<Copy> {
-  for (const records of nearRecords) {
-    const near = await source.readNear?.({ stream, sequence, records })
-    if (near === undefined) return
-    // Whose place the carrier says lies elsewhere is not looked at: what is overlooked so is found in the whole copy.
-    const isAsked = ({ place }: FoundRecord, { from, to }: NumberRange) =>
-      place === undefined || (place.sequence >= from && place.sequence <= to)
-    yield {
-      ...source,
-      async *read(range: NumberRange = { from: 1, to: Number.POSITIVE_INFINITY }) {
-        yield near.filter((one) => isAsked(one, range))
-      },
+/** A UUIDv7 begins with the time at which it was made. */
+async function findByTime(source: Source, id: string): Promise<Place | undefined> {
+  const [, high = '', low = ''] = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.exec(id) ?? []
+  const madeMs = Number.parseInt(`${high}${low}`, 16)
+  if (source.readSealed === undefined || Number.isNaN(madeMs) || madeMs > latestMs) return undefined
+  const range = { from: timeOf(madeMs - 1), to: timeOf(madeMs + sealedWithinMs) }
+  for await (const group of source.readSealed(range)) {
+    for (const one of group) {
+      if (one.damage !== undefined || asBuffer(one.bytes).indexOf(id) < 0) continue
+      const members = parseRecord(one.bytes)
+      if (members?.id === id && members.stream !== undefined && members.seq !== undefined)
+        return { stream: members.stream, sequence: members.seq }
     }
   }
+  return undefined
+}
+
+const latestMs = Date.UTC(9999, 0)
+
+function timeOf(ms: number): string {
+  return new Date(Math.max(0, ms)).toISOString().replace('Z', '000Z')
+}
+
+/** Reads no more around the record than leads to a proof; undefined where that leads to none. */
+async function proveNear(
+  source: Source,
+  place: { readonly stream?: string | undefined; readonly sequence: number },
+  { wanted, verifiers }: { readonly wanted: WantedRecord; readonly verifiers: readonly Verifier[] },
+): Promise<CreatedProof | undefined> {
+  const nearby = await Nearby.of(source, place)
+  for (let isWider = nearby !== undefined; nearby !== undefined && isWider; ) {
+    // One after the other: what is missing says on which side to read on.
+    const found = await findRecord(nearby.copy, wanted)
+    if (found.problem !== undefined) return undefined
+    const created = await proveFound(nearby.copy, found, verifiers)
+    if (created.problem === undefined) return created
+    if (created.problem === 'damaged') return undefined
+    isWider = await nearby.widen(created.problem === 'incomplete' ? 'below' : 'above')
+  }
+  return undefined
 }
 
 async function proveFound(
@@ -91,7 +94,6 @@ async function proveFound(
   found: FoundOne,
   verifiers: readonly Verifier[],
 ): Promise<CreatedProof | ProveRefusal> {
-  const { stream, sequence, bytes: record } = found
   const { below, above } = await findClaims(source, found)
   const covering = openFirst(above, verifiers)
   if (covering === undefined)
@@ -100,6 +102,31 @@ async function proveFound(
       `no ${verifiers.length > 0 ? 'checkpoint that a given key signed' : 'checkpoint'} covers it`,
     )
   const base = openFirst(below, verifiers)?.frontier ?? new Frontier()
+  const created = await proveAbove(source, found, { base, covering })
+  if (created.problem !== 'incomplete') return created
+  // Nobody has signed what the source keeps beside the records: a proof from there is checked as any other.
+  const kept = (await keptTrees(source, found.stream)).findLast(({ size }) => size > base.size && size < found.sequence)
+  const other = kept && (await proveAbove(source, found, { base: kept, covering }))
+  return other?.problem === undefined ? (other ?? created) : created
+}
+
+async function keptTrees(source: Source, stream: string): Promise<readonly Frontier[]> {
+  const pruned = (await source.readPruned?.()) ?? []
+  const folded = pruned.flatMap((range) => {
+    const tree = range.stream === stream && range.tree !== undefined && Frontier.from(range.to, range.tree)
+    return tree ? [tree] : []
+  })
+  const stated = (await source.readTrees?.(stream)) ?? []
+  return [...folded, ...stated].sort((one, other) => one.size - other.size)
+}
+
+/** The proof from a tree of the first records, and all those between it and the checkpoint. */
+async function proveAbove(
+  source: Copy,
+  found: FoundOne,
+  { base, covering }: { readonly base: Frontier; readonly covering: Anchor },
+): Promise<CreatedProof | ProveRefusal> {
+  const { stream, sequence, bytes: record } = found
   const known = await readLeaves(source, found, { from: base.size + 1, to: covering.size })
   const leaves: Buffer[] = []
   for (let next = base.size + 1; next <= covering.size; next += 1) {
@@ -165,9 +192,9 @@ interface Claim {
 }
 
 /** The checkpoints whose trees end before the record and those whose trees hold it, the nearest first. */
-async function findClaims(source: Source, { stream, sequence }: FoundOne): Promise<{ below: Claim[]; above: Claim[] }> {
+async function findClaims(source: Copy, { stream, sequence }: FoundOne): Promise<{ below: Claim[]; above: Claim[] }> {
   const [below, above] = [new Nearest(sequence), new Nearest(sequence)]
-  for await (const group of source.read()) {
+  for await (const group of source.read('checkpoints')) {
     for (const one of group) {
       // Most records are passed over without a look at their members.
       if (one.damage !== undefined || asBuffer(one.bytes).indexOf(checkpointMark) < 0) continue

@@ -5,8 +5,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, it } from 'node:test'
+import { Frontier } from '../../src/chain/merkle.ts'
 import { withConnection } from '../../src/postgres/client.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
+import { decodeSegmentHeader, encodeSegmentFrontier, encodeSegmentHeader } from '../../src/spool/segment-header.ts'
 import { checkProof } from '../../src/verify/proof.ts'
 import { createProof } from '../../src/verify/prove.ts'
 import type { Source } from '../../src/verify/source.ts'
@@ -14,7 +16,7 @@ import { createNdjsonSource } from '../../src/verify/sources/ndjson.ts'
 import { createPostgresSource } from '../../src/verify/sources/postgres.ts'
 import { createSpoolSource } from '../../src/verify/sources/spool.ts'
 import { databaseFor } from '../support/postgres.ts'
-import { makeKeys, makeTrail, toNdjson } from '../support/trail.ts'
+import { leafOf, makeKeys, makeTrail, TrailWriter, toNdjson } from '../support/trail.ts'
 import { craftSpool } from '../tamper/crafted-spool.ts'
 import { fillDatabase } from '../tamper/database-copy.ts'
 
@@ -82,6 +84,66 @@ it('of a record that is not found near where it should be are looked for in the 
   writeFileSync(segment, bytes)
   const refused = await createProof(createSpoolSource(damaged), { sequence: 1_234 }, verifiers)
   assert.equal(refused.problem, 'not_found')
+  const { id } = JSON.parse(lines[1_233] ?? '')
+  assert.equal((await createProof(createSpoolSource(damaged), { id }, verifiers)).problem, 'not_found')
   const unharmed = await createProof(withoutReading(createSpoolSource(damaged)), { sequence: 900 }, verifiers)
   assert.equal(unharmed.problem === undefined && unharmed.proof, proofs.get(900))
 })
+
+it('from a spool are found by the time in an id, and by reading it where that leads nowhere', async () => {
+  const timed = timedTrail()
+  const spool = join(folder, 'timed')
+  craftSpool(spool, timed.lines)
+  const source = withoutReading(createSpoolSource(spool))
+  for (const sequence of [2, 601, 1_201]) {
+    const created = await createProof(source, { id: timed.idOf(sequence) }, verifiers)
+    assert.equal(created.problem === undefined && created.sequence, sequence, JSON.stringify(created))
+  }
+  const early = await createProof(createSpoolSource(spool), { id: timed.strayId }, verifiers)
+  assert.equal(early.problem === undefined && early.sequence, timed.straySequence)
+  const unknown = await createProof(createSpoolSource(spool), { id: timed.idOf(9_999) }, verifiers)
+  assert.equal(unknown.problem, 'not_found')
+})
+
+it('from a spool whose beginning has been reclaimed start from the tree that a segment states', async () => {
+  const reclaimed = join(folder, 'reclaimed')
+  craftSpool(reclaimed, lines.slice(1_000))
+  const path = join(reclaimed, 'seg-00000001.wal')
+  const segment = readFileSync(path)
+  const header = decodeSegmentHeader(segment)
+  assert.ok(header.ok)
+  const tree = new Frontier()
+  for (const line of lines.slice(0, 1_000)) tree.append(leafOf(line))
+  const previousHash = leafOf(lines[999] ?? '')
+  encodeSegmentHeader({ ...header.header, kind: 'explicit', base: 1_001, previousHash }).copy(segment)
+  const stated = { base: 1_001, previousHash, hashes: tree.hashes(), frameCrc: 0, writtenMs: 1 }
+  const block = encodeSegmentFrontier(stated)
+  block.bytes.copy(segment, block.offset)
+  writeFileSync(path, segment)
+  // Between the record and the first one that is left stands no checkpoint.
+  const created = await createProof(createSpoolSource(reclaimed), { sequence: 1_010 }, verifiers)
+  assert.ok(created.problem === undefined, JSON.stringify(created))
+  assert.equal(checkProof(created.proof, created.record, verifiers).problem, undefined)
+  segment.fill(0, 512, 1_024)
+  writeFileSync(path, segment)
+  const refused = await createProof(createSpoolSource(reclaimed), { sequence: 1_010 }, verifiers)
+  assert.equal(refused.problem, 'incomplete')
+})
+
+/** A record a second, their ids made as they are sealed, but for one that has waited for an hour. */
+function timedTrail() {
+  const [straySequence, strayId] = [900, idAt(5, 1)]
+  const idOf = (sequence: number): string => idAt(sequence * 1_000, sequence)
+  const writer = new TrailWriter(stream, keys).open()
+  for (let sequence = 2; sequence <= 1_500; sequence += 1) {
+    if (sequence % 150 === 0) writer.checkpoint()
+    else writer.seal({ id: sequence === straySequence + 1 ? strayId : idOf(sequence) })
+  }
+  return { lines: writer.lines, idOf, strayId, straySequence: straySequence + 1 }
+}
+
+/** `sealedMs` after the trail begins. */
+function idAt(sealedMs: number, number: number): string {
+  const made = (Date.UTC(2026, 0, 2, 3, 4, 5) + sealedMs).toString(16).padStart(12, '0')
+  return `${made.slice(0, 8)}-${made.slice(8)}-7000-8000-${String(number).padStart(12, '0')}`
+}

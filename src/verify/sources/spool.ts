@@ -29,14 +29,18 @@ export function createSpoolSource(directory: string): Source {
       const place = { stream, from: sequence - records, to: sequence + records }
       return readable(directory, () => [...view.near(place)].map(foundAt))
     },
-    async *read() {
-      const records = view.records()
-      for (;;) {
-        const group = readable(directory, () => nextGroup(records))
-        if (group === undefined) return
-        yield group
-      }
-    },
+    readTrees: async (stream) => readable(directory, () => [...view.trees(stream)]),
+    readSealed: (range) => readGroups(directory, () => view.sealed(range)),
+    read: () => readGroups(directory, () => view.records()),
+  }
+}
+
+async function* readGroups(directory: string, open: () => Iterator<ViewedRecord>) {
+  const records = open()
+  for (;;) {
+    const group = readable(directory, () => nextGroup(records))
+    if (group === undefined) return
+    yield group
   }
 }
 
