@@ -24,7 +24,8 @@ export interface SealingParts {
 
 export class Sealing {
   readonly #parts: SealingParts
-  readonly #records: StoredRecord[] = []
+  #records: StoredRecord[] = []
+  #taken = 0
   readonly #disclosed: DisclosedRecord[] = []
   readonly #signedSize: number
   readonly #tree: readonly Buffer[]
@@ -40,8 +41,17 @@ export class Sealing {
     this.#unsigned = unsigned
   }
 
-  get records(): readonly StoredRecord[] {
-    return this.#records
+  /** How many there are. */
+  get records(): number {
+    return this.#taken + this.#records.length
+  }
+
+  /** Those that were not taken before, in order. */
+  take(): readonly StoredRecord[] {
+    const records = this.#records
+    this.#taken += records.length
+    this.#records = []
+    return records
   }
 
   /** The personal values beside them. */

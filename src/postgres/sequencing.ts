@@ -15,8 +15,8 @@ import { owesFacts } from './quarantine.ts'
 import { ensurePartition } from './records.ts'
 import { type BatchOutcome, Sequencer, type SequencerParts } from './sequencer.ts'
 
-/** Most events of one transaction. */
-const batchEvents = 1_000
+/** Most events of one transaction: a few portions, so that its end is waited for less often. */
+const batchEvents = 4_000
 /** How soon a new event is noticed behind others, and when there has been none for a while, in milliseconds. */
 const pollMs = { first: 10, most: 500 }
 /** After a failure. */
