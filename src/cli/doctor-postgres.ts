@@ -5,9 +5,11 @@
 
 import { AuditError, errorText } from '../errors.ts'
 import { withConnection } from '../postgres/client.ts'
+import { inspectErasures } from '../postgres/erase.ts'
 import { type Difference, inspectSchema } from '../postgres/inspect.ts'
 import { migrationStatus } from '../postgres/migrate.ts'
 import { inspectOutbox } from '../postgres/sealing-lag.ts'
+import { inspectStandbys } from '../postgres/standbys.ts'
 import type { CommandIo } from './command.ts'
 
 /** What `doctor --postgres --json` prints. */
@@ -29,7 +31,14 @@ async function inspect(url: string): Promise<DatabaseReport> {
     return await withConnection({ url }, async (client) => {
       const pending = (await migrationStatus(client)).pending.map(({ name }) => name)
       const differences =
-        pending.length === 0 ? [...(await inspectSchema(client)), ...(await inspectOutbox(client))] : []
+        pending.length === 0
+          ? [
+              ...(await inspectSchema(client)),
+              ...(await inspectOutbox(client)),
+              ...(await inspectStandbys(client)),
+              ...(await inspectErasures(client)),
+            ]
+          : []
       return { pending, differences, exitCode: pending.length + differences.length === 0 ? 0 : 1 }
     })
   } catch (cause) {
@@ -54,12 +63,15 @@ const remedies: Readonly<Record<Difference['kind'], string>> = {
   outbox:
     'start otel-audit forward --postgres, or a service with outbox.url, and look at what it says; end transactions that ' +
     'stay open for hours (pg_stat_activity)',
+  standby:
+    'until they do, nothing of the journal is exported or signed, unless outbox.standbys says otherwise (docs/postgres.md)',
+  erasure: 'otel-audit erase --postgres, for the same subject or any other, seals what an earlier run has left',
 }
 
 function format({ pending, differences }: DatabaseReport): string {
   if (pending.length > 0) return `pending migrations: ${pending.join(', ')}\n  remedy: otel-audit migrate up\n`
   if (differences.length === 0)
-    return 'roles, grants, triggers, functions and partitions are as they should be, and the outbox is sealed\n'
+    return 'roles, grants, triggers, functions and partitions are as they should be, the outbox is sealed, and no standby is behind\n'
   const lines = [...Map.groupBy(differences, ({ kind }) => kind)].flatMap(([kind, own]) => [
     ...own.map(({ object, expected, found }) => `  ${kind}  ${object}: expected ${expected}; found ${found}`),
     `    remedy: ${remedies[kind]}`,

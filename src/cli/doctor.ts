@@ -16,7 +16,8 @@ const help = `Usage: otel-audit doctor --collector FILE [--allow TRAP]... [--jso
 Names what loses records in the configuration of an OpenTelemetry collector: component, setting, why, and what to set
 instead. Judges every pipeline of logs. docs/collector.md describes each trap.
 Or names what departs, in a PostgreSQL database, from the roles, grants, triggers and functions that guard the trail, which
-partitions of the time to come are missing, and whether the outbox is sealed.
+partitions of the time to come are missing, whether the outbox is sealed, what is erased and not sealed, and whether the
+standbys hold what was committed.
 
 Options:
   --collector FILE  the collector's configuration (YAML); \${env:NAME:-default} is read from the environment

@@ -8,8 +8,8 @@ import { monotonicMs } from '../clock.ts'
 import type { Queryable } from './client.ts'
 import { readStuckCommit, type StandbyDemand, Standbys } from './standbys.ts'
 
-/** How long standbys are waited for, with the journal locked, and how long none is asked for then: times that. */
-const patience = { msFirst: 250, msMost: 5_000, msNow: 2_000, restTimes: 2 }
+/** How long standbys are waited for, with the journal locked, and how long they are not asked after that. */
+const patience = { msFirst: 250, msMost: 2_000, msRest: 1_000 }
 
 export class Confirming {
   readonly #standbys: Standbys
@@ -42,9 +42,9 @@ export class Confirming {
   /** Whether everything that was committed before is held. `now`: they are asked in any case. */
   async isHeld(client: Queryable, { now }: { readonly now: boolean }): Promise<boolean> {
     if (!now && monotonicMs() < this.#restsUntilMs) return false
-    this.#reason = await this.#standbys.awaitHeld(client, now ? patience.msNow : this.#patienceMs)
+    this.#reason = await this.#standbys.awaitHeld(client, now ? patience.msMost : this.#patienceMs)
     const isHeld = this.#reason === undefined
-    if (!isHeld) this.#restsUntilMs = monotonicMs() + this.#patienceMs * patience.restTimes
+    if (!isHeld) this.#restsUntilMs = monotonicMs() + patience.msRest
     this.#patienceMs = isHeld ? patience.msFirst : Math.min(patience.msMost, this.#patienceMs * 2)
     return isHeld
   }

@@ -10,6 +10,7 @@
 
 import type { Queryable } from './client.ts'
 import { isHeld, keepsRow } from './hold.ts'
+import type { Difference } from './inspect.ts'
 
 /** Digests that one record `audit.erased` names at most; 1,000 would fill it. */
 const digestsMax = 500
@@ -95,6 +96,18 @@ export async function readUnsealed(client: Queryable): Promise<string[]> {
     [digestsMax],
   )
   return rows.map(({ digest }) => digest.toString('base64url'))
+}
+
+/** For `doctor`: values that are gone for more than a minute, and no record in the database says so. */
+export async function inspectErasures(client: Queryable): Promise<Difference[]> {
+  const { rows } = await client.query<{ count: string; since: string | null }>(
+    `select count(*) as count, to_char(min(erased_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since
+     from audit.erasure where sealed_at is null and erased_at < now() - interval '1 minute'`,
+  )
+  const { count = '0', since } = rows[0] ?? {}
+  if (count === '0') return []
+  const found = `${count} ${count === '1' ? 'value was' : 'values were'} erased since ${since}, and nothing says so`
+  return [{ kind: 'erasure', object: 'audit.erasure', expected: 'a record audit.erased for every erased value', found }]
 }
 
 /** A record `audit.erased` that names these has arrived. */

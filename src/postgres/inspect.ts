@@ -8,7 +8,7 @@ import { type Migration, readMigrations } from './migrate.ts'
 import { ownerRole, type Role, roles } from './roles.ts'
 
 export interface Difference {
-  readonly kind: 'role' | 'owner' | 'grant' | 'trigger' | 'function' | 'partition' | 'outbox'
+  readonly kind: 'role' | 'owner' | 'grant' | 'trigger' | 'function' | 'partition' | 'outbox' | 'standby' | 'erasure'
   /** What it is about: `audit.record`, `audit_app`. */
   readonly object: string
   readonly expected: string

@@ -7,12 +7,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
 import type { Queryable } from './client.ts'
+import type { Difference } from './inspect.ts'
 
 /**
  * How many standbys must hold a record, whichever, besides those that the server demands; 0: only what its own commits
  * wait for. `undefined`: those that `synchronous_standby_names` demands, and where that is empty, one of those there are.
  */
 export type StandbyDemand = number | undefined
+
+/** Why standbys do not hold what is asked for, and whether that may pass within a moment. */
+interface Lack {
+  readonly text: string
+  readonly mayPass: boolean
+}
 
 interface Standby {
   readonly name: string
@@ -38,6 +45,8 @@ export interface StandbyLook {
 
 /** How often is looked while one is waited for, in milliseconds. */
 const lookMs = { first: 2, most: 50 }
+/** How long `doctor` waits. */
+const inspectMsMax = 1_000
 /** A commit that waits for so long waits for a standby that does not come. */
 const stuckSeconds = 5
 
@@ -63,15 +72,15 @@ export class Standbys {
   }
 
   /**
-   * Waits, so long at most, until what was committed and flushed before the call is held by the standbys that are
-   * demanded. To why it is not; `undefined` when it is.
+   * Waits until what was committed and flushed before the call is held by the standbys that are demanded: so long at most,
+   * and not for those that are away. To why it is not; `undefined` when it is.
    */
   async awaitHeld(client: Queryable, msMax: number): Promise<string | undefined> {
     const untilMs = monotonicMs() + msMax
     let look = this.#learn(await readStandbys(client))
     for (let pauseMs = lookMs.first; ; pauseMs = Math.min(lookMs.most, pauseMs * 2)) {
       const reason = this.#reasonAgainst(look)
-      if (reason === undefined || monotonicMs() >= untilMs) return reason
+      if (reason === undefined || !reason.mayPass || monotonicMs() >= untilMs) return reason?.text
       await sleep(pauseMs)
       look = this.#learn(await readStandbys(client, look.place))
     }
@@ -84,7 +93,7 @@ export class Standbys {
     return look
   }
 
-  #reasonAgainst(look: StandbyLook): string | undefined {
+  #reasonAgainst(look: StandbyLook): Lack | undefined {
     if (this.#demand === 0) return undefined
     if (look.names !== '' && areShown(look)) {
       const synchronous = look.standbys.filter(({ isSynchronous }) => isSynchronous)
@@ -152,26 +161,36 @@ export async function readStuckCommit(client: Queryable): Promise<string | undef
   )
 }
 
+/** For `doctor`: that the standbys which must hold what is exported and signed do not, within a moment. */
+export async function inspectStandbys(client: Queryable): Promise<Difference[]> {
+  const { rows } = await client.query<{ is_standby: boolean }>('select pg_is_in_recovery() as is_standby')
+  if (rows[0]?.is_standby === true) return [] // what hangs on it is not what the journal waits for
+  const found = await new Standbys(undefined).awaitHeld(client, inspectMsMax)
+  if (found === undefined) return []
+  return [{ kind: 'standby', object: 'pg_stat_replication', expected: 'standbys that hold what was committed', found }]
+}
+
 function areShown({ standbys }: StandbyLook): boolean {
   return standbys.every(({ isShown }) => isShown)
 }
 
+const unknown =
+  'the server has standbys, and this user may not see how far they are: grant pg_read_all_stats to it, or set ' +
+  'outbox.standbys to 0'
+
 /** Why too few of these hold what is asked for. */
-function lacking(standbys: readonly Standby[], wanted: number, found: string | undefined): string | undefined {
+function lacking(standbys: readonly Standby[], wanted: number, found: string | undefined): Lack | undefined {
   const holding = standbys.filter(({ holds }) => holds).length
   if (holding >= wanted) return undefined
-  if (!standbys.every(({ isKnown }) => isKnown))
-    return (
-      'the server has standbys, and this user may not see how far they are: grant pg_read_all_stats to it, or set ' +
-      'outbox.standbys to 0'
-    )
+  if (!standbys.every(({ isKnown }) => isKnown)) return { mayPass: false, text: unknown }
+  const mayPass = standbys.filter(({ isConnected }) => isConnected).length >= wanted
   const list = standbys.map(({ name, isConnected, holds }) => {
     return `${name} ${holds ? 'holds it' : isConnected ? 'is behind' : 'is away'}`
   })
   const known = [...(found === undefined ? [] : [found]), ...list].join(', ')
-  return (
+  const text =
     `${holding} of ${wanted} ${wanted === 1 ? 'standby holds' : 'standbys hold'} what was committed` +
     `${known === '' ? '' : ` (${known})`}: start what is away, drop the slot of what does not come back, or set ` +
     'outbox.standbys to 0, and a failover may take back what was exported'
-  )
+  return { mayPass, text }
 }

@@ -12,6 +12,7 @@ import { noSpaceTests } from './no-space.ts'
 import { outboxTests } from './outbox.ts'
 import { poisonTests } from './poison.ts'
 import { postgresTests } from './postgres-dies.ts'
+import { failoverTests } from './postgres-failover.ts'
 import { powerCutTests } from './power-cut.ts'
 import { shutdownTests } from './shutdown.ts'
 import { sickDiskTests } from './sick-disk.ts'
@@ -32,6 +33,7 @@ const all: readonly FaultTest[] = [
   ...collectorTests,
   ...shutdownTests,
   ...postgresTests,
+  ...failoverTests,
   ...outboxTests,
 ]
 

@@ -4,7 +4,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
@@ -56,7 +56,10 @@ async function copyBase(primary: EmbeddedPostgres, standby: EmbeddedPostgres): P
     await client.query(`select pg_backup_start('standby', true)`)
     const data = join(standby.folder, 'data')
     await promisify(execFile)('cp', ['-a', join(primary.folder, 'data'), data])
+    // What pg_basebackup leaves out, too: the primary's process, and its slots.
     for (const file of ['postmaster.pid', 'postmaster.opts']) rmSync(join(data, file))
+    for (const slot of readdirSync(join(data, 'pg_replslot')))
+      rmSync(join(data, 'pg_replslot', slot), { recursive: true })
     const { rows } = await client.query<{ labelfile: string }>('select labelfile from pg_backup_stop(false)')
     standby.write('data/backup_label', rows[0]?.labelfile ?? '')
     standby.write('data/standby.signal', '')

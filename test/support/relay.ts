@@ -11,13 +11,16 @@ export interface Relay {
   readonly address: string
   /** Swallows everything from now on, or lets it through again. */
   turn(how: 'black' | 'through'): void
+  /** From now on it leads to another port of this machine, and who was connected is reset. */
+  lead(target: number): void
   /** Resolves when so many more pieces have come from the clients, swallowed or not. */
   untilPieces(more: number): Promise<void>
   close(): Promise<void>
 }
 
 /** Starts a relay to a port of this machine. */
-export async function startRelay(target: number): Promise<Relay> {
+export async function startRelay(first: number): Promise<Relay> {
+  let target = first
   let isBlack = false
   let pieces = 0
   const news = new EventEmitter()
@@ -52,6 +55,10 @@ export async function startRelay(target: number): Promise<Relay> {
       if (isBlack) return
       for (const socket of torn) socket.destroy()
       torn.clear()
+    },
+    lead(other) {
+      target = other
+      for (const socket of open) socket.destroy()
     },
     async untilPieces(more) {
       const wanted = pieces + more
