@@ -9,7 +9,8 @@ interface CopyConnection {
   query(text: string): void
 }
 
-const firstBytes = 64 * 1_024
+/** Untouched memory costs nothing. */
+const firstBytes = 2 ** 20
 
 export class CopyOut implements Submittable {
   /** Resolves to everything that was sent. */

@@ -5,7 +5,8 @@
  */
 
 import { hashBytes, writeLeafHash } from '../chain/hash.ts'
-import { type ScannedRecord, scanRecord } from '../event/record-scan.ts'
+import type { ScannedRecord } from '../event/record-scan.ts'
+import { RecordShapes } from '../event/record-shapes.ts'
 import { asBuffer, isLeaf, type Link, parseLink } from './link.ts'
 import { Run } from './run.ts'
 import type { FoundRecord } from './source.ts'
@@ -20,6 +21,7 @@ export interface Gathered {
 
 export class Gatherer {
   readonly #gathered: Gathered
+  readonly #shapes = new RecordShapes()
   #stream = ''
   #first = 0
   #prev = ''
@@ -35,7 +37,7 @@ export class Gatherer {
   /** Whether the bytes are a record of some stream; what they are is handed over now or later. */
   take(found: FoundRecord): boolean {
     // What the carrier derived is compared with members that only a parser gives.
-    const scanned = found.checkProjection === undefined ? scanRecord(asBuffer(found.bytes)) : undefined
+    const scanned = found.checkProjection === undefined ? this.#shapes.scan(asBuffer(found.bytes)) : undefined
     if (scanned !== undefined && isOrdinary(scanned, found) && this.#gather(scanned, found)) return true
     const link = parseLink(found)
     if (link === undefined) return false
