@@ -15,6 +15,7 @@ import type { AheadRecord } from './ahead.ts'
 import { ExternalView } from './external.ts'
 import type { FlushOnly, FlushOutcome } from './flushes.ts'
 import { awaitForwardLock } from './forward-lock.ts'
+import { giveWay } from './give-way.ts'
 import { type Lane, type LaneListener, nameOf, openLane, runLane } from './lane.ts'
 import type { DeliveryFact } from './quarantine.ts'
 import type { SealedRecord } from './quarantine-folder.ts'
@@ -64,6 +65,7 @@ type Post = (message: DeliveryMessage) => void
 
 /** Runs until told to stop. */
 export async function runDelivery(start: DeliveryStart, port: MessagePort): Promise<void> {
+  void giveWay()
   const post: Post = (message) => port.postMessage(message)
   const stopping = new AbortController()
   const sealing = new Sealing((id, fact) => post({ kind: 'quarantined', id, fact }))
