@@ -103,9 +103,9 @@ export class JsonRequestEncoder {
         const value = places.number(slot)
         writer.ascii(`${number}"${Number.isInteger(value) ? 'int' : 'double'}Value":${JSON.stringify(value)}}}`)
       } else if (!places.isAbsent(slot)) {
-        writer.copy(text, 0, text.length)
+        writer.whole(text)
         this.#writeText(slot)
-        writer.copy(textEnd, 0, textEnd.length)
+        writer.whole(textEnd)
       }
     }
   }
