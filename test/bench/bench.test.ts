@@ -71,9 +71,12 @@ describe('a benchmark', () => {
       runBench('proof'),
       (contender, figure) => contender.startsWith('from') === (figure === 'recordUs'),
     ))
-  it('of PostgreSQL runs and writes a table of ways to write, and one of what is asked beside that', () => {
+  it('of PostgreSQL runs and writes a table of ways to write, one of transactions, and one of what is asked beside that', () => {
     const beside = [
-      [/^a transaction|^the same with an audit event/, /^transactionsPerSecond$|^p[59]/],
+      [
+        /^begin, one row|^the same with (an audit event|`select 1`|400 bytes)/,
+        /^transactionsP|^p[59]|^aloneUs$|^cpuUs$/,
+      ],
       [/^the sequencer/, /^sealed/],
       [/^single inserts/, /^longest/],
       [/^retention by rows/, /^longest|^removed/],

@@ -9,7 +9,8 @@ import { type Connection, type Queryable, withConnection } from '../../src/postg
 import { runRetention } from '../../src/postgres/retention.ts'
 import { AgedWriter, ageDatabase, aged, daysAgo } from '../support/aged-trail.ts'
 import type { Figures } from './figures.ts'
-import { measureSequencer, measureTransactions } from './postgres-outbox.ts'
+import { measureSequencer } from './postgres-outbox.ts'
+import { measureTransactions, transactions } from './postgres-transactions.ts'
 
 export interface UpkeepSetup {
   /** Of a migrated database of its own. */
@@ -20,21 +21,23 @@ export interface UpkeepSetup {
 
 type Measure = (setup: UpkeepSetup, count: number) => Promise<Figures>
 
-const connections = 4
-/** Transactions of each connection, and rows of retention, as parts of what is asked for. */
+/** Transactions of each connection, as a part of what is asked for. */
 const transactionsOf = (count: number) => Math.max(5, Math.ceil(count / 50))
 const checkpointRecords = 256
 /** How long a writer alone is watched. */
 const aloneMs = 2_000
 
 export const upkeeps: Readonly<Record<string, Measure>> = {
-  business: (setup, count) => measureTransactions({ ...setup, connections, count: transactionsOf(count) }, false),
-  outbox: (setup, count) => measureTransactions({ ...setup, connections, count: transactionsOf(count) }, true),
-  sequencer: (setup, count) => measureSequencer({ ...setup, connections: 1, count }),
+  ...Object.fromEntries(Object.keys(transactions).map((name) => [name, transactionsNamed(name)])),
+  sequencer: (setup, count) => measureSequencer({ ...setup, count }),
   writer: ({ url }) => withConnection({ url }, (connection) => watchWriter(connection, sleep(aloneMs))),
   // Older than the limit by a quarter of an hour: in the partition that is being written.
   'retention-rows': ({ url }, count) => measureRetention(url, { count, days: 1 / 24, beforeDays: 1 / 32 }),
   'retention-partitions': ({ url }, count) => measureRetention(url, { count, days: 200, beforeDays: 90 }),
+}
+
+function transactionsNamed(name: string): Measure {
+  return (setup, count) => measureTransactions(name, { ...setup, count: transactionsOf(count) })
 }
 
 /** Removes a trail of one age, in a database where somebody goes on writing. */
