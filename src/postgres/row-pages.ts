@@ -160,7 +160,7 @@ function timeOf(value: bigint): string {
   if (micros >= dateMicrosMax || micros <= -dateMicrosMax) return `${value} µs behind 2000`
   const rest = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n
   const second = new Date(Number((micros - rest) / 1_000n)).toISOString().slice(0, -'.000Z'.length)
-  return `${second}.${String(rest).padStart(6, '0')}Z`
+  return `${second.replace(/^\+0?/, '')}.${String(rest).padStart(6, '0')}Z`
 }
 
 /** The elements of a `text[]` of one dimension: three words, for each dimension two more, then each element. */

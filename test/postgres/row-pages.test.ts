@@ -2,10 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import fc from 'fast-check'
 import { leafHash } from '../../src/chain/hash.ts'
 import { canonicalize, type JsonValue } from '../../src/event/canonical.ts'
-import type { StoredRecord } from '../../src/event/record.ts'
+import { parseRecord, type StoredRecord } from '../../src/event/record.ts'
 import type { CopyingConnection } from '../../src/postgres/client.ts'
 import { compareColumns, deriveColumns, type ProjectedRecord } from '../../src/postgres/projection.ts'
 import { appendRecords, encodeRecords, ensurePartition } from '../../src/postgres/records.ts'
@@ -26,34 +25,36 @@ const strange = [
   { timestamp: '9999-12-31T23:59:59.999999999Z', id: 'ab'.repeat(16), error: { class: '\ud800' } },
 ]
 
-/** Something that may be done to one column of a row. */
-const change = fc.record({
-  row: fc.nat(40),
-  set: fc.constantFrom(
-    `action = 'other'`,
-    'action = null',
-    `actor_id = coalesce(actor_id, '') || 'x'`,
-    `tenant = left(tenant, -1)`,
-    `hash = set_byte(hash, 31, get_byte(hash, 31) # 1)`,
-    `hash = '\\x'`,
-    'prev_hash = null',
-    `prev_hash = hash`,
-    `record_id = '019b7c2f-1111-7000-8000-000000000002'`,
-    `trace_id = coalesce(trace_id, '00000000-0000-0000-0000-000000000000')`,
-    `occurred_at = occurred_at + interval '1 microsecond'`,
-    `occurred_at = '2026-11-22T10:00:00Z'`,
-    `recorded_at = recorded_at + interval '1 microsecond'`,
-    `underived = '{action}'`,
-    `underived = '{}'`,
-    'underived = null',
-    `seq = seq + 1000`,
-    `seq = -seq`,
-    `stream = '019b7c2f-1111-7000-8000-0000000000ff'`,
-    `record = convert_to('no record', 'UTF8')`,
-    `record = set_byte(record, 20, get_byte(record, 20) # 1)`,
-    `record = convert_to(replace(convert_from(record, 'UTF8'), '"seq":', '"seq": '), 'UTF8')`,
-  ),
-})
+/** What is done to rows, one after the other. */
+const changes = [
+  'action = action',
+  `action = 'other'`,
+  'action = null',
+  'action = reverse(action)',
+  `actor_id = coalesce(actor_id, '') || 'x'`,
+  'tenant = left(tenant, -1)',
+  `session = repeat('x', 513), underived = null`,
+  `hash = set_byte(hash, 31, get_byte(hash, 31) # 1)`,
+  `hash = '\\x'`,
+  'prev_hash = null',
+  'prev_hash = hash',
+  `record_id = '019b7c2f-1111-7000-8000-000000000002'`,
+  `record_id = (overlay(record_id::text placing '0' from 9 for 1) || '0')::uuid`,
+  `trace_id = coalesce(trace_id, '00000000-0000-0000-0000-000000000000')`,
+  `trace_id = '0af7651916cd43dd8448eb211c80319d'`,
+  `occurred_at = occurred_at + interval '1 microsecond'`,
+  `occurred_at = '2026-11-22T10:00:00Z'`,
+  `recorded_at = recorded_at + interval '1 microsecond'`,
+  `underived = '{action}'`,
+  `underived = '{}'`,
+  'underived = null',
+  'seq = seq + 1000',
+  'seq = -seq',
+  `stream = '019b7c2f-1111-7000-8000-0000000000ff'`,
+  `record = convert_to('no record', 'UTF8')`,
+  'record = set_byte(record, 20, get_byte(record, 20) # 1)',
+  `record = convert_to(replace(convert_from(record, 'UTF8'), '"seq":', '"seq": '), 'UTF8')`,
+]
 
 const streams = ['019b7c2f-1111-7000-8000-000000000001', '019b7c2f-1111-7000-8000-000000000002']
 
@@ -93,42 +94,34 @@ it('says of every row what the texts of its columns say, changed or not, on page
   for (const stream of streams) await appendRecords(connection, encodeRecords(chainOf(stream).map(deriveColumns)))
   await connection.query(unguard)
   let agreed = 0
-  const property = fc.asyncProperty(
-    fc.array(change, { minLength: 1, maxLength: 6 }),
-    fc.constantFrom(3, 20, 1_000),
-    async (changes, pageNumbers) => {
-      await connection.query('begin')
-      try {
-        for (const { row, set } of changes)
-          await connection.query(
-            `update audit.record set ${set} where ctid = (select ctid from audit.record order by stream, seq offset $1 limit 1)`,
-            [row],
-          )
-        const [pages, texts] = [await readPages(connection, pageNumbers), await readTexts(connection)]
-        assert.deepEqual(
-          pages.map(([stream, { bytes, sequence }]) => [stream, sequence, bytes.toString('latin1')]),
-          texts.map(({ stream, sequence, bytes }) => [stream, sequence, bytes.toString('latin1')]),
-        )
-        for (const [index, [, { bytes, leaf, stored }]] of pages.entries()) {
-          const text = texts[index] as ProjectedRecord
-          assert.equal(Buffer.from(leaf).toString('hex'), leafHash(bytes))
-          const mismatches = compareColumns(text)
-          if (stored === undefined) assert.deepEqual(mismatches, [], bytes.toString())
-          else
-            assert.deepEqual(
-              compareColumns(stored).map(({ column, expected }) => [column, expected]),
-              mismatches.map(({ column, expected }) => [column, expected]),
-            )
-          if (stored === undefined) agreed += 1
-        }
-      } finally {
-        await connection.query('rollback')
-      }
-    },
-  )
-  await fc.assert(property, { numRuns: 25 })
-  assert.ok(agreed > 100, `only ${agreed} rows were compared as bytes`)
+  for (const [index, set] of changes.entries()) {
+    await connection.query('begin')
+    // A column that cannot take the change is left as it is.
+    await connection.query('savepoint before')
+    await connection
+      .query(`update audit.record set ${set} where stream = $1`, [streams[0]])
+      .catch(() => connection.query('rollback to before'))
+    const pages = await readPages(connection, [3, 20, 1_000][index % 3])
+    const texts = await readTexts(connection)
+    await connection.query('rollback')
+    assert.deepEqual(pages.map(shownPage), texts.map(shownText), set)
+    agreed += pages.filter(([, { stored }]) => stored === undefined).length
+  }
+  assert.ok(agreed > 150, `only ${agreed} rows were compared as bytes`)
 })
+
+function shownPage([stream, { bytes, sequence, leaf, stored }]: [string, CopiedRow]): unknown {
+  assert.equal(Buffer.from(leaf).toString('hex'), leafHash(bytes))
+  const shown = [stream, sequence, leafHash(bytes)]
+  if (stored !== undefined) return [...shown, compareColumns(stored)]
+  const members = parseRecord(bytes)
+  assert.deepEqual([members?.stream, members?.seq], [stream, sequence])
+  return [...shown, []]
+}
+
+function shownText(row: ProjectedRecord): unknown {
+  return [row.stream, row.sequence, leafHash(row.bytes), compareColumns(row)]
+}
 
 it('gives what a forger doubled, moved far away or filed under another stream', async (t) => {
   const { connection } = await migratedDatabase(t)
