@@ -28,7 +28,7 @@ export function concludeSource(reading: Reading): SourceReport {
   }
   for (const head of reading.heads) compareHead(head, reading)
   for (const { kept, stream, last, deployment } of reading.streams.values())
-    kept.report(reading.log, { stream, last: last?.sequence ?? 0, deployment })
+    kept.report(reading.log, { stream, last: last?.sequence ?? 0, deployment, verifiers: reading.ring.verifiers })
   for (const stream of reading.streams.values()) {
     reportOrigin(stream, reading)
     reading.cosignatures.judge(stream, reading)

@@ -19,9 +19,14 @@ export interface KeptCheckpoint {
   readonly root: string
   /** The signature lines, those of witnesses among them. */
   readonly signatures: readonly string[]
+  /** The note itself, where no key that was given has signed it: one that a rotation in the copy leads to must have. */
+  readonly unproven?: string
 }
 
-/** Reads one note or several, one after the other; why they are none otherwise. With keys, one must have signed each. */
+/**
+ * Reads one note or several, one after the other; why they are none otherwise. With keys, what none of them has signed is
+ * unproven: a rotation in the copy may lead to the key that did.
+ */
 export function readKept(text: string, verifiers: readonly Verifier[]): readonly KeptCheckpoint[] | string {
   const notes = text.match(/[^\n]+\n\d+\n[^\n]+\n\n(?:— [^\n]+\n)+/g) ?? []
   if (notes.length === 0 || notes.join('') !== text)
@@ -29,7 +34,9 @@ export function readKept(text: string, verifiers: readonly Verifier[]): readonly
   const kept: KeptCheckpoint[] = []
   for (const note of notes) {
     const unsigned = (): ReturnType<typeof parseCheckpoint> => parseCheckpoint(note.slice(0, note.indexOf('\n\n') + 1))
-    const opened = verifiers.length > 0 ? openSignedCheckpoint(note, undefined, verifiers) : unsigned()
+    const signed = verifiers.length > 0 ? openSignedCheckpoint(note, undefined, verifiers) : unsigned()
+    const isUnproven = 'problem' in signed && signed.problem === 'unknown_key'
+    const opened = isUnproven ? unsigned() : signed
     if ('problem' in opened) return opened.reason
     const { origin, size, root } = opened
     const at = origin.lastIndexOf('/')
@@ -41,6 +48,7 @@ export function readKept(text: string, verifiers: readonly Verifier[]): readonly
       size,
       root: hex,
       signatures,
+      ...(isUnproven && { unproven: note }),
     })
   }
   return kept
@@ -84,7 +92,7 @@ export class KeptRoots {
   }
 
   /** Logs each kept checkpoint that the copy, which ends at `last`, does not begin with. */
-  report(log: FindingLog, { stream, last, deployment }: KeptStream): void {
+  report(log: FindingLog, { stream, last, deployment, verifiers }: KeptStream): void {
     for (const kept of this.#kept) {
       const { size, root: expected } = kept
       const found = this.#found.get(size)
@@ -98,6 +106,9 @@ export class KeptRoots {
       } else if (found !== undefined && found !== expected) {
         const detail = `the first ${size} records are others than those of the checkpoint that you kept`
         log.add({ verdict: 'FORKED', stream, from: 1, to: size, expected, found, detail })
+      } else if (!isProven(kept, verifiers)) {
+        const detail = 'no key that you gave, or that a rotation here leads to, has signed the checkpoint that you kept'
+        log.add({ verdict: 'BAD_SIGNATURE', stream, expected, detail })
       } else if (found === undefined && log.verdictsOf(stream).size === 0) {
         const detail = `the copy lacks what shows that it continues the ${size} records of the checkpoint that you kept`
         log.add({ verdict: 'UNANCHORED', stream, detail })
@@ -110,6 +121,12 @@ interface KeptStream {
   readonly stream: string
   readonly last: number
   readonly deployment: string | undefined
+  /** The keys that are believed of the copy. */
+  readonly verifiers: readonly Verifier[]
+}
+
+function isProven({ unproven }: KeptCheckpoint, verifiers: readonly Verifier[]): boolean {
+  return unproven === undefined || !('problem' in openSignedCheckpoint(unproven, undefined, verifiers))
 }
 
 /** A stream that some source must hold. */

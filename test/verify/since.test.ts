@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { signNote } from '../../src/chain/note.ts'
+import { signRotation } from '../../src/chain/rotation.ts'
 import { readKept, reportMissing } from '../../src/verify/since.ts'
 import { createNdjsonSource } from '../../src/verify/sources/ndjson.ts'
 import { verifySource } from '../../src/verify/verify.ts'
@@ -87,8 +89,22 @@ it('several are read from one file, and a stream that no source holds is STREAM_
   assert.equal(reportMissing('kept', keptOf(noteAt(35)), [report]), undefined)
 })
 
-it('what is no note, or was not signed by a given key, is refused with the reason', () => {
+it('what is no note, or one that a given key should have signed, is refused with the reason', () => {
   for (const text of ['', 'x', `${noteAt(35)}x`, noteAt(35).slice(1), noteAt(35).replace('\n34\n', '\n33\n')])
     assert.equal(typeof readKept(text, [keys.verifier]), 'string', text)
-  assert.equal(typeof readKept(noteAt(35), [makeKeys('prod', 2).verifier]), 'string')
+})
+
+it('a kept checkpoint may be signed by a key that a rotation in the copy leads to, and by no other', async () => {
+  const next = makeKeys('prod', 2)
+  const details = signRotation(keys.signer, next.signer)
+  const writer = new TrailWriter(stream, keys).open().act(5).checkpoint()
+  writer.seal({ action: 'audit.key.rotated', event_type: 'audit.key.rotated', details }).act(5).checkpoint(next)
+  const kept: string = JSON.parse(writer.lines.at(-1) ?? '').details.note
+  assert.deepEqual((await verify(writer.lines, kept)).found, [])
+  assert.deepEqual((await verify(writer.lines.slice(0, 7), kept)).found, ['TRUNCATED 8-13'])
+  const stranger = new TrailWriter(stream, makeKeys('prod', 3)).open().act(50).checkpoint().lines.at(-1) ?? ''
+  const { found, report } = await verify(trail, JSON.parse(stranger).details.note)
+  assert.deepEqual([found, report.exitCode], [['FORKED 1-51'], 1])
+  const same = signNote(noteAt(35).slice(0, noteAt(35).indexOf('\n\n') + 1), makeKeys('prod', 3).signer)
+  assert.deepEqual((await verify(trail, same)).found, ['BAD_SIGNATURE undefined-undefined'])
 })
