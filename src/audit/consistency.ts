@@ -5,6 +5,7 @@
 
 import { resolve } from 'node:path'
 import type { DestinationOptions } from '../destination/destination.ts'
+import { wrongVariable } from '../destination/otlp-variables.ts'
 import { isSharedFile, slotMark } from '../destination/slot-path.ts'
 import { AuditError } from '../errors.ts'
 import { suppressesEverything } from '../policy/check.ts'
@@ -24,6 +25,7 @@ export function contradictionsOf(config: AuditConfig, nameOf: NameOf): Problem[]
     ...checkReserve(config, nameOf),
     ...checkNames(config.destinations, nameOf),
     ...checkPaths(config, nameOf),
+    ...checkVariables(config),
     ...checkAsync(config, nameOf),
     ...checkSuppressAll(config, nameOf),
     ...attempt(nameOf, () => compilePolicy({ ...config.policy, redaction: compileRedaction(config.redact) })),
@@ -62,6 +64,16 @@ function checkPaths({ spool, destinations }: AuditConfig, nameOf: NameOf): Probl
     if (spool.instances !== 'slots' || !isSharedFile(one)) return []
     const allowed = `a path with ${slotMark} in it, which becomes the number of the slot: one process writes a file`
     return [problemOf({ ...wrong, allowed })]
+  })
+}
+
+/** Where a sidecar delivers, the variables of this process are not those that count. */
+function checkVariables({ destinations, isExternal, sources }: AuditConfig): Problem[] {
+  if (isExternal) return []
+  const { environment = process.env } = sources
+  return destinations.flatMap((one) => {
+    const wrong = one.type === 'otlp' ? wrongVariable(one, (name) => environment[name]) : undefined
+    return wrong === undefined ? [] : [problemOf(wrong)]
   })
 }
 

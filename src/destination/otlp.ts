@@ -19,6 +19,7 @@ import {
   readLogsAnswer,
 } from './otlp-request.ts'
 import { userAgent } from './otlp-resource.ts'
+import { wrongVariable } from './otlp-variables.ts'
 import { type Answer, describeAnswer, type PostTarget, parseRetryAfter, post } from './post.ts'
 
 /**
@@ -26,6 +27,7 @@ import { type Answer, describeAnswer, type PostTarget, parseRetryAfter, post } f
  * these over `OTEL_EXPORTER_OTLP_*`. Throws AuditError INVALID_OPTION for settings that cannot be meant.
  */
 export function createOtlpDestination(options: OtlpDestinationOptions): Destination {
+  refuseWrongVariable(options)
   const protocol = chooseProtocol(options)
   const configuration = readConfiguration(options, protocol)
   const url = new URL(configuration.url)
@@ -62,19 +64,22 @@ export function createOtlpDestination(options: OtlpDestinationOptions): Destinat
   }
 }
 
-/** `grpc` in the environment, with the endpoint from there too, is refused: nothing would arrive. */
+/** A protocol of the environment that is not ours was meant for the program's other telemetry: else it is refused. */
 function chooseProtocol(options: OtlpDestinationOptions): OtlpProtocol {
   const wanted =
     options.protocol ??
     getStringFromEnv('OTEL_EXPORTER_OTLP_LOGS_PROTOCOL') ??
-    getStringFromEnv('OTEL_EXPORTER_OTLP_PROTOCOL') ??
-    'http/protobuf'
-  if (wanted === 'http/protobuf' || wanted === 'http/json') return wanted
-  // The variable is about the program's other telemetry when the endpoint is given here.
-  if (options.protocol === undefined && options.endpoint !== undefined) return 'http/protobuf'
-  throw new AuditError('INVALID_OPTION', `OTLP protocol ${wanted} is not supported`, {
-    setting: 'destinations.otlp.protocol',
-    hint: 'Use http/protobuf or http/json, here or in OTEL_EXPORTER_OTLP_LOGS_PROTOCOL, with the HTTP port of the collector (4318).',
+    getStringFromEnv('OTEL_EXPORTER_OTLP_PROTOCOL')
+  return wanted === 'http/json' ? wanted : 'http/protobuf'
+}
+
+function refuseWrongVariable(options: OtlpDestinationOptions): void {
+  const wrong = wrongVariable(options, getStringFromEnv)
+  if (wrong === undefined) return
+  const { setting, value, allowed, hint } = wrong
+  throw new AuditError('INVALID_OPTION', `${setting} is ${JSON.stringify(value)}; allowed: ${allowed}`, {
+    setting,
+    hint,
   })
 }
 

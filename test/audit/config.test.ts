@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readOptions } from '../../src/audit/read-config.ts'
+import { readConfig, readOptions } from '../../src/audit/read-config.ts'
 import { AuditError, type AuditOptions } from '../../src/index.ts'
 
 type SpoolOptions = NonNullable<AuditOptions['spool']>
@@ -42,4 +42,23 @@ test('an option that is given as undefined has its default', () => {
   const given = { bytesMax: undefined, reserveBytes: undefined, onFull: undefined, keepMinutes: undefined }
   const { values } = readOptions({ spool: given, metrics: undefined })
   assert.deepEqual(values, readOptions({}).values)
+})
+
+test('a variable of OpenTelemetry that would keep an otlp destination from sending is refused by name', () => {
+  const otlp = (environment: NodeJS.ProcessEnv, options: AuditOptions = { destinations: [{ type: 'otlp' }] }) =>
+    readConfig({ options, environment: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', ...environment } })
+  for (const [name, value, allowed] of [
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'http/protobuf, http/json'],
+    ['OTEL_EXPORTER_OTLP_LOGS_ENDPOINT', 'collector:4317', 'a URL that begins with http:// or https://'],
+  ] as const) {
+    const [problem, ...others] = otlp({ [name]: value }).problems
+    assert.equal(problem?.message, `${name} is "${value}"; allowed: ${allowed}`)
+    assert.equal(problem?.setting, name)
+    assert.deepEqual(others, [])
+  }
+  const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }
+  assert.deepEqual(otlp({ ...grpc, OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'http/json' }).problems, [])
+  assert.deepEqual(otlp(grpc, { destinations: [{ type: 'otlp', endpoint: 'http://c:4318' }] }).problems, [])
+  assert.deepEqual(otlp(grpc, { destinations: [{ type: 'stdout' }] }).problems, [])
+  assert.deepEqual(otlp(grpc, { destinations: [{ type: 'otlp' }], delivery: 'external' }).problems, [])
 })
