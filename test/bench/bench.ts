@@ -13,6 +13,8 @@ export interface BenchOptions {
   /** Uses the real collector where it is built. */
   readonly collector: boolean
   readonly profile?: string | undefined
+  /** How many rows to store, where the time alone says otherwise. */
+  readonly rows?: number | undefined
   readonly onProgress: (line: string) => void
 }
 
@@ -25,8 +27,9 @@ export interface Bench {
 }
 
 /** The command that repeats a run; a machine-readable output does not change it. */
-export function commandOf(name: string, { seconds, smoke, collector }: BenchOptions): string {
-  return `npm run bench -- ${name} ${smoke ? '--smoke' : `--seconds ${seconds}`}${collector ? '' : ' --no-collector'}`
+export function commandOf(name: string, { seconds, smoke, collector, rows }: BenchOptions): string {
+  const asked = `${smoke ? '--smoke' : `--seconds ${seconds}`}${rows === undefined ? '' : ` --rows ${rows}`}`
+  return `npm run bench -- ${name} ${asked}${collector ? '' : ' --no-collector'}`
 }
 
 /** Makes a folder, hands it to `use`, and removes it with everything in it, whatever happens. */

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME... [--seconds N] [--json]`: runs benchmarks, prints their tables, each into its section of
+ * `npm run bench -- NAME... [--seconds N] [--rows N] [--json]`: runs benchmarks, prints their tables, each into its section of
  * `docs/benchmarks.md`. Progress goes to standard error.
  */
 
@@ -22,13 +22,15 @@ import { verify } from './verify.ts'
 const root = join(import.meta.dirname, '../..')
 const benches: readonly Bench[] = [emit, deliver, drain, verify, proof, spool, policy, redact, postgres, queries]
 
-const usage = `Usage: npm run bench -- NAME... [--seconds N] [--json]
+const usage = `Usage: npm run bench -- NAME... [--seconds N] [--rows N] [--json]
 
 NAME:
 ${benches.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join('\n')}
 
 Options:
   --seconds N     how long the rounds of each may take together (there are at least three)
+  --rows N        queries: store so many records; postgres: also remove a partition of so many (10 million take about
+                  12 GB and some minutes)
   --json          print the report as JSON
   --out FILE      the document to write the section into (default: docs/benchmarks.md)
   --no-collector  send to a local HTTP server even where the collector is built
@@ -44,6 +46,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     json: { type: 'boolean', default: false },
     out: { type: 'string' },
+    rows: { type: 'string' },
     collector: { type: 'boolean', default: true },
     profile: { type: 'string' },
     smoke: { type: 'boolean', default: false },
@@ -55,7 +58,7 @@ const chosen = positionals.map((wanted) => benches.find(({ name }) => name === w
 const isKnown = chosen.length > 0 && !chosen.includes(undefined)
 if (values.help) {
   process.stdout.write(usage)
-} else if (!isKnown || !(Number(values.seconds ?? 1) > 0)) {
+} else if (!isKnown || !(Number(values.seconds ?? 1) > 0) || !/^[1-9]\d*$/.test(values.rows ?? '1')) {
   process.stderr.write(usage)
   process.exitCode = 2
 } else {
@@ -67,7 +70,8 @@ async function runBench(bench: Bench): Promise<void> {
   const { smoke, collector, profile, json } = values
   const seconds = Number(values.seconds ?? bench.secondsDefault)
   const onProgress = (line: string): void => void process.stderr.write(`${bench.name}: ${line}\n`)
-  const options: BenchOptions = { seconds: smoke ? 0 : seconds, smoke, collector, profile, onProgress }
+  const rows = values.rows === undefined ? undefined : Number(values.rows)
+  const options: BenchOptions = { seconds: smoke ? 0 : seconds, smoke, collector, profile, rows, onProgress }
   const report = await bench.run(options)
   const section = formatSection(report)
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${section}\n`)

@@ -7,7 +7,8 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, type Queryable, withConnection } from '../../src/postgres/client.ts'
 import { runRetention } from '../../src/postgres/retention.ts'
-import { AgedWriter, ageDatabase, aged, daysAgo } from '../support/aged-trail.ts'
+import { type AgedDatabase, AgedWriter, ageDatabase, aged, daysAgo } from '../support/aged-trail.ts'
+import { makePartitions, storeInBulk } from './bulk-records.ts'
 import type { Figures } from './figures.ts'
 import { measureSequencer } from './postgres-outbox.ts'
 import { measureTransactions, transactions } from './postgres-transactions.ts'
@@ -47,11 +48,38 @@ async function measureRetention(
 ): Promise<Figures> {
   const database = ageDatabase(url, randomUUID())
   await database.deliver(aged(new AgedWriter(randomUUID(), () => days), count, checkpointRecords))
+  return watchRemoval(database, { count, beforeDays })
+}
+
+const bulk = { streamRows: 100_000, days: 200, beforeDays: 90 }
+
+/**
+ * Removes one partition of so many rows, of as many streams as are needed, while somebody goes on writing. Nothing is left
+ * of them.
+ */
+export async function measureBulkRetention(
+  url: string,
+  rows: number,
+  onProgress: (line: string) => void,
+): Promise<Figures> {
+  const chunkRows = Math.min(rows, bulk.streamRows)
+  const partitions = await withConnection({ url }, (client) => makePartitions(client, [daysAgo(bulk.days)]))
+  const isEnough = (stored: number): boolean => stored >= rows
+  const count = await storeInBulk({ url, partitions, chunkRows, streamOf: () => randomUUID(), isEnough, onProgress })
+  onProgress('removing them')
+  return watchRemoval(ageDatabase(url, randomUUID()), { count, beforeDays: bulk.beforeDays })
+}
+
+async function watchRemoval(
+  database: AgedDatabase,
+  { count, beforeDays }: { readonly count: number; readonly beforeDays: number },
+): Promise<Figures> {
+  const { url } = database
   const beginning = performance.now()
   let removed = 0
   let locksMs = 0
   const watched = await withConnection({ url }, (writer) =>
-    withConnection({ url }, async (connection) => {
+    withConnection({ url, queryMsMax: 3_600_000 }, async (connection) => {
       const retiring = timeRetiring(connection, (ms) => {
         locksMs += ms
       })
