@@ -1,4 +1,4 @@
-/** The short form: `npm run test:fuzz` tries a million inputs. */
+/** The short form: `npm run test:fuzz` tries a million inputs with each. */
 
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
@@ -8,7 +8,7 @@ import { fuzz } from './fuzz.ts'
 test('damaged input gives a verdict in every parser, and never an exception', async (t) => {
   const seed = randomInt(2 ** 31)
   t.diagnostic(`seed ${seed}`)
-  const results = await fuzz({ inputs: 6_000, seed })
+  const results = await fuzz({ inputs: 500, seed })
   for (const { name, failure } of results) {
     assert.equal(failure, undefined, `${name}, seed ${seed}: ${failure?.reason}\ninput (base64): ${failure?.input}`)
   }

@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { FuzzResult } from '../fuzz/fuzz.ts'
 import { type Attack, attackKinds, attacks, type Copy, expectedIn } from './attacks.ts'
 import type { ByteTally } from './bytes.ts'
 import { copies } from './matrix.ts'
@@ -33,12 +34,26 @@ export function writeMatrix(): void {
   writeFileSync(documentPath, withMatrix(readFileSync(documentPath, 'utf8')))
 }
 
+/** Writes what came of damaged input. */
+export function writeFuzz(results: readonly FuzzResult[], seed: number): void {
+  const head = ['parser', 'inputs', 'taken for sound', 'the slowest, ms']
+  const rows = results.map(({ name, inputs, believed, slowestMs }) => {
+    return [name, inputs.toLocaleString('en-US'), believed.toLocaleString('en-US'), slowestMs.toFixed(0)]
+  })
+  const text = `${formatTable([head, ...rows])}\n\nSeed ${seed}, Node ${process.version}.`
+  writeFileSync(documentPath, withSection(readFileSync(documentPath, 'utf8'), 'fuzz', text))
+}
+
 /** The document with the matrix of this code in it. */
 export function withMatrix(document: string): string {
-  const [begin, end] = ['<!-- matrix -->', '<!-- end of matrix -->']
+  return withSection(document, 'matrix', formatMatrix())
+}
+
+function withSection(document: string, name: string, text: string): string {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`]
   const [from, to] = [document.indexOf(begin), document.indexOf(end)]
-  if (from < 0 || to < from) throw new Error('docs/tamper-matrix.md has no section for the matrix')
-  return `${document.slice(0, from)}${begin}\n\n${formatMatrix()}\n\n${document.slice(to)}`
+  if (from < 0 || to < from) throw new Error(`docs/tamper-matrix.md has no section for the ${name}`)
+  return `${document.slice(0, from)}${begin}\n\n${text}\n\n${document.slice(to)}`
 }
 
 const bytesHead = ['source', 'changes', 'a finding', 'unreadable', 'in the final checkpoint', 'beside the records']
@@ -46,9 +61,7 @@ const bytesHead = ['source', 'changes', 'a finding', 'unreadable', 'in the final
 /** Puts what came of every byte of one source in its row. */
 export function writeBytes(tally: ByteTally): void {
   const document = readFileSync(documentPath, 'utf8')
-  const [begin, end] = ['<!-- bytes -->', '<!-- end of bytes -->']
-  const [from, to] = [document.indexOf(begin), document.indexOf(end)]
-  if (from < 0 || to < from) throw new Error('docs/tamper-matrix.md has no section for single bytes')
+  const [from, to] = [document.indexOf('<!-- bytes -->'), document.indexOf('<!-- end of bytes -->')]
   const { title, tried, findings, unreadable, uncovered, beside } = tally
   const row = [title, ...[tried, findings, unreadable, uncovered, beside].map((count) => count.toLocaleString('en-US'))]
   const rows = document
@@ -58,7 +71,7 @@ export function writeBytes(tally: ByteTally): void {
     .map((line) => line.slice(2, -2).split(' | '))
     .filter(([name]) => name !== title)
   const table = formatTable([bytesHead, ...[...rows, row].sort(([one = ''], [other = '']) => (one < other ? -1 : 1))])
-  writeFileSync(documentPath, `${document.slice(0, from)}${begin}\n\n${table}\n\n${document.slice(to)}`)
+  writeFileSync(documentPath, withSection(document, 'bytes', table))
 }
 
 function rowOf(attack: Attack): string[] {
