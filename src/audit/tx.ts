@@ -30,6 +30,8 @@ export class TransactionAudit<Known = undefined> {
   readonly #parts: TransactionParts
 
   constructor(parts: TransactionParts) {
+    // Said here and not by a TypeError at the first event: without TypeScript anything may be handed in.
+    if (typeof (parts.client as Partial<TransactionClient> | null | undefined)?.query !== 'function') throw noClient()
     this.#parts = parts
   }
 
@@ -62,5 +64,12 @@ export class TransactionAudit<Known = undefined> {
 function closed(): AuditError {
   return new AuditError('CLOSED', 'audit is closed: the event was not enlisted', {
     hint: 'Close the trail after the last transaction has ended.',
+  })
+}
+
+function noClient(): AuditError {
+  return new AuditError('INVALID_OPTION', 'audit.tx was given no client: it has no function query(text, values)', {
+    setting: 'tx(client)',
+    hint: 'Hand in the client that your transaction runs on; docs/postgres.md shows it for several libraries.',
   })
 }

@@ -97,6 +97,11 @@ function readName(positionals: readonly string[]): TableName {
   if (extra !== undefined) throw new AuditError('INVALID_OPTION', `unexpected argument ${extra}`, { setting, hint })
   const given = requireOption(text, setting)
   const name = parseTableName(given)
+  if (name?.schema === 'audit')
+    throw new AuditError('INVALID_OPTION', `TABLE ${given} is the trail's own: its events would be events again`, {
+      setting,
+      hint: 'name a table of the application',
+    })
   if (name !== undefined) return name
   throw new AuditError('INVALID_OPTION', `TABLE ${given} is no name of a table`, { setting, hint })
 }

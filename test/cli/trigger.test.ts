@@ -35,6 +35,7 @@ test('what trigger cannot print is said with the remedy, and the password never'
   const cases: readonly (readonly [argv: readonly string[], complaint: RegExp])[] = [
     [[], /^otel-audit: TABLE is missing/],
     [['a b'], /^otel-audit: TABLE a b is no name of a table/],
+    [['audit.outbox', '--url', url], /^otel-audit: TABLE audit\.outbox is the trail's own/],
     [['invoice', 'other'], /^otel-audit: unexpected argument other/],
     [['invoices', '--url', url], /^otel-audit: there is no table public\.invoices/],
     [

@@ -146,6 +146,9 @@ describe('an event in a transaction', () => {
       await audit.tx(client).emit(event)
     })
     await assert.rejects(emitted ?? Promise.resolve(), { code: '42P01' })
+    for (const none of [undefined, {}]) {
+      assert.throws(() => audit.tx(none as never), { code: 'INVALID_OPTION', setting: 'tx(client)' })
+    }
     await audit.close()
     await assert.rejects(audit.tx(connection).emit(event), { code: 'CLOSED' })
   })
