@@ -223,6 +223,7 @@ export class Audit extends Emission implements AsyncDisposable {
       destinations: this.#destinations.states,
       outbox: this.#sequencer?.state,
       witnesses: this.#witnessing.states,
+      anchors: this.#witnessing.anchors,
       slot: this.#slot,
       adopted: this.#destinations.adopted,
       lastError: reading.reason === '' ? (this.#spoolWatch.rot ?? this.#destinations.lastError) : reading.reason,

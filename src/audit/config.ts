@@ -12,6 +12,7 @@ import type { SignerOptions } from '../forward/signing-thread.ts'
 import type { Level } from '../policy/level.ts'
 import type { RedactionOptions } from '../policy/redaction/options.ts'
 import type { PolicyRule } from '../policy/rules.ts'
+import type { AnchorPlaces } from '../witness/anchoring-thread.ts'
 import type { WitnessOptions } from '../witness/client.ts'
 import type { Layer } from './layers.ts'
 import type { MetricsRegistry } from './metric.ts'
@@ -86,6 +87,8 @@ export interface AuditConfig {
   /** How often the spool is verified from here; 0: never. */
   readonly verifyIntervalMinutes: number
   readonly witnesses: readonly WitnessOptions[]
+  /** Where checkpoints go, and how often; 0: never. */
+  readonly anchors: AnchorPlaces & { readonly intervalMinutes: number }
   readonly closeTimeoutMs: number
   readonly handleSignals: boolean
   readonly workerUrl: string | URL | undefined
@@ -160,9 +163,7 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     signingKeyFile,
     rotationsFile: parsed.keys.rotationsFile,
     signer: parsed.keys.signer,
-    isKeyDefault: [parsed.keys.signingKeyFile, parsed.keys.signingKey, parsed.keys.signer].every(
-      (given) => given === undefined,
-    ),
+    isKeyDefault: isKeyDefault(parsed.keys),
     destinations: parsed.destinations,
     isAsync: parsed.async,
     requiredUntil: parsed.async ? 'durable' : databaseOf(parsed.destinations),
@@ -172,6 +173,7 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     isExternal: parsed.delivery === 'external',
     verifyIntervalMinutes: parsed.verify.intervalMinutes,
     witnesses: parsed.witnesses,
+    anchors: parsed.anchors,
     closeTimeoutMs: parsed.closeTimeoutMs,
     handleSignals: parsed.handleSignals,
     workerUrl: parsed.workerUrl,
@@ -186,6 +188,10 @@ export function configOf({ parsed, given, sources, secrets, remarks, watchedFile
     values: new Map(settings.map(({ path }) => [path, derived.get(path) ?? valueAt(parsed, path)])),
     sources,
   }
+}
+
+function isKeyDefault({ signingKeyFile, signingKey, signer }: ParsedOptions['keys']): boolean {
+  return [signingKeyFile, signingKey, signer].every((given) => given === undefined)
 }
 
 /** The actions that are a label by their name: few, because somebody wrote each of them down. */

@@ -1,4 +1,4 @@
-/** The settings of what a trail is signed with, and of the verification that runs beside it. */
+/** The settings of what a trail is signed with, who is to have seen it, and of the verification that runs beside it. */
 
 import { z } from 'zod'
 import { parseWitnessKey } from '../chain/cosignature.ts'
@@ -71,6 +71,43 @@ export const witnessesSchema = z
     'a list of {"url", "vkey"}',
   )
   .refine((list) => new Set(list.map(({ vkey }) => vkey)).size === list.length, 'each witness once')
+
+const address = z.string().regex(/^https?:\/\/\S+$/i, 'a URL that begins with https:// or http://')
+
+/** Where checkpoints are put, outside of the trail. */
+export const anchorsSchema = z
+  .strictObject({
+    directory: noted(text.optional(), {
+      about:
+        'folder that the newest checkpoint is written to (`STREAM-SIZE.checkpoint`), out of the reach of whoever can change the spool ([keys.md](keys.md#anchors-by-the-service))',
+      otherwise: 'none',
+      example: '/mnt/worm/audit-anchors',
+    }),
+    git: noted(z.boolean().default(false), {
+      about: '`true` commits it to the Git repository that `anchors.directory` lies in; pushing it is yours',
+      example: 'false',
+    }),
+    tsa: noted(address.optional(), {
+      about: 'authority that is asked for a timestamp (RFC 3161) of it, which is sealed in the trail',
+      otherwise: 'none',
+      example: 'https://tsa.example.com',
+    }),
+    url: noted(address.optional(), {
+      about: 'server that keeps files, to which it is sent: `PUT URL/STREAM-SIZE.checkpoint`',
+      otherwise: 'none',
+      example: 'https://anchors.example.com/billing',
+    }),
+    intervalMinutes: noted(z.number().min(0).max(intervalMinutesMax).default(1_440), {
+      about:
+        'how often, the first time a minute after the start; what was done is sealed as `audit.anchored`. `0`: never',
+      unit: 'minutes',
+      example: '1440',
+    }),
+  })
+  .refine(({ directory, git }) => directory !== undefined || !git, {
+    path: ['git'],
+    message: 'false, because anchors.directory names no folder to commit',
+  })
 
 export const verifySchema = z.strictObject({
   intervalMinutes: noted(z.number().min(0).max(intervalMinutesMax).default(1_440), {

@@ -3,6 +3,7 @@
  * never hold tenants, actors, trace ids or free-form actions.
  */
 
+import { anchorMetrics } from './anchor-metrics.ts'
 import type { EventCounts } from './counts.ts'
 import {
   type Durations,
@@ -111,6 +112,10 @@ export const metricDefinitions: readonly MetricDefinition<MetricSources>[] = [
     aggregator: 'max',
     read: ({ verification }) => single(verification().lastSuccess),
   },
+  ...anchorMetrics.map((definition) => ({
+    ...definition,
+    read: ({ state }: MetricSources) => definition.read(state()),
+  })),
 ]
 
 function ofTrail(definition: MetricDefinition<SinkSources>): MetricDefinition<MetricSources> {

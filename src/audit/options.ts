@@ -80,6 +80,20 @@ export interface AuditOptions {
   readonly witnesses?:
     | readonly { readonly url: string; readonly vkey: string; readonly intervalSeconds?: number | undefined }[]
     | undefined
+  /**
+   * Places outside of the trail that its newest checkpoint goes to every `intervalMinutes` (1440, once a day; 0: never): a
+   * folder, with `git` committed to the repository that it lies in; an authority for timestamps (RFC 3161); a server that
+   * keeps files (`PUT`). What was done is sealed as `audit.anchored`. Default: none.
+   */
+  readonly anchors?:
+    | {
+        readonly directory?: string | undefined
+        readonly git?: boolean | undefined
+        readonly tsa?: string | undefined
+        readonly url?: string | undefined
+        readonly intervalMinutes?: number | undefined
+      }
+    | undefined
   /** How long `close` waits for destinations, in milliseconds. What is left is sent at the next start. Default: 5,000. */
   readonly closeTimeoutMs?: number | undefined
   /** Take signals: SIGTERM closes the trail and then ends the process. Default: `false`, a library takes no signals. */

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { type Catalogue, isCatalogue } from '../event/catalogue.ts'
 import { levels } from '../policy/level.ts'
 import { destinationSchema } from './destination-schema.ts'
-import { keysSchema, verifySchema, witnessesSchema } from './keys-schema.ts'
+import { anchorsSchema, keysSchema, verifySchema, witnessesSchema } from './keys-schema.ts'
 import { metricsSchema } from './metrics-schema.ts'
 import { profiles } from './options.ts'
 import { redactSchema } from './redact-schema.ts'
@@ -160,6 +160,7 @@ export const optionsSchema = z.strictObject({
     example:
       '[{"url":"https://witness.example.com","vkey":"w1.example.com+68581ff5+BN5TxuuCJ5nX/tkHeDRhw4ijQKG7IE0JSDzEbSRdPu5W"}]',
   }),
+  anchors: anchorsSchema.prefault({}),
   destinations: noted(z.array(destinationSchema).default([]), {
     about: 'where records go ([Destinations](#destinations)); without any, the spool keeps them',
     example: '[{"type":"otlp"}]',

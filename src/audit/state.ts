@@ -9,6 +9,7 @@ import { spoolFillingShare } from '../limits.ts'
 import type { SequencerState } from '../postgres/sequencing.ts'
 import { describeRot, type ScrubFinding } from '../spool/scrub.ts'
 import type { SpoolState } from '../spool/state.ts'
+import type { AnchorState } from './anchoring.ts'
 import { announce } from './notice.ts'
 import type { WitnessState } from './witnessing.ts'
 
@@ -39,6 +40,8 @@ export interface AuditState {
   readonly outbox: SequencerState | undefined
   /** The witnesses that are asked to cosign checkpoints. */
   readonly witnesses: readonly WitnessState[]
+  /** The places outside that checkpoints are put into. */
+  readonly anchors: readonly AnchorState[]
   /** The slot that this process writes; absent with `instances: 'single'`. */
   readonly slot: string | undefined
   /** A slot whose process is gone and whose records are sent from here. */

@@ -13,6 +13,7 @@ import type { DeliveryMessage, DeliveryOrder } from '../forward/delivery.ts'
 import type { FlushOnly, FlushOutcome } from '../forward/flushes.ts'
 import type { SigningOrder, SigningWord, Unsigned } from '../forward/signing-thread.ts'
 import type {
+  AnchorRole,
   DeliverRole,
   SequenceRole,
   SignRole,
@@ -28,6 +29,7 @@ import { exists } from '../spool/files.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { SyncMessage, SyncThread } from '../spool/sync-message.ts'
 import type { SourceReport } from '../verify/report.ts'
+import type { AnchorOutcome } from '../witness/anchoring-thread.ts'
 import type { Offer, WitnessWord } from '../witness/client.ts'
 import type { WitnessingOrder } from '../witness/client-thread.ts'
 import type { Kept } from '../witness/progress-file.ts'
@@ -69,10 +71,23 @@ export function startVerification(
   role: VerifyRole,
   heard: (outcome: SourceReport | string) => void,
 ): () => void {
+  return startOnce(url, role, heard)
+}
+
+/** Starts a thread that anchors a checkpoint and ends; otherwise as `startVerification`. */
+export function startAnchoring(
+  url: URL,
+  role: AnchorRole,
+  heard: (outcome: readonly AnchorOutcome[] | string) => void,
+): () => void {
+  return startOnce(url, role, heard)
+}
+
+function startOnce<Word>(url: URL, role: WorkerRole, heard: (outcome: Word | string) => void): () => void {
   const worker = startWorker(url, role)
-  let outcome: SourceReport | string = 'its thread ended without a report'
-  worker.on('message', (report: SourceReport) => {
-    outcome = report
+  let outcome: Word | string = 'its thread ended without a report'
+  worker.on('message', (word: Word) => {
+    outcome = word
   })
   worker.on('error', (error) => {
     outcome = errorText(error)

@@ -2,7 +2,7 @@
  * Checkpoints on their way: each is sealed as a record and, where witnesses are configured, offered to them by a thread of
  * its own. What a witness cosigns is sealed as `audit.anchored`, so that every copy carries it. A witness that is down is
  * said and shown and keeps nobody waiting; one that has cosigned more than there is here, or something else, makes the trail
- * go on in a new stream.
+ * go on in a new stream. Where places for anchors are configured, checkpoints go there too.
  */
 
 import { witnessNameOf } from '../chain/cosignature.ts'
@@ -12,6 +12,7 @@ import type { SigningWord, Unsigned } from '../forward/signing-thread.ts'
 import { checkpointLagMax } from '../limits.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
 import type { Offer, WitnessWord } from '../witness/client.ts'
+import { Anchoring, type AnchorState } from './anchoring.ts'
 import type { AuditConfig } from './config.ts'
 import type { EndingDelivery } from './ending.ts'
 import { announce } from './notice.ts'
@@ -26,6 +27,10 @@ export interface WitnessState {
   /** The stream that it has cosigned last, and how many records of it; since this process runs. */
   readonly stream: string | undefined
   readonly size: number
+  /** When that was, in seconds since the epoch. */
+  readonly cosignedAt: number | undefined
+  /** Since the start. */
+  readonly failures: number
   readonly lastError: string | undefined
 }
 
@@ -42,7 +47,7 @@ export interface WitnessedSealer {
 
 export interface WitnessingParts {
   readonly sealer: WitnessedSealer
-  readonly config: Pick<AuditConfig, 'signer' | 'witnesses'>
+  readonly config: Pick<AuditConfig, 'anchors' | 'signer' | 'witnesses'>
   readonly worker: URL
   readonly spool: { readonly directory: string; readonly memory: SharedArrayBuffer }
   readonly say?: (text: string) => void
@@ -55,12 +60,17 @@ export class Witnessing {
   readonly #signer: SignerThread | undefined
   #isSignerFailing = false
   readonly #thread: WitnessThread | undefined
+  readonly #anchoring: Anchoring
   readonly #states: Map<string, WitnessState>
   /** Witnesses for which a new stream has begun: one that always says so must not end every stream. */
   readonly #answered = new Set<string>()
 
   constructor({ sealer, config, worker, spool, say = announce }: WitnessingParts) {
-    const { signer, witnesses } = config
+    const {
+      signer,
+      witnesses,
+      anchors: { intervalMinutes, ...places },
+    } = config
     this.#sealer = sealer
     this.#say = say
     this.#states = new Map(
@@ -68,6 +78,7 @@ export class Witnessing {
     )
     if (signer !== undefined)
       this.#signer = new SignerThread(worker, { role: 'sign', start: signer }, (word) => this.#hearSigner(word))
+    this.#anchoring = new Anchoring({ worker, places, intervalMinutes, sealer, say })
     if (witnesses.length === 0) return
     const role = { role: 'witness', start: { ...spool, witnesses } } as const
     this.#thread = new WitnessThread(worker, role, (word) => this.#hear(word))
@@ -75,6 +86,10 @@ export class Witnessing {
 
   get states(): readonly WitnessState[] {
     return [...this.#states.values()]
+  }
+
+  get anchors(): readonly AnchorState[] {
+    return this.#anchoring.states
   }
 
   /** Seals a checkpoint, once it is signed. */
@@ -102,6 +117,7 @@ export class Witnessing {
     if (this.#sealer.head.sequence + 1 - size > checkpointLagMax) return
     this.#sealer.sealFact({ type: 'audit.checkpoint', details: { note, frontier: [...frontier] } })
     this.#thread?.offer({ note, frontier })
+    this.#anchoring.take(note)
   }
 
   /**
@@ -110,6 +126,7 @@ export class Witnessing {
    */
   endBeside(delivery: EndingDelivery, timeoutMs: number): EndingDelivery {
     const end = async (): Promise<void> => {
+      this.#anchoring.stop()
       await this.#signer?.end(timeoutMs) // first: a witness is asked for what is signed
       await this.#thread?.end(timeoutMs)
     }
@@ -126,16 +143,18 @@ export class Witnessing {
     if (word.kind === 'cosigned') this.#seal(word, before)
     else {
       const reason = word.kind === 'failed' ? word.reason : `it contradicts this trail: ${word.reason}`
-      this.#states.set(word.name, { ...before, condition: 'failing', lastError: reason })
+      const failures = before.failures + 1
+      this.#states.set(word.name, { ...before, condition: 'failing', failures, lastError: reason })
       if (before.condition !== 'failing') this.#say(`witness ${word.name} does not cosign: ${reason}`)
       if (word.kind === 'ahead') this.#leave(word)
     }
   }
 
   #seal(word: Extract<WitnessWord, { kind: 'cosigned' }>, before: WitnessState): void {
-    const { name, stream, size, root, token } = word
+    const { name, stream, size, root, token, at } = word
+    const cosignedAt = Math.max(at, before.cosignedAt ?? 0)
     if (before.condition === 'failing') this.#say(`witness ${name} cosigns again`)
-    this.#states.set(name, { ...before, condition: 'ok', stream, size, lastError: undefined })
+    this.#states.set(name, { ...before, condition: 'ok', stream, size, cosignedAt, lastError: undefined })
     const kept = { name, stream, size, root, token }
     const fact: ControlFact = { type: 'audit.anchored', details: { kind: 'witness', ...kept } }
     if (this.#sealer.isClosed || !this.#sealer.sealFact(fact)) this.#thread?.keep(kept)
@@ -153,4 +172,11 @@ export class Witnessing {
 }
 
 /** Before the first answer. */
-const untried = { condition: 'untried', stream: undefined, size: 0, lastError: undefined } as const
+const untried = {
+  condition: 'untried',
+  stream: undefined,
+  size: 0,
+  cosignedAt: undefined,
+  failures: 0,
+  lastError: undefined,
+} as const

@@ -171,8 +171,8 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
   'audit.anchored': {
     meaning: 'A checkpoint was anchored outside: somebody else holds it, or says that he has seen it.',
     details: {
-      kind: '`witness`: a cosignature · `timestamp`: RFC 3161 · `git`: a commit · `file`: a copy',
-      name: 'name and key id of the witness, address of the authority, or folder',
+      kind: '`witness`: a cosignature · `timestamp`: RFC 3161 · `git`: a commit · `file`: a copy · `http`: a copy on a server',
+      name: 'name and key id of the witness, address of the authority or of the file, or folder',
       stream: 'the stream that the checkpoint is of',
       size: 'how many records it covers',
       root: 'its root, base64',

@@ -1,7 +1,7 @@
 /**
  * Entry of the worker threads, told apart by `workerData.role`. `sync` makes records durable (`spool/syncer.ts`):
  * it blocks its thread and loads nothing of the network. `deliver` runs one forwarder per destination; `sequence`
- * seals the outbox of a database, `witness` has checkpoints cosigned. Published as
+ * seals the outbox of a database, `witness` has checkpoints cosigned, `anchor` puts one elsewhere. Published as
  * `otel-audit/worker`, so that a bundler can be pointed at it.
  */
 
@@ -15,6 +15,7 @@ import { SyncTimes, timeSyncs } from '../spool/sync-times.ts'
 import { runSyncer, Syncer } from '../spool/syncer.ts'
 import { uncachedFiles } from '../spool/uncached.ts'
 import type { VerificationStart } from '../verify/scheduled.ts'
+import type { AnchoringStart } from '../witness/anchoring-thread.ts'
 import type { WitnessingStart } from '../witness/client-thread.ts'
 import type { DeliveryStart } from './delivery.ts'
 import type { SignerOptions } from './signing-thread.ts'
@@ -59,13 +60,19 @@ export interface WitnessRole {
   readonly start: WitnessingStart
 }
 
+/** What a thread that anchors a checkpoint is started with. */
+export interface AnchorRole {
+  readonly role: 'anchor'
+  readonly start: AnchoringStart
+}
+
 /** What the thread that asks an outside signer is started with. */
 export interface SignRole {
   readonly role: 'sign'
   readonly start: SignerOptions
 }
 
-export type WorkerRole = SyncRole | DeliverRole | SequenceRole | VerifyRole | WitnessRole | SignRole
+export type WorkerRole = SyncRole | DeliverRole | SequenceRole | VerifyRole | WitnessRole | AnchorRole | SignRole
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort
@@ -83,6 +90,8 @@ if (!isMainThread && parentPort !== null) {
     void import('../verify/scheduled.ts').then(({ runVerification }) => runVerification(role.start, port))
   } else if (role.role === 'sign') {
     void import('./signing-thread.ts').then(({ runSigning }) => runSigning(role.start, port))
+  } else if (role.role === 'anchor') {
+    void import('../witness/anchoring-thread.ts').then(({ runAnchoring }) => runAnchoring(role.start, port))
   } else if (role.role === 'witness') {
     void import('../witness/client-thread.ts').then(({ runWitnessing }) => runWitnessing(role.start, port))
   } else {

@@ -231,7 +231,7 @@ test('a checkpoint whose stream ends while it is sealed is dropped, and not seal
       sealFact: ({ type }) => sealed.push(`${type} in ${head.stream}`) > 0,
       startStream() {},
     },
-    config: { signer: undefined, witnesses: [] },
+    config: { signer: undefined, witnesses: [], anchors: { git: false, intervalMinutes: 0 } },
     worker: new URL('file:///none'),
     spool: { directory: '', memory: new SharedArrayBuffer(0) },
   })

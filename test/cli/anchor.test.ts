@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, type TestContext, test } from 'node:test'
+import { after, test } from 'node:test'
+import { startFileServer } from '../support/file-server.ts'
+import { startAuthority } from '../support/timestamp-authority.ts'
 import { makeKeys, makeTrail, toNdjson } from '../support/trail.ts'
 import { runCli } from './run.ts'
 
@@ -16,34 +17,9 @@ const trail = makeTrail({ stream, keys, records: 30, interval: 10 })
 const copy = join(folder, 'audit.ndjson')
 writeFileSync(copy, toNdjson(trail.lines))
 const vkey = keys.signer.verifierKey
-const openssl = (...argv: string[]) => execFileSync('openssl', argv, { cwd: folder, stdio: 'pipe' }).toString()
-
-/** A timestamp authority of openssl behind HTTP. */
-async function startAuthority(t: TestContext): Promise<string> {
-  const config = `[tsa]\ndefault_tsa = t
-[t]\nserial = ./serial\ncrypto_device = builtin\nsigner_cert = ./tsa.pem\ncerts = ./ca.pem\nsigner_key = ./tsa.key
-signer_digest = sha256\ndefault_policy = 1.2.3.4\ndigests = sha256\naccuracy = secs:1\ness_cert_id_alg = sha256
-[ext]\nextendedKeyUsage = critical,timeStamping\n`
-  writeFileSync(join(folder, 'tsa.cnf'), config)
-  writeFileSync(join(folder, 'serial'), '01\n')
-  openssl('req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=ca')
-  openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'tsa.key', '-out', 'tsa.csr', '-subj', '/CN=tsa')
-  const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'tsa.cnf', '-extensions', 'ext']
-  openssl('x509', '-req', '-in', 'tsa.csr', '-out', 'tsa.pem', '-days', '2', ...signing)
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-    writeFileSync(join(folder, 'query.tsq'), Buffer.concat(chunks))
-    openssl('ts', '-reply', '-config', 'tsa.cnf', '-queryfile', 'query.tsq', '-out', 'reply.tsr')
-    response.end(request.url === '/empty' ? 'no timestamp' : readFileSync(join(folder, 'reply.tsr')))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close())
-  return `http://127.0.0.1:${(server.address() as { port: number }).port}`
-}
 
 test('the newest checkpoint is written and timestamped, and openssl verifies the timestamp', async (t) => {
-  const authority = await startAuthority(t)
+  const { url: authority, openssl } = await startAuthority(t, folder)
   const out = join(folder, 'anchors')
   const argv = ['anchor', copy, '--vkey', vkey, '--out', out, '--json']
   const { exitCode, stdout, stderr } = await runCli([...argv, '--tsa', authority])
@@ -85,4 +61,18 @@ test('of a copy with findings nothing is anchored', async () => {
   assert.equal(exitCode, 1)
   assert.match(stdout, /^nothing was anchored: CONTENT_TAMPERED/)
   assert.deepEqual(readdirSync(out), [])
+})
+
+test('--url puts each checkpoint on a server, and says why where it does not take it', async (t) => {
+  const server = await startFileServer(t)
+  const argv = ['anchor', copy, '--vkey', vkey, '--out', join(folder, 'published'), '--json', '--url']
+  const { exitCode, stdout, stderr } = await runCli([...argv, `${server.url}/audit/`])
+  assert.equal(exitCode, 0, stderr)
+  const path = `/audit/${stream}-${trail.signedSize}.checkpoint`
+  assert.equal(JSON.parse(stdout).anchored[0].address, `${server.url}${path}`)
+  assert.match(server.files.get(path) ?? '', /^prod\//)
+  server.status = 403
+  const refused = await runCli([...argv, server.url])
+  assert.equal(refused.exitCode, 2)
+  assert.match(refused.stderr, /--url http\S+: HTTP status 403\n {2}hint: /)
 })

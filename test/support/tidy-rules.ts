@@ -57,6 +57,7 @@ const singleDoors: readonly SingleDoor[] = [
       /^src\/postgres\/migrate\.ts$/,
       /^src\/verify\/sources[\w-]*\.ts$/,
       /^src\/(archive|witness)\/store\.ts$/,
+      /^src\/witness\/anchor-places\.ts$/,
       /^src\/destination\/(file|file-append|file-series|file-tail|file-tending|stdout|credentials|optional-module)\.ts$/,
       /^src\/cli\//,
     ],
