@@ -30,7 +30,8 @@ export function readSecrets(path: string): string[] {
 /** Keeps connections to the host of `url` alive; each new one reads the files. */
 export function createAgent(url: URL, files: TlsFiles = {}): http.Agent | https.Agent {
   if (url.protocol !== 'https:') return new http.Agent({ keepAlive: true })
-  const agent = new https.Agent({ keepAlive: true })
+  // A resumed session asks for no certificate and shows none: what was rotated would not count.
+  const agent = new https.Agent({ keepAlive: true, maxCachedSessions: 0 })
   const connect = agent.createConnection.bind(agent)
   agent.createConnection = (options, ...rest) => connect({ ...options, ...readTls(files) }, ...rest)
   return agent

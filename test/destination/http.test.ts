@@ -265,7 +265,7 @@ test('TLS trusts the given authority alone, shows a certificate when it is asked
     cert: read(server.certFile),
     ca: read(authority.caFile),
   })
-  receiver.answer = (response) => response.end()
+  receiver.answer = (response) => response.writeHead(200, { connection: 'close' }).end()
   t.after(() => receiver.stop())
   const caFile = join(directory, 'trusted.pem')
   fs.copyFileSync(stranger.caFile, caFile)
@@ -275,6 +275,13 @@ test('TLS trusts the given authority alone, shows a certificate when it is asked
   assert.match('reason' in refused ? refused.reason : '', /self-signed certificate|unable to verify/)
   fs.copyFileSync(authority.caFile, caFile)
   assert.deepEqual(await destination.send(batchOf(1, 1), t.signal), { status: 'delivered' })
+  fs.copyFileSync(stranger.caFile, caFile)
+  assert.equal(
+    (await destination.send(batchOf(2, 2), t.signal)).status,
+    'retry',
+    'no session lives on without the file',
+  )
+  fs.copyFileSync(authority.caFile, caFile)
   const nameless = await connect(t, { endpoint, tls: { caFile } }).send(batchOf(1, 1), t.signal)
   assert.equal(nameless.status, 'retry')
   const missing = await connect(t, { endpoint, tls: { caFile: join(directory, 'absent.pem') } }).send(
