@@ -51,6 +51,8 @@ export class SpoolSource implements RecordSource {
   /** Of the reads that are not confirmed. */
   #readEnds: ReadEnd[] = []
   #confirmed: Cursor
+  /** The first record that was read while none is confirmed. */
+  #oldest: RecordNumber | undefined
   /** What is confirmed in the cursor file. */
   #saved: Cursor
   #savedAtMs = Number.NEGATIVE_INFINITY
@@ -82,12 +84,13 @@ export class SpoolSource implements RecordSource {
     const records = this.#reader.next(limit)
     const last = records.at(-1)
     if (last !== undefined) this.#readEnds.push({ last, place: this.#reader.place })
+    if (this.#confirmed.confirmed === undefined) this.#oldest ??= numberOf(records[0])
     this.#ranDryAt = records.length > 0 ? undefined : this.#options.durable().nextSequence
     return records
   }
 
   confirm(last: StoredRecord): void {
-    const confirmed = { stream: last.stream, sequence: last.sequence }
+    const confirmed = numberOf(last)
     const index = this.#readEnds.findIndex((end) => end.last === last)
     this.#confirmed = { confirmed, hint: this.#readEnds[index]?.place }
     this.#readEnds.splice(0, index + 1)
@@ -101,6 +104,7 @@ export class SpoolSource implements RecordSource {
   rewind(to: RecordNumber | undefined): void {
     this.#confirmed = to === undefined ? {} : { confirmed: to }
     this.#readEnds = []
+    this.#oldest = undefined
     this.#ranDryAt = undefined
     this.#isRewound = true
     this.#save(this.#confirmed)
@@ -112,8 +116,7 @@ export class SpoolSource implements RecordSource {
 
   begin(batch: readonly StoredRecord[]): void {
     const last = batch.at(-1)
-    if (last !== undefined)
-      this.#save({ ...this.#confirmed, inFlightTo: { stream: last.stream, sequence: last.sequence } })
+    if (last !== undefined) this.#save({ ...this.#confirmed, inFlightTo: numberOf(last) })
   }
 
   settle(): void {
@@ -149,8 +152,9 @@ export class SpoolSource implements RecordSource {
   backlog(): number | undefined {
     const { confirmed } = this.#confirmed
     const { segment, nextSequence } = this.#options.durable()
-    if (confirmed === undefined || confirmed.stream !== this.#streamOf(segment)) return undefined
-    const backlog = nextSequence - 1 - confirmed.sequence
+    const first = confirmed === undefined ? this.#oldest : { ...confirmed, sequence: confirmed.sequence + 1 }
+    if (first === undefined || first.stream !== this.#streamOf(segment)) return undefined
+    const backlog = nextSequence - first.sequence
     return backlog < 0 ? undefined : backlog // below 0 while the writer changes streams
   }
 
@@ -168,6 +172,12 @@ export class SpoolSource implements RecordSource {
     this.#reader.close()
     this.#cursor.close()
   }
+}
+
+function numberOf(record: StoredRecord): RecordNumber
+function numberOf(record: StoredRecord | undefined): RecordNumber | undefined
+function numberOf(record: StoredRecord | undefined): RecordNumber | undefined {
+  return record && { stream: record.stream, sequence: record.sequence }
 }
 
 /** What is waited for goes on by itself when the signal aborts. */

@@ -51,6 +51,20 @@ test('the backlog counts what is confirmed, durable or not', (t) => {
   assert.deepEqual([saved(), source.backlog()], [2, before - 4])
 })
 
+test('a destination that has never confirmed anything has a backlog as soon as it is read for', (t) => {
+  const { source, driven } = open(t, 9)
+  const all = driven.positions.durable().nextSequence - 1
+  assert.equal(source.backlog(), undefined)
+  read(source, 2)
+  assert.equal(source.backlog(), all)
+  read(source, 2)
+  source.rewind(undefined)
+  const first = read(source, 3)
+  assert.equal(source.backlog(), all)
+  source.confirm(first)
+  assert.equal(source.backlog(), all - 3)
+})
+
 test('when another stream has begun the backlog is unknown until one of its records is confirmed, never less than it is', (t) => {
   const { source, driven } = open(t, 9)
   source.confirm(read(source, 9))
