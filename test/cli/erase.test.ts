@@ -6,14 +6,12 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { command } from '../../src/cli/erase.ts'
-import { AuditError } from '../../src/errors.ts'
 import { createAudit } from '../../src/index.ts'
 import { createPseudonyms } from '../../src/policy/redaction/pseudonym.ts'
 import { migratedDatabase } from '../support/migrated.ts'
 import { queryOnce } from '../support/postgres.ts'
 import { startCommand, startProgram } from '../support/program.ts'
-import { type Ended, mainFile, runCli } from './run.ts'
+import { mainFile, runCommand } from './run.ts'
 
 const pseudonymKey = 'a key of this test only'
 /** Stands nowhere but where it may. */
@@ -57,19 +55,6 @@ function verifyInPython(file: string, key: string): string | undefined {
   return spawnSync('python3', ['-B', script, file, '--vkey', keyFile], { encoding: 'utf8' }).stdout
 }
 
-/** The command in this process, which spares the start of one; what `main.ts` makes of an error is its own test's. */
-async function runErase([, ...argv]: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
-  const written = { stdout: '', stderr: '' }
-  const into = (name: 'stdout' | 'stderr') => ({ write: (text: string) => (written[name] += text) })
-  try {
-    const exitCode = await command.run(argv, { stdout: into('stdout'), stderr: into('stderr'), env })
-    return { exitCode, ...written }
-  } catch (thrown) {
-    if (!(thrown instanceof AuditError)) throw thrown
-    return { exitCode: 2, stdout: written.stdout, stderr: `${thrown.message} ${thrown.hint}` }
-  }
-}
-
 async function stage(t: TestContext) {
   const { url, connection } = await migratedDatabase(t)
   const directory = mkdtempSync(join(tmpdir(), 'otel-audit-erase-'))
@@ -106,17 +91,14 @@ async function stage(t: TestContext) {
     async run(...argv: string[]) {
       const isOperation = argv[0] === 'erase' || argv[0] === 'hold'
       const words = isOperation ? [...argv, '--operations', operations] : argv
-      const ended = await (argv[0] === 'erase' ? runErase : runCli)(
-        argv[0] === 'spool' ? words : [...words, '--json'],
-        env,
-      )
+      const ended = await runCommand(argv[0] === 'spool' ? words : [...words, '--json'], env)
       assert.ok(!holds(ended.stdout + ended.stderr), 'no command says a personal value unasked')
       return { ...ended, json: argv[0] !== 'spool' && ended.exitCode !== 2 ? JSON.parse(ended.stdout) : {} }
     },
     /** The verdict over the database, by the keys of the application and of the operator. */
     async verify(keys: string[]) {
       writeFileSync(vkeys, `${keys.join('\n')}\n`)
-      const { stdout } = await runCli(['verify', url, '--vkey', vkeys, '--json'])
+      const { stdout } = await runCommand(['verify', url, '--vkey', vkeys, '--json'])
       const { verdict, sources } = JSON.parse(stdout)
       return { verdict, findings: sources[0].findings, observations: sources[0].observations }
     },
