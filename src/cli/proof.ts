@@ -1,13 +1,15 @@
 /** `otel-audit proof`: makes the proof of one record from a copy of a trail, and checks one without any copy. */
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Verifier } from '../chain/note.ts'
-import { AuditError, errorCode, errorText } from '../errors.ts'
+import { AuditError, errorText } from '../errors.ts'
 import { checkProof, type WantedRecord } from '../verify/proof.ts'
 import { createProof } from '../verify/prove.ts'
+import type { Source } from '../verify/source.ts'
 import { openSource } from '../verify/sources.ts'
 import { type Command, type CommandGroup, type CommandIo, parseOptions, requireOption } from './command.ts'
 import { printable } from './printable.ts'
+import { startProgress } from './progress.ts'
 import { readVerifiers } from './verifier-keys.ts'
 
 /** What `proof create --json` prints. */
@@ -71,7 +73,13 @@ Examples:
     const wanted = readWanted(values)
     const name = readSourceName(positionals)
     const recordFile = values.record ?? recordFileOf(out)
-    const created = await createProof(await openSource(name), wanted, values.vkey.flatMap(readVerifiers))
+    refuseExisting(out, '--out')
+    refuseExisting(recordFile, '--record')
+    const progress = values.json ? undefined : startProgress(io)
+    const source = withProgress(await openSource(name), (text) => progress?.show(text))
+    const created = await createProof(source, wanted, values.vkey.flatMap(readVerifiers)).finally(() =>
+      progress?.clear(),
+    )
     if (created.problem !== undefined) {
       const { problem, reason } = created
       io.stderr.write(`${printable(name)}: ${printable(reason)}\n`)
@@ -113,8 +121,9 @@ Examples:
     if (positionals.length > 1) throw tooMany('FILE')
     const verifiers = values.vkey.flatMap(readVerifiers)
     if (verifiers.length === 0) throw noKey()
+    const proof = readInput(file, 'FILE').toString('utf8')
     const record = withoutNewline(readInput(values.record ?? recordFileOf(file), '--record'))
-    return print(checkOne(readInput(file, 'FILE').toString('utf8'), record, verifiers), values.json, io)
+    return print(checkOne(proof, record, verifiers), values.json, io)
   },
 }
 
@@ -163,22 +172,48 @@ function readSourceName(positionals: readonly string[]): string {
   const name = requireOption(positionals[0], 'SOURCE')
   if (positionals.length > 1) throw tooMany('SOURCE')
   if (name !== '-') return name
-  const hint = 'store it in a file: a proof is made in two readings'
+  const hint = 'store it in a file: a proof is made in several readings'
   throw new AuditError('INVALID_OPTION', 'a proof cannot be made from standard input', { setting: 'SOURCE', hint })
+}
+
+/** The source, telling how much of it has been read where it is read whole. */
+function withProgress(source: Source, show: (text: string) => void): Source {
+  let records = 0
+  async function* counted<Group extends readonly unknown[]>(groups: AsyncIterable<Group>): AsyncGenerator<Group> {
+    for await (const group of groups) {
+      records += group.length
+      show(`${printable(source.name)}: ${records.toLocaleString('en-US')} records read`)
+      yield group
+    }
+  }
+  const { readSealed } = source
+  return {
+    ...source,
+    read: () => counted(source.read()),
+    ...(readSealed && { readSealed: (range) => counted(readSealed(range)) }),
+  }
 }
 
 function recordFileOf(proof: string): string {
   return `${proof.replace(/\.tlog-proof$/, '')}.record.json`
 }
 
+/** Before the work is done. */
+function refuseExisting(path: string, setting: string): void {
+  if (existsSync(path)) throw unwritable(`${setting} ${path}: the file exists already`, setting)
+}
+
 function writeNew(path: string, contents: string | Uint8Array, setting: string): void {
   try {
     writeFileSync(path, contents, { flag: 'wx' })
   } catch (cause) {
-    const reason = errorCode(cause) === 'EEXIST' ? 'the file exists already' : errorText(cause)
-    const hint = 'name another file; nothing is overwritten'
-    throw new AuditError('INVALID_OPTION', `${setting} ${path}: ${reason}`, { setting, hint, cause })
+    throw unwritable(`${setting} ${path}: ${errorText(cause)}`, setting, cause)
   }
+}
+
+function unwritable(problem: string, setting: string, cause?: unknown): AuditError {
+  const hint = 'name another file; nothing is overwritten'
+  return new AuditError('INVALID_OPTION', problem, { setting, hint, cause })
 }
 
 function readInput(path: string, setting: string): Buffer {

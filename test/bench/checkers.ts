@@ -1,13 +1,16 @@
 /** The contenders of `verify` and `proof`: each reads one copy of the trail and says what that took. */
 
 import { hash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { parseVerifierKey, type Verifier } from '../../src/chain/note.ts'
-import { checkProof } from '../../src/verify/proof.ts'
+import { parseRecord } from '../../src/event/record.ts'
+import { checkProof, type WantedRecord } from '../../src/verify/proof.ts'
 import { createProof } from '../../src/verify/prove.ts'
+import type { Source } from '../../src/verify/source.ts'
 import { openSource } from '../../src/verify/sources.ts'
 import { verifySources } from '../../src/verify/verify.ts'
 import { type Figures, quantile } from './figures.ts'
+import { sequencesOver } from './long-archive.ts'
 import { verifyLongTrail } from './long-trail.ts'
 import type { TrailCopies } from './trail-copies.ts'
 
@@ -27,9 +30,9 @@ const verifying =
   (setup) =>
     measured(setup, () => verifyCopy(setup[copy], setup.verifierKey))
 const proving =
-  (copy: Copy): Checker =>
+  (copy: Copy, by: 'number' | 'id' = 'number'): Checker =>
   (setup) =>
-    measureProofs(setup, copy)
+    measureProofs(setup, copy, by)
 
 export const checkers: Readonly<Record<string, Checker>> = {
   spool: verifying('spool'),
@@ -48,7 +51,9 @@ export const checkers: Readonly<Record<string, Checker>> = {
   'memory-long': verifyLongTrail,
   'prove-archive': proving('archive'),
   'prove-spool': proving('spool'),
+  'prove-spool-id': proving('spool', 'id'),
   'prove-postgres': proving('postgres'),
+  'prove-postgres-id': proving('postgres', 'id'),
   'prove-ndjson': proving('ndjson'),
 }
 
@@ -71,23 +76,55 @@ async function verifyCopy(name: string, verifierKey: string): Promise<number> {
 }
 
 /** Proofs of records all over the trail. */
-async function measureProofs(setup: CheckerSetup, copy: Copy): Promise<Figures> {
+async function measureProofs(setup: CheckerSetup, copy: Copy, by: 'number' | 'id'): Promise<Figures> {
   const verifiers = [verifierOf(setup.verifierKey)]
   const count = copy === 'ndjson' ? 1 : (setup.proofs ?? 1)
   const [createMs, checkMs] = [new Float64Array(count), new Float64Array(count)]
   const source = await openSource(setup[copy])
-  for (let index = 0; index < count; index += 1) {
-    const sequence = 1 + ((index * 7_919) % (setup.records - 1))
+  const wanted = await wantedOver(source, { ...setup, count, by })
+  const before = readInputs()
+  for (const [index, one] of wanted.entries()) {
     const startMs = performance.now()
-    const created = await createProof(source, { sequence }, verifiers)
+    const created = await createProof(source, one, verifiers)
     const createdMs = performance.now()
-    if (created.problem !== undefined) throw new Error(`no proof of ${sequence}: ${created.reason}`)
+    if (created.problem !== undefined) throw new Error(`no proof of ${JSON.stringify(one)}: ${created.reason}`)
     const checked = checkProof(created.proof, created.record, verifiers)
-    if (checked.problem !== undefined) throw new Error(`the proof of ${sequence} does not check: ${checked.reason}`)
+    if (checked.problem !== undefined) throw new Error(`the proof of ${created.sequence} fails: ${checked.reason}`)
     createMs[index] = createdMs - startMs
     checkMs[index] = performance.now() - createdMs
   }
-  return { createMs: quantile(createMs, 0.5), slowMs: quantile(createMs, 0.99), checkMs: quantile(checkMs, 0.5) }
+  const after = readInputs()
+  return {
+    records: setup.records,
+    createMs: quantile(createMs, 0.5),
+    slowMs: quantile(createMs, 0.99),
+    checkMs: quantile(checkMs, 0.5),
+    reads: (after.calls - before.calls) / count,
+    kilobytes: (after.bytes - before.bytes) / 1_000 / count,
+  }
+}
+
+async function wantedOver(
+  source: Source,
+  { records, count, by }: { readonly records: number; readonly count: number; readonly by: 'number' | 'id' },
+): Promise<WantedRecord[]> {
+  const wanted = sequencesOver(records, count).map((sequence) => ({ sequence }))
+  if (by === 'number') return wanted
+  const ids: WantedRecord[] = []
+  for (const { sequence } of wanted) {
+    // One after the other: it is no more than a setup.
+    const created = await createProof(source, { sequence }, [])
+    if (created.problem !== undefined) throw new Error(`no proof of ${sequence}: ${created.reason}`)
+    ids.push({ id: parseRecord(created.record)?.id })
+  }
+  return ids
+}
+
+/** Read calls of this process and what they gave, where the kernel counts them. */
+function readInputs(): { readonly calls: number; readonly bytes: number } {
+  const counted = existsSync('/proc/self/io') ? readFileSync('/proc/self/io', 'latin1') : ''
+  const numberOf = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(counted)?.[1])
+  return { calls: numberOf('syscr'), bytes: numberOf('rchar') }
 }
 
 function verifierOf(verifierKey: string): Verifier {

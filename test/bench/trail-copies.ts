@@ -45,11 +45,8 @@ export async function makeCopies(directory: string, events: number, server: stri
   }))
   const [ndjson, gzip] = [join(directory, 'audit.ndjson'), join(directory, 'closed.ndjson.gz')]
   const otlp = join(directory, 'collector.jsonl')
-  const asLine = function* () {
-    for (const { bytes } of lines) yield Buffer.concat([bytes, Buffer.of(0x0a)])
-  }
-  await pipeline(Readable.from(asLine()), createWriteStream(ndjson))
-  await pipeline(Readable.from(asLine()), createGzip(), createWriteStream(gzip))
+  await writeLines(ndjson, lines)
+  await pipeline(Readable.from(linesOf(lines)), createGzip(), createWriteStream(gzip))
   const encoder = createRequestEncoder('http/json')
   const asBatch = function* () {
     for (let from = 0; from < lines.length; from += batchRecords)
@@ -66,7 +63,17 @@ export async function makeCopies(directory: string, events: number, server: stri
   return { spool, ndjson, gzip, otlp, archive, postgres, verifierKey, records, bytes }
 }
 
-async function recordTrail(directory: string, spool: string, events: number) {
+/** Writes the records as NDJSON. */
+export async function writeLines(path: string, records: Iterable<Stored>): Promise<void> {
+  await pipeline(Readable.from(linesOf(records)), createWriteStream(path))
+}
+
+function* linesOf(records: Iterable<Stored>): Generator<Buffer> {
+  for (const { bytes } of records) yield Buffer.concat([bytes, Buffer.of(0x0a)])
+}
+
+/** Emits so many events as fast as the product takes them. */
+export async function recordTrail(directory: string, spool: string, events: number) {
   const audit = createAudit({
     service: 'bench',
     policy: { level: 'all' },
@@ -84,19 +91,30 @@ async function recordTrail(directory: string, spool: string, events: number) {
   return { verifierKey: audit.verifierKey, records: audit.state.sequence }
 }
 
-type Stored = { readonly bytes: Buffer; readonly stream: string; readonly sequence: number }
+export type Stored = { readonly bytes: Buffer; readonly stream: string; readonly sequence: number }
 
-async function fillDatabase(server: string, lines: readonly Stored[]): Promise<string> {
+/** Makes a database on the server and delivers the records into it; its URL. */
+export async function fillDatabase(server: string, lines: Iterable<Stored>): Promise<string> {
   await queryOnce(server, 'create database bench_verify')
   const url = new URL('/bench_verify', server).href
   await withConnection({ url }, (connection) => migrateUp(connection))
   const destination = createPostgresDestination({ type: 'postgres', url })
-  for (let from = 0; from < lines.length; from += batchRecords) {
-    const records = lines.slice(from, from + batchRecords)
+  for (const records of batchesOf(lines)) {
     // One after the other: the head of a stream moves forward.
     const delivery = await destination.send({ records, bytes: 1 }, AbortSignal.timeout(60_000))
     if (delivery.status !== 'delivered') throw new Error(`the database has not taken the trail: ${delivery.status}`)
   }
   await destination.close()
   return url
+}
+
+function* batchesOf(lines: Iterable<Stored>): Generator<Stored[]> {
+  let batch: Stored[] = []
+  for (const one of lines) {
+    batch.push(one)
+    if (batch.length < batchRecords) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
 }
