@@ -23,7 +23,7 @@ const rich = Buffer.from(
     recorded: '2026-01-01T00:00:00.000000000Z',
     seq: 109,
     stream,
-    target: { seq: 3, stream: 'x' },
+    target: { seq: 300, stream: 'x' },
     z: -7,
   }),
 )

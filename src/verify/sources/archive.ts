@@ -7,7 +7,7 @@
 import { listStreams, readForeignEnd, readTail, readTile } from '../../archive/archive-end.ts'
 import type { ArchiveStore } from '../../archive/store.ts'
 import { decodeEntries, entriesPath, type Tile, TileTree, tileHashes, tilePath } from '../../archive/tiles.ts'
-import { leafHash } from '../../chain/hash.ts'
+import { hashBytes, leafHash, writeLeafHash } from '../../chain/hash.ts'
 import { AuditError, errorText } from '../../errors.ts'
 import { parseRecord } from '../../event/record.ts'
 import { proveFromArchive } from '../prove-archive.ts'
@@ -72,18 +72,28 @@ async function* readStream(store: ArchiveStore, stream: string, start: number): 
   const entries = readAhead(tilesOf(size), (tile) => reading(store, () => readEntries(store, stream, tile)))
   for await (const [tile, { records, damage }] of entries) {
     const from = tile.index * tileHashes
-    const leaves = records.map((bytes) => Buffer.from(leafHash(bytes), 'hex'))
+    const leaves = leavesOf(records)
     const above: Tile[] = leaves.flatMap((leaf) => tree?.append(leaf) ?? [])
     if (from + tile.width === size) above.push(...(tree?.unfilled() ?? []))
     const derived = [{ level: 0, index: tile.index, hashes: leaves }, ...above.filter(({ level }) => level > 0)]
     const isWhole = leaves.length === tile.width
     const mismatch = isWhole ? await reading(store, () => findMismatch(store, stream, derived)) : undefined
     if (!isWhole || mismatch !== undefined) tree = undefined
-    const found = records.map((bytes, at) => place({ bytes, stream, sequence: from + at + 1, start }))
+    const found = records.map((bytes, at) => {
+      return { ...place({ bytes, stream, sequence: from + at + 1, start }), leaf: leaves[at] }
+    })
     const position = start + from + records.length + 1
     yield [...withMismatch(found, mismatch), ...damage.map((one) => ({ ...one, position }))]
   }
   yield* readTailOf(store, { stream, start }, size)
+}
+
+function leavesOf(records: readonly Buffer[]): Buffer[] {
+  const leaves = Buffer.allocUnsafeSlow(records.length * hashBytes)
+  return records.map((bytes, at) => {
+    writeLeafHash(bytes, leaves, at * hashBytes)
+    return leaves.subarray(at * hashBytes, (at + 1) * hashBytes)
+  })
 }
 
 /** The tiles that may hold what was sealed in a range, and the tail: times never fall in a stream. */
