@@ -5,7 +5,6 @@
 
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
-import { setTimeout as pause } from 'node:timers/promises'
 import { withConnection } from '../../src/postgres/client.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
 import { openSource } from '../../src/verify/sources.ts'
@@ -20,6 +19,7 @@ import {
   keys,
   storedIn,
   Traders,
+  until,
 } from '../support/failover.ts'
 import { type EmbeddedPostgres, queryOnce, startEmbeddedPostgres } from '../support/postgres.ts'
 import { startRelay } from '../support/relay.ts'
@@ -75,16 +75,15 @@ async function followSynchronously(lab: Lab, primary: EmbeddedPostgres, name: st
   lab.onDispose(() => standby.stop())
   await queryOnce(primary.url, `alter system set synchronous_standby_names = '${name}'`)
   await queryOnce(primary.url, 'select pg_reload_conf()')
-  for (;;) {
-    const [row] = await queryOnce(primary.url, `select sync_state from pg_stat_replication`)
-    if (row?.sync_state === 'sync') return standby
-  }
+  const state = 'select sync_state from pg_stat_replication'
+  await until('a synchronous standby', async () => (await queryOnce(primary.url, state))[0]?.sync_state === 'sync')
+  return standby
 }
 
 /** A stream that ends before its first checkpoint is signed by nobody. */
 async function untilSigned(url: string): Promise<void> {
   const signed = 'select from audit.journal where signed_size > 0'
-  while ((await queryOnce(url, signed)).length === 0) await pause(20)
+  await until('a checkpoint', async () => (await queryOnce(url, signed)).length > 0)
 }
 
 interface Left {

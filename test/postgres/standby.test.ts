@@ -9,7 +9,6 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { type Audit, createAudit } from '../../src/index.ts'
 import { withConnection } from '../../src/postgres/client.ts'
 import { migrateUp } from '../../src/postgres/migrate.ts'
@@ -17,7 +16,17 @@ import { inspectStandbys } from '../../src/postgres/standbys.ts'
 import { openSource } from '../../src/verify/sources.ts'
 import { verifySource } from '../../src/verify/verify.ts'
 import { promote, startStandby, untilCaughtUp } from '../parts/postgres-standby.ts'
-import { countAgreeing, Export, emit, exportedIn, factsIn, inBackground, keys, storedIn } from '../support/failover.ts'
+import {
+  countAgreeing,
+  Export,
+  emit,
+  exportedIn,
+  factsIn,
+  inBackground,
+  keys,
+  storedIn,
+  until,
+} from '../support/failover.ts'
 import { type EmbeddedPostgres, queryOnce, startEmbeddedPostgres } from '../support/postgres.ts'
 import { type Relay, startRelay } from '../support/relay.ts'
 
@@ -88,7 +97,7 @@ describe('a database with an asynchronous standby', () => {
     await untilCaughtUp(primary, standby)
     const misled = new Export(standby.url, { directory: path.join(folder, 'patient'), name: 'misled' })
     const running = inBackground((signal) => misled.run(signal))
-    while (misled.obstacles.length === 0 || misled.sequencer.condition === 'ok') await pause(5)
+    await until('its being said', () => misled.obstacles.length > 0 && misled.sequencer.condition !== 'ok')
     const said = [misled.obstacles[0], misled.sequencer.lastError]
     await running.stop()
     for (const one of said) assert.match(one ?? '', /takes no changes: a standby, or read only/)
@@ -101,8 +110,8 @@ describe('a database with an asynchronous standby', () => {
     await deliver(5)
     const exporting = exportInto('patient')
     const running = inBackground((signal) => exporting.run(signal))
-    while (exporting.obstacles.length === 0 || exporting.sequencer.unconfirmed === undefined) await pause(5)
-    await running.stop()
+    const isSaid = () => exporting.obstacles.length > 0 && exporting.sequencer.unconfirmed !== undefined
+    await until('its being said', isSaid).finally(() => running.stop())
     const said = /0 of 1 standby holds what was committed \(s1 is away\): start what is away/
     assert.match(exporting.obstacles[0] ?? '', said)
     assert.match(exporting.sequencer.unconfirmed ?? '', said)

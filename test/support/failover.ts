@@ -16,6 +16,17 @@ import { makeKeys } from './trail.ts'
 
 export const keys = makeKeys('prod')
 
+const waitMsMax = 60_000
+
+/** Looks until something has come to be; rejects, saying what, when that takes a minute. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = AbortSignal.timeout(waitMsMax)
+  while (!(await isSo())) {
+    if (deadline.aborted) throw new Error(`a minute has passed without ${what}`)
+    await pause(5)
+  }
+}
+
 /** Puts events into the outbox, each in a transaction of its own; their ids. */
 export async function emit(url: string, count: number): Promise<string[]> {
   const client = createConnection({ url })
@@ -42,7 +53,7 @@ export class Traders {
   }
 
   async until(count: number): Promise<void> {
-    while (this.acknowledged.size < count) await pause(5)
+    await until(`${count} transactions`, () => this.acknowledged.size >= count)
   }
 
   async stop(): Promise<void> {
