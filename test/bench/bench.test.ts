@@ -78,9 +78,9 @@ describe('a benchmark', () => {
         /^transactionsP|^p[59]|^aloneUs$|^cpuUs$/,
       ],
       [/^the sequencer/, /^sealed/],
-      [/^single inserts/, /^longest/],
-      [/^retention by rows/, /^longest|^removed/],
-      [/^retention by part/, /^longest|^removed|^locks/],
+      [/^single inserts/, /^longest|^locked/],
+      [/^retention by rows/, /^longest|^locked|^removed/],
+      [/^retention by part/, /^longest|^lock|^removed/],
     ] as const
     assertWellFormed(runBench('postgres'), (contender, figure) => {
       const [, own] = beside.find(([name]) => name.test(contender)) ?? []
