@@ -63,3 +63,19 @@ function formatRandom(offset: number): string {
 function randomByte(offset: number): number {
   return randomPool[offset] ?? 0
 }
+
+/** How long after its id was made a record may be sealed and still be looked for by it: an outbox keeps it until then. */
+const sealedWithinMs = 120_000
+const latestMs = Date.UTC(9999, 0)
+
+/**
+ * Between which times the record with this id was sealed, as a rule: RFC 3339 with microseconds. Undefined for an id that
+ * does not begin with a time (RFC 9562, version 7).
+ */
+export function sealedBy(id: string): { readonly from: string; readonly to: string } | undefined {
+  const [, high, low] = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.exec(id) ?? []
+  const madeMs = Number.parseInt(`${high}${low}`, 16)
+  if (low === undefined || madeMs > latestMs) return undefined
+  const timeOf = (ms: number): string => new Date(Math.max(0, ms)).toISOString().replace('Z', '000Z')
+  return { from: timeOf(madeMs - 1), to: timeOf(madeMs + sealedWithinMs) }
+}

@@ -4,6 +4,7 @@
  * stream's head, skips only what it holds with the same hash, and refuses forks and gaps.
  */
 
+import { sealedBy } from '../event/record-id.ts'
 import type { RecordNumber } from '../spool/cursor.ts'
 import { bytea, byteaHex, type ElementType, encodeArray, int8, text, timestamptz, uuid } from './binary-array.ts'
 import type { Queryable } from './client.ts'
@@ -196,10 +197,19 @@ export async function readHead(
 
 /** Where a record with this id stands, by the column; the first, where several have it. */
 export async function placeOfId(client: Queryable, id: string): Promise<RecordNumber | undefined> {
-  const { rows } = await client.query<{ stream: string; seq: string }>(
-    'select stream, seq from audit.record where record_id::text = $1 order by stream, seq limit 1',
-    [id],
-  )
-  const [row] = rows
+  const range = sealedBy(id)
+  const soon = range === undefined ? [] : await placesOfId(client, id, range)
+  // Of all times there is no index, so that all is read.
+  const [row] = soon.length > 0 ? soon : await placesOfId(client, id, { from: '-infinity', to: 'infinity' })
   return row && { stream: row.stream, sequence: Number(row.seq) }
+}
+
+async function placesOfId(client: Queryable, id: string, { from, to }: { readonly from: string; readonly to: string }) {
+  const { rows } = await client.query<{ stream: string; seq: string }>(
+    `select stream, seq from audit.record
+     where record_id::text = $1 and recorded_at >= $2::timestamptz and recorded_at <= $3::timestamptz
+     order by recorded_at, stream, seq limit 1`,
+    [id, from, to],
+  )
+  return rows
 }

@@ -10,6 +10,7 @@ import { checkInclusion, Frontier, inclusionRanges } from '../chain/merkle.ts'
 import type { Verifier } from '../chain/note.ts'
 import { PartialTree } from '../chain/partial-tree.ts'
 import { parseRecord } from '../event/record.ts'
+import { sealedBy } from '../event/record-id.ts'
 import { scanRecord } from '../event/record-scan.ts'
 import { type Anchor, openAnchor } from './anchor.ts'
 import { asBuffer, type Link, readLink } from './link.ts'
@@ -44,15 +45,10 @@ async function placeOf(source: Source, { id, stream, sequence }: WantedRecord) {
   return id === undefined ? undefined : ((await source.find?.(id)) ?? (await findByTime(source, id)))
 }
 
-/** How long after its id was made a record may be sealed: an outbox keeps it until then. */
-const sealedWithinMs = 120_000
-
-/** A UUIDv7 begins with the time at which it was made. */
+/** Reads what was sealed soon after the id was made. */
 async function findByTime(source: Source, id: string): Promise<Place | undefined> {
-  const [, high = '', low = ''] = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.exec(id) ?? []
-  const madeMs = Number.parseInt(`${high}${low}`, 16)
-  if (source.readSealed === undefined || Number.isNaN(madeMs) || madeMs > latestMs) return undefined
-  const range = { from: timeOf(madeMs - 1), to: timeOf(madeMs + sealedWithinMs) }
+  const range = sealedBy(id)
+  if (source.readSealed === undefined || range === undefined) return undefined
   for await (const group of source.readSealed(range)) {
     for (const one of group) {
       if (one.damage !== undefined || asBuffer(one.bytes).indexOf(id) < 0) continue
@@ -62,12 +58,6 @@ async function findByTime(source: Source, id: string): Promise<Place | undefined
     }
   }
   return undefined
-}
-
-const latestMs = Date.UTC(9999, 0)
-
-function timeOf(ms: number): string {
-  return new Date(Math.max(0, ms)).toISOString().replace('Z', '000Z')
 }
 
 /** Reads no more around the record than leads to a proof; undefined where that leads to none. */

@@ -73,6 +73,15 @@ it('from a database are those from a file, by number and by id', async (t) => {
   const { id } = JSON.parse(lines[1_233] ?? '')
   const created = await createProof(source, { id }, verifiers)
   assert.equal(created.problem === undefined && created.proof, proofs.get(1_234))
+  const timed = timedTrail()
+  await withConnection({ url }, (connection) => fillDatabase(connection, timed.lines))
+  for (const [id, sequence] of [
+    [timed.idOf(601), 601],
+    [timed.strayId, timed.straySequence],
+  ] as const) {
+    const found = await createProof(source, { id }, verifiers)
+    assert.equal(found.problem === undefined && found.sequence, sequence, JSON.stringify(found))
+  }
 })
 
 it('of a record that is not found near where it should be are looked for in the whole copy', async () => {
