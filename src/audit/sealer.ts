@@ -70,6 +70,7 @@ export class Sealer {
     this.#parts = parts
     this.#admission = new Admission(parts)
     parts.suppressions.attach(() => this.accountSuppressed())
+    this.#emergencies.attach(() => this.#closed || this.accountEmergencies())
     this.#chain = new Chain(parts.head)
     this.#wait = (place) => parts.spool.durable(place)
     this.#owed = [...parts.opening]

@@ -9,7 +9,9 @@ import { compileCatalogue } from '../../src/event/catalogue-check.ts'
 import type { ControlFact } from '../../src/event/record.ts'
 import { compilePolicy } from '../../src/policy/policy.ts'
 import { compileRedaction } from '../../src/policy/redact.ts'
+import type { AppendMode } from '../../src/spool/spool-options.ts'
 import { type RefusalReason, SpoolRefusal } from '../../src/spool/state.ts'
+import { fakeTime } from '../support/fake-time.ts'
 import type { RecordJson } from './opened.ts'
 
 /** A spool in memory that refuses on demand, and has another stream on demand. */
@@ -18,14 +20,15 @@ class FakeSpool implements SealingSpool {
   readonly asked: string[] = []
   waits = 0
   refusing: RefusalReason | undefined
+  hasReserve = false
   /** What a wait for room finds. */
   whenWaited: () => boolean = () => false
   /** The stream that is ready. */
   ready: string | undefined
 
-  append(record: string): string {
+  append(record: string, { mayUseReserve = false }: AppendMode = {}): string {
     const refusal = this.refusal()
-    if (refusal !== undefined) throw refusal
+    if (refusal !== undefined && !(mayUseReserve && this.hasReserve)) throw refusal
     this.records.push(JSON.parse(record) as RecordJson)
     return leafHash(Buffer.from(record))
   }
@@ -124,6 +127,33 @@ test('after a wait in vain nothing waits until an event was taken, also when a r
   assert.deepEqual(spool.actions, ['audit.stream.opened', 'audit.gap', 'required', 'audit.gap', 'e'])
   const counts = spool.records.filter(({ action }) => action === 'audit.gap').map(({ details }) => details?.count)
   assert.deepEqual(counts, [3, 1], 'each emergency is in one account')
+})
+
+test('while the spool stays full, what goes to standard error is accounted for once a minute in the reserve', (t) => {
+  const time = fakeTime(t)
+  const spool = new FakeSpool()
+  const sealer = createSealer(spool)
+  spool.refusing = 'full'
+  emit(sealer, 'a')
+  time.pass(60_000)
+  spool.hasReserve = true
+  emit(sealer, 'b')
+  time.pass(59_999)
+  assert.deepEqual(spool.actions, ['audit.stream.opened'], 'there was no room; it is tried again after a minute')
+  time.pass(1)
+  for (const action of ['c', 'd']) emit(sealer, action)
+  time.stall(60_000)
+  emit(sealer, 'e')
+  const counts = spool.records.slice(1).map(({ action, details }) => [action, details?.count])
+  assert.deepEqual(counts, [
+    ['audit.gap', 2],
+    ['audit.gap', 3],
+  ])
+  assert.equal(time.hasTimers, false, 'with nothing to account for it rests')
+  emit(sealer, 'f')
+  sealer.close()
+  time.pass(60_000)
+  assert.equal(spool.records.length, 3, 'a stream that is ending takes nothing any more')
 })
 
 test('a disk that fails is not waited for, and neither is anything with blockMsMax 0', () => {
