@@ -104,7 +104,10 @@ export class Witnessing {
     if (isFailing && !this.#isSignerFailing) this.#say(`checkpoints are not signed: ${word.reason}; it is tried again`)
     if (!isFailing && this.#isSignerFailing) this.#say('checkpoints are signed again')
     this.#isSignerFailing = isFailing
-    if (word.kind === 'signed') this.#sealCheckpoint(word.checkpoint)
+    if (word.kind !== 'signed') return
+    // Behind the closing record only a checkpoint that covers it is worth a record: the newest is on its way.
+    const isLate = this.#sealer.isClosed && word.checkpoint.size < this.#sealer.head.sequence
+    if (!isLate) this.#sealCheckpoint(word.checkpoint)
   }
 
   /**

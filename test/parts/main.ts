@@ -10,6 +10,7 @@ import { clickhousePython, installClickhouse } from './clickhouse.ts'
 import { buildCollector, collectorBinary } from './collector.ts'
 import { buildFsck, fsckBinary } from './fsck.ts'
 import { fetchKafka, kafkaJars } from './kafka.ts'
+import { installKms, kmsPython } from './kms.ts'
 import { pgbouncerBinary, unpackPgbouncer } from './pgbouncer.ts'
 import { rsyslogBinary, unpackRsyslog } from './rsyslog.ts'
 import { buildVersitygw, versitygwBinary } from './versitygw.ts'
@@ -32,6 +33,7 @@ const parts: readonly Part[] = [
   { name: 'rsyslog', find: rsyslogBinary, build: unpackRsyslog },
   { name: 'pgbouncer', find: pgbouncerBinary, build: unpackPgbouncer },
   { name: 'clickhouse', find: clickhousePython, build: installClickhouse },
+  { name: 'kms', find: kmsPython, build: installKms },
   { name: 'fsck', find: fsckBinary, build: buildFsck },
   { name: 'versitygw', find: versitygwBinary, build: buildVersitygw },
 ]
