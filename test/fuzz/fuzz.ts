@@ -1,5 +1,8 @@
 /** Feeds damaged input to every target. Always holds: the same seed gives the same inputs. */
 
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { Random } from '../fault/random.ts'
 import { mutate } from './mutate.ts'
 import { type FuzzTarget, makeTargets } from './targets.ts'
@@ -15,23 +18,48 @@ export interface FuzzResult {
   readonly failure?: { readonly input: string; readonly reason: string }
 }
 
+export interface FuzzOptions {
+  /** With each parser; fewer with what verifies whole copies. */
+  readonly inputs: number
+  readonly seed: number
+}
+
 /** Whatever takes longer, twice, is a failure: somebody could stop a verification with it. */
 const slowMs = 1_000
 
-/** `inputs` are tried with each parser, less with what verifies whole copies. `onTarget` hears of each target when it is done. */
-export async function fuzz(
-  { inputs, seed }: { inputs: number; seed: number },
-  onTarget: (result: FuzzResult) => void = () => {},
-): Promise<FuzzResult[]> {
-  const targets = await makeTargets()
+export async function fuzz(options: FuzzOptions): Promise<FuzzResult[]> {
   const results: FuzzResult[] = []
-  for (const [at, target] of targets.entries()) {
-    const count = Math.max(1, Math.round(inputs * target.share))
-    const result = await fuzzTarget(target, count, new Random(seed + at))
-    results.push(result)
-    onTarget(result)
-  }
+  // One after the other: all work is on this thread.
+  for (const at of (await makeTargets()).keys()) results.push(await fuzzOne(at, options))
   return results
+}
+
+/** The same in several threads. `onTarget` hears of each target when it is done. */
+export async function fuzzInThreads(
+  options: FuzzOptions & { readonly threads: number },
+  onTarget: (result: FuzzResult) => void,
+): Promise<FuzzResult[]> {
+  const count = (await makeTargets()).length
+  const next = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const results = new Map<number, FuzzResult>()
+  const threads = Array.from({ length: Math.min(options.threads, count) }, async () => {
+    const worker = new Worker(join(import.meta.dirname, 'worker.ts'), { workerData: { ...options, next, count } })
+    worker.on('message', ({ at, result }: { readonly at: number; readonly result: FuzzResult }) => {
+      results.set(at, result)
+      onTarget(result)
+    })
+    await once(worker, 'exit') // rejects with what the thread has thrown
+  })
+  await Promise.all(threads)
+  if (results.size !== count) throw new Error(`${results.size} of ${count} targets were tried`)
+  return [...results].sort(([one], [other]) => one - other).map(([, result]) => result)
+}
+
+/** Tries one target, by its place among all. */
+export async function fuzzOne(at: number, { inputs, seed }: FuzzOptions): Promise<FuzzResult> {
+  const target = (await makeTargets())[at]
+  if (target === undefined) throw new RangeError(`there is no target ${at}`)
+  return fuzzTarget(target, Math.max(1, Math.round(inputs * target.share)), new Random(seed + at))
 }
 
 async function fuzzTarget(target: FuzzTarget, inputs: number, random: Random): Promise<FuzzResult> {
@@ -57,10 +85,8 @@ async function fuzzTarget(target: FuzzTarget, inputs: number, random: Random): P
 
 async function tryInput({ check, samples }: FuzzTarget, kept: Buffer): Promise<{ isBelieved: boolean; ms: number }> {
   const input = Buffer.from(kept) // a target may mend checksums in place
+  const isSound = samples.some((one) => one.equals(kept))
   const startMs = performance.now()
-  const isBelieved = await check(
-    input,
-    samples.some((one) => one.equals(kept)),
-  )
+  const isBelieved = await check(input, isSound)
   return { isBelieved, ms: performance.now() - startMs }
 }
