@@ -3,6 +3,7 @@
  * no more than the records that are asked for. Bytes that are no record match nothing: `verify` names them.
  */
 
+import { AuditError } from '../errors.ts'
 import { parseRecord, type StoredRecord } from '../event/record.ts'
 import { deriveColumns } from '../postgres/projection.ts'
 import { type QueryOptions, unknownPlace } from '../postgres/query.ts'
@@ -20,14 +21,32 @@ export async function* queryCopy(text: string, options: QueryOptions): AsyncGene
   }
 }
 
-async function newestOf(text: string, options: QueryOptions): Promise<StoredRecord[]> {
-  const { limit = Number.POSITIVE_INFINITY } = options
+async function newestOf(text: string, { conditions, after, limit = Number.POSITIVE_INFINITY }: QueryOptions) {
+  const place = after === undefined ? undefined : await findPlace(text, after)
   let newest: Dated[] = []
-  for await (const group of matchesIn(text, options)) {
-    newest.push(...group)
+  for await (const group of matchesIn(text, { conditions })) {
+    newest.push(...(place === undefined ? group : group.filter((one) => byTime(place, one) < 0)))
     if (newest.length > 2 * limit + 1_000) newest = newest.sort(byTime).slice(0, limit)
   }
   return newest.sort(byTime).slice(0, limit)
+}
+
+/** The record behind which a page begins. Newest first it is not known what lies behind it until it was met: read apart. */
+async function findPlace(text: string, after: NonNullable<QueryOptions['after']>): Promise<Dated> {
+  if (text === '-')
+    throw new AuditError(
+      'INVALID_OPTION',
+      '--after cannot be used with --newest on standard input, which is read once',
+      {
+        setting: '--after',
+        hint: 'name the file',
+      },
+    )
+  for await (const group of matchesIn(text, { conditions: [] })) {
+    const place = group.find(({ stream, sequence }) => stream === after.stream && sequence === after.sequence)
+    if (place !== undefined) return place
+  }
+  throw unknownPlace(after)
 }
 
 interface Dated extends StoredRecord {

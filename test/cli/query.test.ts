@@ -55,6 +55,10 @@ test('a database and a file give the same records, as sealed, for the same quest
       [9, 8],
     ],
     [
+      ['--newest', '--after', `${stream}/8`, '--limit', '2'],
+      [7, 6],
+    ],
+    [
       ['--after', `${stream}/6`, '--limit', '2'],
       [7, 8],
     ],
