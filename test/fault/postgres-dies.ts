@@ -146,13 +146,13 @@ const postgresDies: FaultTest = {
   promise:
     'A database killed in a transaction, read-only, without a connection left, too slow, its sessions ended, asynchronous by default: each record is stored once.',
   needs: [],
-  limitSeconds: { short: 180, long: 900 },
+  limitSeconds: { short: 180, long: 1_200 },
   async run(lab, size) {
     const database = await startDatabase(lab)
     const subject = writerInto(lab, database.url, { run: 'first' })
     const injected: Record<string, number> = {}
     await untilWritten(subject, 200)
-    for (let round = 0; round < (size === 'short' ? 1 : 12); round += 1) {
+    for (let round = 0; round < (size === 'short' ? 1 : 5); round += 1) {
       for (const { name, harm, undo } of harms) {
         // One after the other: each is harmed while the writer delivers, and healed before the next.
         await harm(database)

@@ -80,9 +80,10 @@ async function followSynchronously(lab: Lab, primary: EmbeddedPostgres, name: st
   return standby
 }
 
-/** A stream that ends before its first checkpoint is signed by nobody. */
+/** The sequencer has come to this server, and signs there: a stream that ends before is signed by nobody. */
 async function untilSigned(url: string): Promise<void> {
-  const signed = 'select from audit.journal where signed_size > 0'
+  const signed = `select from audit.journal where signed_size > 0
+    and timeline_id = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint`
   await until('a checkpoint', async () => (await queryOnce(url, signed)).length > 0)
 }
 
