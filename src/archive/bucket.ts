@@ -5,6 +5,7 @@
  * what may not be removed stays, and nothing names it.
  */
 
+import { findPackageJSON } from 'node:module'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { AuditError, errorCode, errorText } from '../errors.ts'
 import type { ArchiveStore } from './store.ts'
@@ -34,15 +35,28 @@ export async function openBucket(place: BucketPlace): Promise<ArchiveStore> {
   return new Bucket(place, await loadSdk(place))
 }
 
-async function loadSdk({ name }: BucketPlace): Promise<Sdk> {
+/** Throws MODULE_NOT_FOUND where the SDK is not installed; loads nothing. `base`: whose packages are meant; ours. */
+export function checkBucketSdk(place: BucketPlace, base: string = import.meta.url): void {
+  try {
+    if (findPackageJSON('@aws-sdk/client-s3', base) !== undefined) return
+  } catch (cause) {
+    throw lackingSdk(place, cause) // how Node says that there is none
+  }
+  throw lackingSdk(place)
+}
+
+async function loadSdk(place: BucketPlace): Promise<Sdk> {
   try {
     return await import('@aws-sdk/client-s3')
   } catch (cause) {
-    if (errorCode(cause) !== 'ERR_MODULE_NOT_FOUND') throw cause
-    const hint = 'Install it: npm install @aws-sdk/client-s3'
-    const message = `the archive ${name} needs the package @aws-sdk/client-s3, which is not installed`
-    throw new AuditError('MODULE_NOT_FOUND', message, { setting: name, hint, cause })
+    throw errorCode(cause) === 'ERR_MODULE_NOT_FOUND' ? lackingSdk(place, cause) : cause
   }
+}
+
+function lackingSdk({ name }: BucketPlace, cause?: unknown): AuditError {
+  const hint = 'Install it: npm install @aws-sdk/client-s3'
+  const message = `the archive ${name} needs the package @aws-sdk/client-s3, which is not installed`
+  return new AuditError('MODULE_NOT_FOUND', message, { setting: name, hint, cause })
 }
 
 class Bucket implements ArchiveStore {

@@ -6,7 +6,7 @@
  */
 
 import { AuditError } from '../errors.ts'
-import { type BucketPlace, openBucket } from './bucket.ts'
+import { type BucketPlace, checkBucketSdk, openBucket } from './bucket.ts'
 import { type ArchiveStore, openFolder } from './store.ts'
 
 const members = ['region', 'endpoint', 'forcePathStyle']
@@ -18,6 +18,11 @@ export function isBucketUrl(location: string): boolean {
 /** Rejects with INVALID_OPTION for a URL that names no bucket, MODULE_NOT_FOUND without the SDK of S3. Reads nothing. */
 export async function openArchive(location: string, setting: string): Promise<ArchiveStore> {
   return isBucketUrl(location) ? openBucket(parseBucketUrl(location, setting)) : openFolder(location)
+}
+
+/** Throws what `openArchive` would reject with; loads and reads nothing. */
+export function checkArchive(location: string, setting: string): void {
+  if (isBucketUrl(location)) checkBucketSdk(parseBucketUrl(location, setting))
 }
 
 /** Throws INVALID_OPTION, of `setting`. */

@@ -4,6 +4,7 @@
  * is said and tried again: a trail never fails for it.
  */
 
+import { checkArchive } from '../archive/location.ts'
 import { afterMs, monotonicMs } from '../clock.ts'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { errorText } from '../errors.ts'
@@ -75,6 +76,15 @@ export function startRetention(
   config: AuditConfig,
   seal: (fact: ControlFact) => Promise<RecordNumber | undefined>,
 ): RetentionTask | undefined {
-  const hasDatabase = config.destinations.some(({ type }) => type === 'postgres')
-  return config.retention.enabled && hasDatabase && !config.isExternal ? new RetentionTask(config, seal) : undefined
+  return isRetaining(config) ? new RetentionTask(config, seal) : undefined
+}
+
+/** Throws for an archive that no round could use. */
+export function checkRetention(config: AuditConfig): void {
+  const { archive } = config.retention
+  if (isRetaining(config) && archive !== undefined) checkArchive(archive, 'retention.archive')
+}
+
+function isRetaining({ destinations, retention, isExternal }: AuditConfig): boolean {
+  return retention.enabled && !isExternal && destinations.some(({ type }) => type === 'postgres')
 }

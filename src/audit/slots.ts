@@ -16,6 +16,7 @@ import { slotName } from '../spool/instances.ts'
 import type { Spool } from '../spool/spool.ts'
 import type { AuditConfig } from './config.ts'
 import { announce } from './notice.ts'
+import { checkRetention } from './retention-task.ts'
 
 /** An opened spool and what depends on which one it is. */
 export interface Instance {
@@ -27,10 +28,11 @@ export interface Instance {
   readonly adopt: AdoptStart | undefined
 }
 
-/** Opens the spool of this process by `open`. Throws what `Spool.open` throws, and `FILE_NOT_WRITABLE`. */
+/** Opens the spool of this process by `open`. Throws what `Spool.open` throws, `FILE_NOT_WRITABLE`, and for what is not installed. */
 export function openInstance(config: AuditConfig, open: (directory: string) => Spool): Instance {
   const { deployment, destinations, isExternal } = config
   const { directory, instances } = config.spool
+  checkRetention(config)
   if (instances === 'single') {
     if (!isExternal) checkLocal(destinations)
     return { spool: open(directory), slot: undefined, destinations, adopt: undefined }

@@ -1,10 +1,13 @@
 /** Retention in the background of a service: by its settings, one process at a time, counted. */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { checkBucketSdk } from '../../src/archive/bucket.ts'
+import { parseBucketUrl } from '../../src/archive/location.ts'
 import { createAudit } from '../../src/audit/create.ts'
 import type { AuditOptions } from '../../src/audit/options.ts'
 import { retainOnce } from '../../src/audit/retention.ts'
@@ -96,4 +99,22 @@ test('one process of a database runs at a time', async (t) => {
   const inside = await withRetentionLock(database.url, () => retainOnce(round))
   assert.equal(inside, undefined)
   assert.equal((await retainOnce(round))?.isComplete, true)
+})
+
+test('an archive that no round could use is refused at the start, before anything is made', (t) => {
+  const directory = join(tmpdir(), `otel-audit-refused-${process.pid}`)
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const opening = (retention: AuditOptions['retention'], url = 'postgres://audit@127.0.0.1:1/none') => {
+    return () =>
+      createAudit({ service: 's', spool: { directory }, retention, destinations: [{ type: 'postgres', url }] })
+  }
+  assert.throws(opening({ archive: 's3://' }), { code: 'INVALID_OPTION', setting: 'retention.archive' })
+  assert.ok(!existsSync(directory))
+  const place = parseBucketUrl('s3://audit/x', 'retention.archive')
+  assert.doesNotThrow(() => checkBucketSdk(place))
+  assert.throws(() => checkBucketSdk(place, pathToFileURL('/nowhere/service.js').href), {
+    code: 'MODULE_NOT_FOUND',
+    message: 'the archive s3://audit/x needs the package @aws-sdk/client-s3, which is not installed',
+    hint: 'Install it: npm install @aws-sdk/client-s3',
+  })
 })
