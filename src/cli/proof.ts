@@ -186,11 +186,12 @@ function withProgress(source: Source, show: (text: string) => void): Source {
       yield group
     }
   }
-  const { readSealed } = source
+  const { readSealed, during } = source
   return {
     ...source,
     read: () => counted(source.read()),
     ...(readSealed && { readSealed: (range) => counted(readSealed(range)) }),
+    ...(during && { during: (use) => during((one) => use(withProgress(one, show))) }),
   }
 }
 

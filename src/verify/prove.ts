@@ -23,7 +23,16 @@ const checkpointMark = Buffer.from('"audit.checkpoint"')
 const claimsMax = 256
 
 /** The source must be one that can be read twice. With keys, only checkpoints that they signed are taken. */
-export async function createProof(
+export function createProof(
+  source: Source,
+  wanted: WantedRecord,
+  verifiers: readonly Verifier[],
+): Promise<CreatedProof | ProveRefusal> {
+  const proveFrom = (one: Source): Promise<CreatedProof | ProveRefusal> => prove(one, wanted, verifiers)
+  return source.during === undefined ? proveFrom(source) : source.during(proveFrom)
+}
+
+async function prove(
   source: Source,
   wanted: WantedRecord,
   verifiers: readonly Verifier[],

@@ -118,6 +118,8 @@ export interface Source {
         readonly to?: string | undefined
       }) => AsyncIterable<readonly (FoundRecord | Damage)[]>)
     | undefined
+  /** Hands over the same source, which keeps what reading needs, a connection, for the time of `use`. */
+  readonly during?: (<Result>(use: (source: Source) => Promise<Result>) => Promise<Result>) | undefined
   /** In groups as they were read. Throws `AuditError` SOURCE_UNREADABLE when reading itself fails. */
   read(): AsyncIterable<readonly (FoundRecord | Damage)[]>
 }

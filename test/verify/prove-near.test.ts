@@ -45,7 +45,8 @@ before(async () => {
 /** The source, refusing to be read as a whole. */
 function withoutReading(source: Source): Source {
   const read = () => assert.fail('the whole source is read')
-  return { ...source, read }
+  const { during } = source
+  return { ...source, read, ...(during && { during: (use) => during((one) => use(withoutReading(one))) }) }
 }
 
 async function assertProves(source: Source): Promise<void> {

@@ -35,6 +35,7 @@ export function createPostgresSource(url: string, connect: Connect = createConne
     readDisclosed: (digests) => connected((connection) => readStoredDigests(connection, digests)),
     find: (id) => connected((connection) => placeOfId(connection, id)),
     readNear: (wanted) => connected((connection) => readNear(connection, wanted)),
+    during: (use) => connected((connection) => use(createPostgresSource(url, () => lend(connection)))),
     async *read() {
       const connection = connect({ url })
       try {
@@ -47,6 +48,11 @@ export function createPostgresSource(url: string, connect: Connect = createConne
       }
     },
   }
+}
+
+/** The connection, for somebody who opens and drops one of his own. */
+function lend(connection: CopyingConnection): CopyingConnection {
+  return { ...connection, open: async () => {}, end: async () => {}, destroy: () => {} }
 }
 
 async function readNear(
@@ -137,6 +143,7 @@ const undefinedTable = '42P01'
 const undefinedSchema = '3F000'
 
 function unreadable(name: string, cause: unknown): AuditError {
+  if (cause instanceof AuditError && cause.code === 'SOURCE_UNREADABLE') return cause
   const code = errorCode(cause)
   const hasNoTables = code === undefinedTable || code === undefinedSchema
   const reason = hasNoTables ? 'the database holds no audit.record table' : errorText(cause)
