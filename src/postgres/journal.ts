@@ -133,6 +133,19 @@ export async function saveJournal(client: Queryable, change: JournalChange): Pro
   )
 }
 
+/** The leaf hashes of what `readRange` reads, computed by the server from the bytes that it holds: what signing asks for. */
+export async function readLeaves(
+  client: Queryable,
+  range: { readonly stream: string; readonly after: number; readonly upTo: number },
+): Promise<string[]> {
+  const { rows } = await client.query<{ leaf: string }>(
+    `select encode(sha256('\\x00'::bytea || record), 'hex') as leaf from audit.record
+     where stream = $1 and seq > $2 and seq <= $3 order by seq`,
+    [range.stream, range.after, range.upTo],
+  )
+  return rows.map(({ leaf }) => leaf)
+}
+
 /** The records of a stream behind one sequence and up to another, in order. */
 export async function readRange(
   client: Queryable,

@@ -5,7 +5,7 @@
 
 import type { Queryable } from './client.ts'
 import { claimEvents, type OutboxRow } from './outbox.ts'
-import { deriveColumns } from './projection.ts'
+import { deriveOthers } from './projection.ts'
 import { appendRecords, encodeRecords } from './records.ts'
 import type { Sealing } from './sealing.ts'
 
@@ -46,7 +46,8 @@ export async function sealPortions(
 
 /** Stores what has been sealed since the last time. */
 export async function storeSealed(client: Queryable, sealing: Sealing): Promise<void> {
-  const outcomes = await appendRecords(client, encodeRecords(sealing.take().map(deriveColumns)))
+  const records = sealing.take().map(({ hash, ...record }) => deriveOthers(record, hash))
+  const outcomes = await appendRecords(client, encodeRecords(records))
   const refused = outcomes.find(({ status }) => status !== 'appended')
   if (refused !== undefined) throw new Error(`the journal refused record ${refused.refusedSequence}: ${refused.status}`)
 }

@@ -61,8 +61,13 @@ export interface ColumnMismatch {
 
 /** Derives every column. A record that cannot be parsed has its hash alone; all else is underived. */
 export function deriveColumns(record: StoredRecord): ProjectedRecord {
+  return deriveOthers(record, leafHash(record.bytes))
+}
+
+/** As `deriveColumns`, of a record whose leaf hash is known. */
+export function deriveOthers(record: StoredRecord, hash: string): ProjectedRecord {
   const root: unknown = parseRecord(record.bytes)
-  const columns: Partial<Record<ColumnName, string | null>> = { hash: leafHash(record.bytes) }
+  const columns: Partial<Record<ColumnName, string | null>> = { hash }
   const underived: string[] = []
   for (const { name, type, path } of derivedMembers) {
     const value = memberAt(root, path)

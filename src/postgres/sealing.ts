@@ -22,9 +22,14 @@ export interface SealingParts {
   readonly nowMs: number
 }
 
+/** A record whose leaf hash is known already. */
+export interface SealedRecord extends StoredRecord {
+  readonly hash: string
+}
+
 export class Sealing {
   readonly #parts: SealingParts
-  #records: StoredRecord[] = []
+  #records: SealedRecord[] = []
   #taken = 0
   readonly #disclosed: DisclosedRecord[] = []
   readonly #signedSize: number
@@ -47,7 +52,7 @@ export class Sealing {
   }
 
   /** Those that were not taken before, in order. */
-  take(): readonly StoredRecord[] {
+  take(): readonly SealedRecord[] {
     const records = this.#records
     this.#taken += records.length
     this.#records = []
@@ -81,19 +86,15 @@ export class Sealing {
   }
 
   /**
-   * Seals a checkpoint over everything before, when `records`, read back from behind the last checkpoint, are what was
-   * sealed; false when they are not, and then nothing is signed.
+   * Seals a checkpoint over everything before, when `leaves`, the hashes of what is held behind the last checkpoint, are
+   * what was sealed; false when they are not, and then nothing is signed.
    */
-  sealCheckpoint(records: readonly Buffer[]): boolean {
+  sealCheckpoint(leaves: readonly string[]): boolean {
     const { stream, sequence, hash } = this.#chain.head
     const frontier = Frontier.from(this.#signedSize, this.#tree)
     if (frontier === undefined) return false
-    let last: string | undefined
-    for (const record of records) {
-      last = leafHash(record)
-      frontier.append(last)
-    }
-    if (frontier.size !== sequence || last !== hash) return false
+    for (const leaf of leaves) frontier.append(leaf)
+    if (frontier.size !== sequence || leaves.at(-1) !== hash) return false
     const { note, frontier: hashes } = checkpointDetails(
       frontier,
       originOf(this.#parts.signer.name, stream),
@@ -123,7 +124,8 @@ export class Sealing {
 
   #add(text: string, position: ReturnType<Chain['next']>): void {
     const bytes = Buffer.from(text)
-    this.#records.push({ stream: position.stream, sequence: position.sequence, bytes })
-    this.#chain.advance(position, leafHash(bytes))
+    const hash = leafHash(bytes)
+    this.#records.push({ stream: position.stream, sequence: position.sequence, bytes, hash })
+    this.#chain.advance(position, hash)
   }
 }

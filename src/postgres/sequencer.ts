@@ -22,7 +22,7 @@ import {
   type Journal,
   lockJournal,
   readIdentity,
-  readRange,
+  readLeaves,
   type ServerIdentity,
   saveJournal,
 } from './journal.ts'
@@ -233,8 +233,8 @@ function isCheckpointDue({ unsigned, signedMsAgo }: Journal, { signs }: BatchLim
 }
 
 /** Read back from the table: a checkpoint signs what is there, not what was meant to be. */
-function readUnsigned(client: Connection, { stream, signedSize, sequence }: Journal): Promise<Buffer[]> {
-  return readRange(client, { stream, after: signedSize, upTo: sequence })
+function readUnsigned(client: Connection, { stream, signedSize, sequence }: Journal): Promise<string[]> {
+  return readLeaves(client, { stream, after: signedSize, upTo: sequence })
 }
 
 async function store(client: Connection, sealing: Sealing): Promise<void> {
