@@ -5,10 +5,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
-import { openFolder } from '../../src/archive/store.ts'
+import { type ArchiveStore, openFolder } from '../../src/archive/store.ts'
 import { checkProof } from '../../src/verify/proof.ts'
 import { createProof } from '../../src/verify/prove.ts'
 import { createArchiveSource } from '../../src/verify/sources/archive.ts'
+import { makeTimedTrail } from '../support/timed-trail.ts'
 import { makeKeys, makeTrail } from '../support/trail.ts'
 import { craftArchive } from '../tamper/crafted-archive.ts'
 
@@ -30,18 +31,33 @@ it('every record proves, in its own tile and in those above', async () => {
 })
 
 it('few files are read, however long the stream is', async () => {
-  const store = openFolder(folder)
-  const read: string[] = []
-  const counting = {
-    ...store,
-    read: (path: string) => {
-      read.push(path)
-      return store.read(path)
-    },
-  }
-  await createProof(createArchiveSource(counting), { sequence: 700, stream }, [keys.verifier])
+  const { store, read } = countReads(folder)
+  await createProof(createArchiveSource(store), { sequence: 700, stream }, [keys.verifier])
   assert.ok(new Set(read).size <= 6, [...new Set(read)].join(' '))
 })
+
+it('an id leads to its record by the time in it, and is looked for everywhere else when it does not', async () => {
+  const timed = makeTimedTrail({ stream, keys, records: 6_000 })
+  const archive = join(folder, 'timed')
+  craftArchive(archive, timed.lines)
+  const { store, read } = countReads(archive)
+  const created = await createProof(createArchiveSource(store), { id: timed.idOf(4_321) }, [keys.verifier])
+  assert.equal(created.problem === undefined && created.sequence, 4_321)
+  const records = new Set(read.filter((path) => path.includes('entries')))
+  assert.ok(records.size <= 10, `${records.size} of 24 tiles of records were read`)
+  const stray = await createProof(createArchiveSource(store), { id: timed.stray.id }, [keys.verifier])
+  assert.equal(stray.problem === undefined && stray.sequence, timed.stray.sequence)
+})
+
+function countReads(directory: string): { readonly store: ArchiveStore; readonly read: string[] } {
+  const store = openFolder(directory)
+  const read: string[] = []
+  const counting = (path: string) => {
+    read.push(path)
+    return store.read(path)
+  }
+  return { store: { ...store, read: counting }, read }
+}
 
 it('what the checkpoint does not cover, and what no key vouches for, has none', async () => {
   const problem = async (sequence: number, believed = [keys.verifier]) =>

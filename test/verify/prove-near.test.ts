@@ -16,7 +16,8 @@ import { createNdjsonSource } from '../../src/verify/sources/ndjson.ts'
 import { createPostgresSource } from '../../src/verify/sources/postgres.ts'
 import { createSpoolSource } from '../../src/verify/sources/spool.ts'
 import { databaseFor } from '../support/postgres.ts'
-import { leafOf, makeKeys, makeTrail, TrailWriter, toNdjson } from '../support/trail.ts'
+import { makeTimedTrail } from '../support/timed-trail.ts'
+import { leafOf, makeKeys, makeTrail, toNdjson } from '../support/trail.ts'
 import { craftSpool } from '../tamper/crafted-spool.ts'
 import { fillDatabase } from '../tamper/database-copy.ts'
 
@@ -74,11 +75,11 @@ it('from a database are those from a file, by number and by id', async (t) => {
   const { id } = JSON.parse(lines[1_233] ?? '')
   const created = await createProof(source, { id }, verifiers)
   assert.equal(created.problem === undefined && created.proof, proofs.get(1_234))
-  const timed = timedTrail()
+  const timed = makeTimedTrail({ stream, keys, records: 1_500 })
   await withConnection({ url }, (connection) => fillDatabase(connection, timed.lines))
   for (const [id, sequence] of [
     [timed.idOf(601), 601],
-    [timed.strayId, timed.straySequence],
+    [timed.stray.id, timed.stray.sequence],
   ] as const) {
     const found = await createProof(source, { id }, verifiers)
     assert.equal(found.problem === undefined && found.sequence, sequence, JSON.stringify(found))
@@ -101,7 +102,7 @@ it('of a record that is not found near where it should be are looked for in the 
 })
 
 it('from a spool are found by the time in an id, and by reading it where that leads nowhere', async () => {
-  const timed = timedTrail()
+  const timed = makeTimedTrail({ stream, keys, records: 1_500 })
   const spool = join(folder, 'timed')
   craftSpool(spool, timed.lines)
   const source = withoutReading(createSpoolSource(spool))
@@ -109,8 +110,8 @@ it('from a spool are found by the time in an id, and by reading it where that le
     const created = await createProof(source, { id: timed.idOf(sequence) }, verifiers)
     assert.equal(created.problem === undefined && created.sequence, sequence, JSON.stringify(created))
   }
-  const early = await createProof(createSpoolSource(spool), { id: timed.strayId }, verifiers)
-  assert.equal(early.problem === undefined && early.sequence, timed.straySequence)
+  const early = await createProof(createSpoolSource(spool), { id: timed.stray.id }, verifiers)
+  assert.equal(early.problem === undefined && early.sequence, timed.stray.sequence)
   const unknown = await createProof(createSpoolSource(spool), { id: timed.idOf(9_999) }, verifiers)
   assert.equal(unknown.problem, 'not_found')
 })
@@ -139,21 +140,3 @@ it('from a spool whose beginning has been reclaimed start from the tree that a s
   const refused = await createProof(createSpoolSource(reclaimed), { sequence: 1_010 }, verifiers)
   assert.equal(refused.problem, 'incomplete')
 })
-
-/** A record a second, their ids made as they are sealed, but for one that has waited for an hour. */
-function timedTrail() {
-  const [straySequence, strayId] = [900, idAt(5, 1)]
-  const idOf = (sequence: number): string => idAt(sequence * 1_000, sequence)
-  const writer = new TrailWriter(stream, keys).open()
-  for (let sequence = 2; sequence <= 1_500; sequence += 1) {
-    if (sequence % 150 === 0) writer.checkpoint()
-    else writer.seal({ id: sequence === straySequence + 1 ? strayId : idOf(sequence) })
-  }
-  return { lines: writer.lines, idOf, strayId, straySequence: straySequence + 1 }
-}
-
-/** `sealedMs` after the trail begins. */
-function idAt(sealedMs: number, number: number): string {
-  const made = (Date.UTC(2026, 0, 2, 3, 4, 5) + sealedMs).toString(16).padStart(12, '0')
-  return `${made.slice(0, 8)}-${made.slice(8)}-7000-8000-${String(number).padStart(12, '0')}`
-}
