@@ -1,7 +1,7 @@
 /** `otel-audit evidence`: a bundle for an auditor, who checks it without us. Writes one new file, and what was given away into a trail. */
 
 import { hash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { formatVerifierKey, type Verifier } from '../chain/note.ts'
 import { AuditError, errorCode, errorText } from '../errors.ts'
 import type { ControlFact } from '../event/record.ts'
@@ -99,10 +99,11 @@ Examples:
     }
     const report = reportEvidence(evidence, question)
     const bytes = packEvidence(evidence, report, readPrograms())
-    // Before anybody has it: what cannot be recorded is not given away.
-    if (operations !== undefined) await noteOperations(operations, [exportedFact(report, bytes)], io)
-    else io.stderr.write('This export was not recorded: name a directory for that with --operations DIR.\n')
-    writeBundle(out, bytes)
+    // Between the two: what cannot be written is not recorded as exported, and what cannot be recorded is not given away.
+    await writeBundle(out, bytes, async () => {
+      if (operations !== undefined) await noteOperations(operations, [exportedFact(report, bytes)], io)
+      else io.stderr.write('This export was not recorded: name a directory for that with --operations DIR.\n')
+    })
     const result: EvidenceResult = { out, bytes: bytes.length, report }
     io.stdout.write(json ? `${JSON.stringify(result)}\n` : describe(result))
     return exitCodeOf(report)
@@ -152,9 +153,28 @@ function readPrograms(): CheckPrograms {
 
 const programs = ['check.py', 'verify.py']
 
-function writeBundle(path: string, bytes: Uint8Array): void {
+/** Writes the bundle beside its place, has that recorded, and gives it its name, which must be free. */
+async function writeBundle(path: string, bytes: Uint8Array, record: () => Promise<void>): Promise<void> {
+  const draft = `${path}.part`
   try {
-    writeFileSync(path, bytes, { flag: 'wx', mode: 0o600 })
+    attemptOut(path, () => {
+      if (existsSync(path)) throw new OutExistsError()
+      writeFileSync(draft, bytes, { mode: 0o600, flush: true })
+    })
+    await record()
+    attemptOut(path, () => linkSync(draft, path)) // never replaces
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+class OutExistsError extends Error {
+  readonly code = 'EEXIST'
+}
+
+function attemptOut(path: string, write: () => void): void {
+  try {
+    write()
   } catch (cause) {
     const exists = errorCode(cause) === 'EEXIST'
     throw new AuditError('INVALID_OPTION', `--out ${path}: ${exists ? 'it exists already' : errorText(cause)}`, {

@@ -192,6 +192,8 @@ export const controlDocuments: Readonly<Record<ControlType, ControlDocument>> = 
       filter: 'what was asked for',
       isAboutSubject: 'whether it holds somebody’s records only',
       count: 'how many records',
+      state: '`begun`, before the first record of a spool leaves · `complete` · `failed`; absent of a bundle',
+      reason: 'why it failed',
       digest: 'SHA-256 of the bundle, hex',
       operator: 'who ran it',
     },

@@ -1,5 +1,6 @@
 /** `otel-audit spool export`: the records of a spool as NDJSON, in order, as they were sealed. */
 
+import { errorText } from '../errors.ts'
 import { diskFiles } from '../spool/files.ts'
 import { openReader } from '../spool/settle.ts'
 import { type Command, type CommandIo, parseOptions } from './command.ts'
@@ -28,26 +29,36 @@ Examples:
     const options = operationsNoteOption
     const { values, positionals } = parseOptions({ args: [...argv], options, allowPositionals: true })
     refuseFurther(positionals.slice(1))
-    // In order: the output is one text.
+    const directories = readDirectories(positionals[0])
+    const note = async (more: object): Promise<void> => {
+      const details = { who: userName(), kind: 'spool', source: 'spool', filter: {}, ...more }
+      if (values.operations !== undefined)
+        await noteOperations(values.operations, [{ type: 'audit.exported', details }], io)
+    }
+    // Before the first record leaves, and behind the last: a program that is killed in between has exported too.
+    await note({ state: 'begun' })
     let count = 0
-    for (const spool of readDirectories(positionals[0])) count += await exportSpool(spool, io)
-    const details = { who: userName(), kind: 'spool', source: 'spool', filter: {}, count }
-    if (values.operations !== undefined)
-      await noteOperations(values.operations, [{ type: 'audit.exported', details }], io)
+    try {
+      // In order: the output is one text.
+      for (const spool of directories) for await (const written of exportSpool(spool, io)) count += written
+    } catch (thrown) {
+      await note({ state: 'failed', count, reason: errorText(thrown) })
+      throw thrown
+    }
+    await note({ state: 'complete', count })
     return 0
   },
 }
 
-/** How many records it had. */
-async function exportSpool(directory: string, io: CommandIo): Promise<number> {
-  let count = 0
+/** Yields how many records were written, each time. */
+async function* exportSpool(directory: string, io: CommandIo): AsyncGenerator<number> {
   const reader = openReader(diskFiles, directory)
   try {
     for (;;) {
       const records = reader.next({ records: 1_000, bytes: 2 ** 20 })
-      if (records.length === 0) return count
-      count += records.length
+      if (records.length === 0) return
       await write(io, records.map((record) => `${record.bytes.toString()}\n`).join(''))
+      yield records.length
     }
   } finally {
     reader.close()

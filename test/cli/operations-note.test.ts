@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { exportRecords } from '../../src/cli/spool-export.ts'
 import { diskFiles } from '../../src/spool/files.ts'
 import { viewSpool } from '../../src/spool/view.ts'
 import { makeKeys, makeTrail, toNdjson } from '../support/trail.ts'
@@ -56,6 +57,10 @@ test('what verify, evidence, anchor and spool export did stands in the operation
   const exportedLines = await run('spool', 'export', operations)
   const { details } = factsIn(operations).at(-1) ?? { details: {} as Fact['details'] }
   assert.deepEqual([details.kind, details.count], ['spool', exportedLines.trimEnd().split('\n').length])
+  assert.deepEqual(
+    factsIn(operations).flatMap(({ details: { state } }) => state ?? []),
+    ['begun', 'complete'],
+  )
   const key = (
     await runCli(['key', 'public', join(operations, 'audit.key'), '--name', 'unknown_service'])
   ).stdout.trim()
@@ -67,4 +72,38 @@ test('an export that is not recorded says so', async () => {
   const out = join(folder, 'unrecorded.zip')
   const { stderr } = await runCli(['evidence', copy, '--vkey', keys.signer.verifierKey, '--out', out])
   assert.match(stderr, /not recorded: name a directory for that with --operations DIR/)
+})
+
+test('a bundle that cannot be written is not recorded, and one that cannot be recorded is not there', async () => {
+  const vkey = ['--vkey', keys.signer.verifierKey]
+  const [own, out] = [join(folder, 'own'), join(folder, 'second.zip')]
+  const evidence = (file: string, directory: string) =>
+    runCli(['evidence', copy, ...vkey, '--out', file, '--operations', directory])
+  const nowhere = await evidence(join(folder, 'absent', 'all.zip'), own)
+  assert.deepEqual([nowhere.exitCode, existsSync(own)], [2, false])
+  writeFileSync(out, 'mine')
+  assert.equal((await evidence(out, own)).exitCode, 2)
+  assert.deepEqual([readFileSync(out, 'utf8'), existsSync(own)], ['mine', false])
+  rmSync(out)
+  assert.equal((await evidence(out, join(copy, 'no-folder'))).exitCode, 2)
+  assert.deepEqual([existsSync(out), existsSync(`${out}.part`)], [false, false])
+  assert.equal((await evidence(out, own)).exitCode, 0)
+  assert.deepEqual([factsIn(own).length, existsSync(`${out}.part`)], [1, false])
+})
+
+test('an export whose reader goes away says how much had left', async () => {
+  const spool = join(folder, 'own')
+  const stdout = {
+    write: (): never => {
+      throw new Error('the reader has gone')
+    },
+  }
+  const io = { stdout, stderr: { write: () => true }, env: process.env }
+  await assert.rejects(async () => exportRecords.run([spool, '--operations', operations], io), /the reader has gone/)
+  const [begun, ended] = factsIn(operations).slice(-2)
+  assert.equal(begun?.details.state, 'begun')
+  assert.deepEqual(
+    [ended?.details.state, ended?.details.count, ended?.details.reason],
+    ['failed', 0, 'the reader has gone'],
+  )
 })
