@@ -140,3 +140,33 @@ it('from a spool whose beginning has been reclaimed start from the tree that a s
   const refused = await createProof(createSpoolSource(reclaimed), { sequence: 1_010 }, verifiers)
   assert.equal(refused.problem, 'incomplete')
 })
+
+it('from a spool read on below the record where its checkpoints are far apart', async () => {
+  const sparse = makeTrail({ stream, keys, records: 2_100, interval: 700 })
+  const spool = join(folder, 'sparse')
+  craftSpool(spool, sparse.lines)
+  const created = await createProof(withoutReading(createSpoolSource(spool)), { sequence: 1_390 }, verifiers)
+  assert.ok(created.problem === undefined, JSON.stringify(created))
+  assert.equal(checkProof(created.proof, created.record, verifiers).problem, undefined)
+})
+
+it('a spool hands over what was sealed between two times, of every stream', async () => {
+  const [first, second] = [stream, '019b7c2f-2222-7000-8000-000000000002'].map((one) =>
+    makeTimedTrail({ stream: one, keys, records: 1_500 }),
+  )
+  const spool = join(folder, 'two')
+  craftSpool(spool, [...(first?.lines ?? []), ...(second?.lines ?? [])])
+  const range = { from: '2026-01-02T03:19:59.500000Z', to: '2026-01-02T03:20:04.500000Z' }
+  const sealed: string[] = []
+  let read = 0
+  for await (const group of createSpoolSource(spool).readSealed?.(range) ?? []) {
+    for (const one of group) {
+      const { recorded, stream: own } = JSON.parse(one.damage === undefined ? Buffer.from(one.bytes).toString() : '{}')
+      read += 1
+      if (recorded >= range.from && recorded < range.to) sealed.push(`${own.slice(9, 13)} ${recorded.slice(17, 19)}`)
+    }
+  }
+  const seconds = ['00', '01', '02', '03', '04']
+  assert.deepEqual(sealed, [...seconds.map((one) => `1111 ${one}`), ...seconds.map((one) => `2222 ${one}`)])
+  assert.ok(read < 2_400, `${read} of 3,000 records were read`)
+})
