@@ -15,6 +15,8 @@ import type { FoundRecord } from './source.ts'
 const runRecordsMax = 512
 
 export interface Gathered {
+  /** Whether each record must stand behind the one before it; otherwise several may stand in one place. */
+  readonly isOrdered: boolean
   readonly onRun: (run: Run) => void
   readonly onLink: (link: Link) => void
 }
@@ -71,7 +73,9 @@ export class Gatherer {
     const count = this.#positions.length
     if (count === 0 || count === runRecordsMax) return false
     if (scanned.stream !== this.#stream || scanned.seq !== this.#first + count) return false
-    if ((place !== undefined) !== this.#isPlaced || position <= (this.#positions[count - 1] ?? 0)) return false
+    if ((place !== undefined) !== this.#isPlaced) return false
+    const before = this.#positions[count - 1] ?? 0
+    if (this.#gathered.isOrdered ? position <= before : position < before) return false
     if (!this.#times.isReached(count - 1, bytes, scanned.recordedFrom)) return false
     return namesLeaf(bytes, scanned.prevFrom, { leaves: this.#leaves, at: (count - 1) * hashBytes })
   }

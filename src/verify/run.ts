@@ -18,7 +18,7 @@ export interface RunParts {
   readonly leaves: Buffer
   /** Never falling, in a run of more than one. */
   readonly recorded: Times
-  /** Rising, in a run of more than one. */
+  /** Rising, in a run of more than one; never falling where order is no finding. */
   readonly positions: readonly number[]
   /** Whether the carrier says beside each record where it belongs: there. */
   readonly isPlaced: boolean

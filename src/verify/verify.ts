@@ -36,6 +36,7 @@ export async function verifySource(source: Source, options: VerifyOptions): Prom
 async function read(reading: Reading): Promise<void> {
   const { source, options } = reading
   const gatherer = new Gatherer({
+    isOrdered: source.ordered,
     onRun: (run) => streamOf(reading, run.link(run.first)).addRun(run),
     onLink: (link) => takeLink(reading, link),
   })

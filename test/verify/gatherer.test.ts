@@ -85,6 +85,7 @@ it('every record is handed over once, in order, as it is by itself', () => {
   const found = lines.map((line, position) => ({ bytes: Buffer.from(line), position }))
   const [links, runs]: [Link[], number[]] = [[], []]
   const gatherer = new Gatherer({
+    isOrdered: true,
     onLink: (link) => links.push(link),
     onRun(run) {
       links.push(...run.links())

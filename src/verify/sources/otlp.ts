@@ -12,6 +12,7 @@ import { attributeNames, scopeName } from '../../event/names.ts'
 import { parseRecord, type RecordMembers } from '../../event/record.ts'
 import type { Damage, FoundRecord, Place, ProjectionMismatch, Source } from '../source.ts'
 import { type Line, splitLines } from './lines.ts'
+import { type KeyValue, type LogRecord, OtlpComparison } from './otlp-comparison.ts'
 
 /** A collector may join batches; one line is held in memory at a time. */
 const lineBytesMax = 128 * 2 ** 20
@@ -38,17 +39,6 @@ export function createOtlpSource(name: string, openBytes: () => AsyncIterable<Bu
 
 interface Scope {
   readonly name?: unknown
-}
-
-interface LogRecord {
-  readonly body?: { readonly stringValue?: unknown }
-  readonly attributes?: readonly KeyValue[]
-  readonly [field: string]: unknown
-}
-
-interface KeyValue {
-  readonly key?: unknown
-  readonly value?: Readonly<Record<string, unknown>>
 }
 
 /** `isRest`: the line before was damaged, so that this one may be what a newline cut off it. */
@@ -91,15 +81,25 @@ function listIn(holder: unknown, member: string): readonly unknown[] {
   return Array.isArray(list) ? list : []
 }
 
+const comparison = new OtlpComparison()
+
 function readLogRecord(log: LogRecord, scope: Scope, position: number): (FoundRecord | Damage)[] {
-  const attributes = attributesOf(log)
-  const place = placeOf(attributes)
   const text = log.body?.stringValue
+  const bytes = typeof text === 'string' ? Buffer.from(text, 'utf8') : undefined
+  const shown = bytes && readShown(log, bytes, position)
+  if (shown !== undefined) return [shown]
+  const place = placeOf(attributesOf(log))
   const isOurs = place !== undefined || scope.name === scopeName
-  if (typeof text !== 'string') return isOurs ? [{ damage: 'the log record has no text as body', position, place }] : []
-  const bytes = Buffer.from(text, 'utf8')
+  if (bytes === undefined) return isOurs ? [{ damage: 'the log record has no text as body', position, place }] : []
   if (!isOurs && parseRecord(bytes) === undefined) return []
   return [{ bytes, position, place, checkProjection: (members, leaf) => findMismatch(log, members, leaf) }]
+}
+
+/** A record of ours that is shown as it was delivered, which most are: nothing is left to compare. */
+function readShown(log: LogRecord, bytes: Buffer, position: number): FoundRecord | undefined {
+  const leaf = leafHash(bytes)
+  const place = comparison.placeOf(log, { bytes, leaf })
+  return place && { bytes, position, place, leaf: Buffer.from(leaf, 'hex') }
 }
 
 function attributesOf({ attributes }: LogRecord): ReadonlyMap<unknown, string> {
@@ -120,7 +120,7 @@ function placeOf(attributes: ReadonlyMap<unknown, string>): Place | undefined {
   return stream !== undefined && Number.isSafeInteger(sequence) ? { stream, sequence } : undefined
 }
 
-function findMismatch(log: LogRecord, members: RecordMembers, leaf: string): ProjectionMismatch | undefined {
+export function findMismatch(log: LogRecord, members: RecordMembers, leaf: string): ProjectionMismatch | undefined {
   const attributes = attributesOf(log)
   const derived = projectRecord(members, leaf)
   for (const name of Object.values(attributeNames)) {
