@@ -295,6 +295,6 @@ function explain(thrown: unknown): string {
     case '55P03': // lock not available
       return `another writer holds the head of the stream (${text})`
     default:
-      return text
+      return text === 'timeout expired' ? 'the database does not answer an attempt to connect' : text // pg's whole message
   }
 }
