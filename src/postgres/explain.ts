@@ -2,6 +2,8 @@
 
 import { AuditError, errorCode, errorText } from '../errors.ts'
 
+const atStandby = 'in a commit that waits for a standby that is away, where synchronous_standby_names is set'
+
 /** One line: what is wrong and, where that is known, what to do. */
 export function explainTrouble(thrown: unknown): string {
   if (thrown instanceof AuditError) return `${thrown.message}: ${thrown.hint}`
@@ -15,7 +17,9 @@ export function explainTrouble(thrown: unknown): string {
     case '25006': // read only
     case '55000': // recovery is in progress
       return `the server takes no changes: a standby, or read only (${text})`
+    case '55P03': // lock not available
+      return `another connection holds what is to be written, and may hang ${atStandby} (${text})`
     default:
-      return text
+      return text === 'Query read timeout' ? `the server does not answer, and may hang ${atStandby} (${text})` : text
   }
 }

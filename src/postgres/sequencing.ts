@@ -6,7 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
-import { errorCode } from '../errors.ts'
+import { AuditError, errorCode } from '../errors.ts'
 import { type Connection, type ConnectOptions, createConnection } from './client.ts'
 import { explainTrouble } from './explain.ts'
 import { readJournal } from './journal.ts'
@@ -100,7 +100,7 @@ export class Sequencing {
       this.#wholeLookAtMs = 0
       const sealed = await this.#sealWaiting(signal)
       await this.#sign()
-      if (this.#sequencer.unconfirmed !== undefined) throw new Error(this.#sequencer.unconfirmed)
+      if (this.#sequencer.unconfirmed !== undefined) throw notSigned(this.#sequencer.unconfirmed)
       return sealed
     } finally {
       this.#drop()
@@ -210,3 +210,10 @@ export class Sequencing {
 }
 
 const missingPartition = '23514'
+
+function notSigned(reason: string): AuditError {
+  return new AuditError('SOURCE_UNREADABLE', `what is sealed is not signed: ${reason}`, {
+    setting: 'outbox.standbys',
+    hint: 'Nothing is lost: run it again when standbys hold it.',
+  })
+}
