@@ -35,10 +35,20 @@ export function lockFile(path: string, waitSeconds: number): SpoolLock | { reado
     if (file !== undefined) fs.closeSync(file)
     return { holder: fs.readFileSync(path, 'utf8').trim() || '(unknown)' }
   }
-  fs.ftruncateSync(file)
-  fs.writeSync(file, `${process.pid}\n`, 0)
+  notePid(file)
   const { dev, ino } = fs.fstatSync(file)
   return { identity: `${dev}:${ino}`, release: () => fs.closeSync(file) }
+}
+
+/** Over what stands there, which takes no room. A full disk keeps the pid out; the lock is ours all the same. */
+function notePid(file: number): void {
+  const text = `${process.pid}\n`
+  try {
+    fs.writeSync(file, text, 0)
+    fs.ftruncateSync(file, text.length)
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error // else the next one is told a holder that is not known, or is gone
+  }
 }
 
 /** Whether a writer holds the lock. Writes nothing. */

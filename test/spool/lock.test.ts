@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { AuditError } from '../../src/errors.ts'
-import { isLocked, lockSpool } from '../../src/spool/lock.ts'
+import { isLocked, lockFile, lockSpool } from '../../src/spool/lock.ts'
 import { freshDirectory } from './harness.ts'
+
+const noFullDevice = existsSync('/dev/full') ? false : 'there is no /dev/full here'
 
 test('a second writer is refused with the holder in the message, and admitted after release', (t) => {
   const directory = freshDirectory(t)
@@ -39,4 +42,10 @@ test('the lock of a process ends with SIGKILL, and holds while it is stopped', a
   child.kill('SIGKILL')
   await once(child, 'close')
   lockSpool(directory).release()
+})
+
+test('a disk without room for the pid of the holder is no reason not to lock', { skip: noFullDevice }, () => {
+  const lock = lockFile('/dev/full', 0)
+  assert.ok('identity' in lock)
+  lock.release()
 })
