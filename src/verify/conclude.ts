@@ -240,22 +240,40 @@ function observe(stream: StreamVerifier, reading: Reading): Finding[] {
   else if (unanchored !== undefined) log.add({ verdict: 'UNANCHORED', stream: stream.stream, detail: unanchored })
   const open = (last?.sequence ?? 0) - coveredTo
   const isWhole = open <= 0 || (open === 1 && last?.control?.type === 'checkpoint')
-  if (unanchored === undefined && coveredTo > 0 && !isWhole)
-    note('OPEN_TAIL', `${open} records after the last checkpoint are linked, not signed`, {
-      from: coveredTo + 1,
-      to: coveredTo + open,
-    })
+  const range = { from: coveredTo + 1, to: coveredTo + open }
+  if (unanchored !== undefined || isWhole) return observations
+  if (coveredTo > 0) note('OPEN_TAIL', `${open} records after the last checkpoint are linked, not signed`, range)
+  else if (isContinued(stream, reading))
+    note('OPEN_TAIL', `its ${open} records have no checkpoint; a stream that is signed names where it ended`, range)
   return observations
 }
 
-function whyUnanchored(stream: StreamVerifier, { log, options, ring }: Reading): string | undefined {
+function whyUnanchored(stream: StreamVerifier, reading: Reading): string | undefined {
+  const { log, options, ring } = reading
   const verdicts = log.verdictsOf(stream.stream)
   if (ring.verifiers.length === 0 && options.isFirstUse)
     return 'no verifier key was given, and the first record of the stream is not here or names none'
   if (ring.verifiers.length === 0)
     return 'no verifier key was given: the records fit together, but nothing says whose they are'
   if (verdicts.has('BAD_SIGNATURE') || verdicts.has('WRONG_ORIGIN') || stream.isProven) return undefined
+  if (stream.anchorsSeen === 0 && isContinued(stream, reading)) return undefined
   if (stream.anchorsSeen === 0) return 'no signed checkpoint covers any of it'
   if (stream.first > 1) return 'the copy begins later than its stream and has fewer than two checkpoints that join'
   return undefined
+}
+
+/**
+ * Whether something signed covers a stream that has no checkpoint, because its writer was killed before the first one and a
+ * new stream began: that one's opening names the last hash, which the whole row leads to. Over several such streams, too.
+ */
+function isContinued({ stream, first, judge }: StreamVerifier, reading: Reading): boolean {
+  if (first > 1 || reading.log.verdictsOf(stream).size > 0) return false
+  return [...reading.streams.values()].some((next) =>
+    next.standing('opened').some(({ sequence, control }) => {
+      const named = predecessorIn(control?.details, reading.streams)
+      if (named?.stream !== stream || named.isOther || judge.leafOf(named.sequence) !== named.hash) return false
+      if (next.isProven) return sequence <= next.coveredTo
+      return next.anchorsSeen === 0 && sequence === 1 && isContinued(next, reading)
+    }),
+  )
 }
