@@ -3,7 +3,7 @@
  * compile policy and redaction, because only they can tell whether a rule is one.
  */
 
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { DestinationOptions } from '../destination/destination.ts'
 import { wrongVariable } from '../destination/otlp-variables.ts'
 import { isSharedFile, slotMark } from '../destination/slot-path.ts'
@@ -27,6 +27,8 @@ export function contradictionsOf(config: AuditConfig, nameOf: NameOf): Problem[]
     ...checkPaths(config, nameOf),
     ...checkVariables(config),
     ...checkAsync(config, nameOf),
+    ...checkSigner(config, nameOf),
+    ...checkAnchors(config, nameOf),
     ...checkSuppressAll(config, nameOf),
     ...attempt(nameOf, () => compilePolicy({ ...config.policy, redaction: compileRedaction(config.redact) })),
   ]
@@ -82,6 +84,21 @@ function checkAsync({ isAsync, destinations }: AuditConfig, nameOf: NameOf): Pro
   const hint = 'Configure a destination of type postgres, or leave async on: emitRequired then waits for the disk.'
   const allowed = 'true, because no destination is a database to wait for'
   return [problemOf({ setting: nameOf('async'), value: false, allowed, hint })]
+}
+
+function checkSigner({ signer, signingKey, signingKeyFile, spool }: AuditConfig, nameOf: NameOf): Problem[] {
+  const isFileGiven = signingKeyFile !== join(spool.directory, 'audit.key')
+  if (signer === undefined || (signingKey === undefined && !isFileGiven)) return []
+  const another = nameOf(signingKey === undefined ? 'keys.signingKeyFile' : 'keys.signingKey')
+  const allowed = `nothing beside it: ${another} names another signer`
+  return [problemOf({ setting: nameOf('keys.signer'), value: signer.module, allowed })]
+}
+
+function checkAnchors({ anchors }: AuditConfig, nameOf: NameOf): Problem[] {
+  if (!anchors.git || anchors.directory !== undefined) return []
+  const hint = `Name a folder of a Git repository in ${nameOf('anchors.directory')}.`
+  const allowed = `false, because ${nameOf('anchors.directory')} names no folder to commit`
+  return [problemOf({ setting: nameOf('anchors.git'), value: true, allowed, hint })]
 }
 
 function checkSuppressAll({ policy }: AuditConfig, nameOf: NameOf): Problem[] {

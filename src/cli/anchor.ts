@@ -6,11 +6,12 @@
 
 import { mkdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { AuditError, errorText } from '../errors.ts'
+import { AuditError } from '../errors.ts'
 import type { ControlFact } from '../event/record.ts'
 import { openSource } from '../verify/sources.ts'
 import { verifySource } from '../verify/verify.ts'
 import { askAuthority, commitAnchors, placedNote, publishNote, writeAnchor } from '../witness/anchor-places.ts'
+import { reasonOf } from '../witness/ask.ts'
 import { type Command, parseOptions, requireOption } from './command.ts'
 import { noteOperations, operationsNoteHelp, operationsNoteOption } from './operations-note.ts'
 import { printable } from './printable.ts'
@@ -120,7 +121,7 @@ async function attempt<Made>(setting: string, hint: string, make: () => Made | P
   try {
     return await make()
   } catch (cause) {
-    throw new AuditError('INVALID_OPTION', `${setting}: ${errorText(cause)}`, { setting, hint, cause })
+    throw new AuditError('INVALID_OPTION', `${setting}: ${reasonOf(cause)}`, { setting, hint, cause })
   }
 }
 

@@ -1,8 +1,8 @@
 /** One round of anchoring: puts a checkpoint into each of its places. A place that fails keeps no other from being tried. */
 
 import { basename } from 'node:path'
-import { errorText } from '../errors.ts'
 import { anchorFiles, askAuthority, commitAnchors, placedNote, publishNote, writeAnchor } from './anchor-places.ts'
+import { reasonOf } from './ask.ts'
 
 /** Where checkpoints go. */
 export interface AnchorPlaces {
@@ -68,7 +68,7 @@ async function anchorAt(kind: AnchorKind, note: string, places: AnchorPlaces): P
   try {
     return { kind, anchored: { kind, stream, size, root, ...(await anchor[kind](placed, places)) } }
   } catch (thrown) {
-    return { kind, reason: errorText(thrown) }
+    return { kind, reason: reasonOf(thrown) }
   }
 }
 

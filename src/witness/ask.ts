@@ -110,7 +110,7 @@ async function readText(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8', 0, answerBytesMax)
 }
 
-function reasonOf(thrown: unknown): string {
+export function reasonOf(thrown: unknown): string {
   if (thrown instanceof Error && thrown.name === 'TimeoutError') return 'it has not answered in time'
   const { cause } = (thrown ?? {}) as { cause?: unknown }
   return cause === undefined ? errorText(thrown) : `${errorText(thrown)}: ${errorText(cause)}`

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 import { Anchoring } from '../../src/audit/anchoring.ts'
+import { readOptionsAndEnvironment } from '../../src/audit/read-config.ts'
 import { workerModule } from '../../src/audit/threads.ts'
 import { useClocks } from '../../src/clock.ts'
 import type { ControlFact } from '../../src/event/record.ts'
@@ -157,4 +158,9 @@ test('what cannot be meant is refused with the setting', () => {
   assert.match(refused({ git: true }), /anchors\.git.*anchors\.directory names no folder/s)
   assert.match(refused({ tsa: 'tsa.example.com' }), /anchors\.tsa.*https:\/\//s)
   assert.match(refused({ intervalMinutes: -1 }), /anchors\.intervalMinutes/)
+  // Each source may give a part of it.
+  const env = { AUDIT_ANCHORS_GIT: 'true' }
+  assert.throws(() => readOptionsAndEnvironment({}, env), /AUDIT_ANCHORS_GIT is true.*names no folder/)
+  const { anchors } = readOptionsAndEnvironment({ anchors: { directory: 'anchors' } }, env)
+  assert.deepEqual([anchors.git, anchors.directory, anchors.intervalMinutes], [true, 'anchors', 1_440])
 })

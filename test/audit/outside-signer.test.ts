@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { readOptionsAndEnvironment } from '../../src/audit/read-config.ts'
 import { createKeyFile, loadSigner } from '../../src/chain/keys.ts'
 import { parseVerifierKey } from '../../src/chain/note.ts'
 import { createAudit } from '../../src/index.ts'
@@ -77,5 +78,7 @@ test('a signer that cannot sign this trail is refused at the start', (t) => {
   assert.throws(opening({ deployment: 'prod', keys: { signer } }), /is that of billing, and the deployment is prod/)
   assert.throws(opening({ keys: { signer: { ...signer, module: './none.js' } } }), { code: 'MODULE_NOT_FOUND' })
   assert.throws(opening({ keys: { signer, signingKeyFile: 'audit.key' } }), /keys\.signer.*nothing beside it/s)
+  const env = { AUDIT_KEYS_SIGNER: JSON.stringify(signer), AUDIT_KEYS_SIGNING_KEY: 'pem' }
+  assert.throws(() => readOptionsAndEnvironment({}, env), /AUDIT_KEYS_SIGNER.*AUDIT_KEYS_SIGNING_KEY names another/)
   assert.throws(opening({ keys: { signer }, outbox: { url: 'postgres://localhost/app' } }), /within a transaction/)
 })
