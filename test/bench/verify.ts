@@ -17,6 +17,7 @@ const contenders = {
   postgres: '`verify` of the database',
   'sha-records': 'SHA-256 of each record',
   'sha-whole': 'one SHA-256 of the whole file',
+  sha256sum: '`sha256sum` of the file',
 }
 
 /** Each in a process of its own, once: how much memory it has held at most does not fall again. */
@@ -28,6 +29,7 @@ const lengths = {
 const columns: readonly Column[] = [
   { figure: 'perSecond', title: 'records/s', digits: 0 },
   { figure: 'megabytes', title: 'MB/s', digits: 0 },
+  { figure: 'share', title: 'of SHA-256 of each record, ×', digits: 2 },
   { figure: 'cpuUs', title: 'CPU of all threads per record, µs', digits: 2 },
   { figure: 'peakMegabytes', title: 'memory at most, MB', digits: 0, table: 'what is kept' },
 ]
@@ -54,7 +56,7 @@ export const verify: Bench = {
           rounds: rounds.get('spool')?.length ?? 0,
           compared: whatIsCompared(trail, rounds),
           columns,
-          figures: medians(rounds, { ...contenders, ...lengthTitles(options) }, columns),
+          figures: withShares(medians(rounds, { ...contenders, ...lengthTitles(options) }, columns), rounds),
           aims: readAims(rounds),
         }
       })
@@ -96,6 +98,16 @@ function lengthTitles({ smoke }: BenchOptions): Record<string, string> {
   return Object.fromEntries(titles)
 }
 
+/** With the speed of each contender as a share of that of hashing each record. */
+function withShares(figures: Figured, rounds: Rounds): Figured {
+  const rows = Object.entries(contenders).map(([name, title]) => {
+    return [title, { ...figures[title], share: medianRatio(rounds, 'perSecond', [name, 'sha-records']) }] as const
+  })
+  return { ...figures, ...Object.fromEntries(rows) }
+}
+
+type Figured = ReturnType<typeof medians>
+
 function readAims(rounds: Rounds): Aim[] {
   const perCore = (name: string): number => 1e6 / medianOf(rounds, name, 'cpuUs')
   const share = (name: string): number => medianRatio(rounds, 'perSecond', [name, 'sha-records'])
@@ -110,7 +122,7 @@ function whatIsCompared({ bytes, records }: TrailCopies, rounds: Rounds): string
   return [
     `One trail of ${records.toLocaleString('en-US')} records of ${(bytes / records).toFixed(0)} bytes on average, checkpoints included, emitted as fast as the product takes it; every copy must be found INTACT.`,
     '`verify` reads, finds the members that it needs in the bytes, hashes each record, follows the links, rebuilds the tree and checks every signed checkpoint, in one thread; reading and decompressing have threads of their own, whose CPU is counted.',
-    "From a collector's file and a database it parses every record besides, and compares what was derived from it.",
+    "From a collector's file, of which every line is parsed, and a database it also compares with each record all that was derived from it; the database sends while records are verified, and its own CPU is not counted.",
     'MB/s are those of the records as NDJSON, whatever the copy has.',
     'The raw hashes read the NDJSON file into memory and hash it, line by line or as a whole.',
     'The files are in the page cache; the database is on the same machine.',
