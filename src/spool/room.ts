@@ -1,10 +1,11 @@
-/** The room a spool has, on the sync thread: whether its disk is short, its ballast, and when it fills up. */
+/** The room a spool has, in general on the sync thread: whether its disk is short, its ballast, and when it fills up. */
 
 import { errorCode } from '../errors.ts'
 import { spoolFillingShare } from '../limits.ts'
 import { makeBallast, releaseBallast } from './ballast.ts'
 import type { Files } from './files.ts'
 import type { Handover } from './handover.ts'
+import { heldBytes } from './reclaim.ts'
 import type { OpenDirectory } from './segment.ts'
 
 export interface RoomLimits {
@@ -35,7 +36,7 @@ export class Room {
   /** Looks at the disk: whether less than the reserve is free; makes the ballast again where there is room for it. */
   check(): void {
     const { reserveBytes = 0, ballastBytes = 0 } = this.#limits
-    if (reserveBytes > 0) this.#handover.setShort(this.#freeBytes() < reserveBytes)
+    if (reserveBytes > 0) this.#handover.setShort(hasLessFree(this.#files, this.#directory.path, reserveBytes))
     if (this.needsBallast && !this.#handover.isShort) {
       this.#hasBallast = makeBallast(this.#files, this.#directory.path, ballastBytes)
     }
@@ -59,14 +60,30 @@ export class Room {
     this.#hasWarned = isAbove
     return isNews
   }
+}
 
-  /** Where the disk cannot say, nothing is known to be short: a write will tell. */
-  #freeBytes(): number {
-    try {
-      return this.#files.freeBytes(this.#directory.path)
-    } catch (error) {
-      if (errorCode(error) === undefined) throw error
-      return Number.POSITIVE_INFINITY
-    }
+/** Tells the room there is at the opening, until the sync thread, which takes its time to start, tells it. */
+export function tellRoom(files: Files, handover: Handover, { directory, ...start }: RoomAtOpening): void {
+  const { superseded = [], reserveBytes = 0 } = start
+  const { segment } = start.segment
+  handover.setUsedBytes(heldBytes(files, { directory, segment, superseded }), segment)
+  if (reserveBytes > 0) handover.setShort(hasLessFree(files, directory, reserveBytes))
+}
+
+export interface RoomAtOpening {
+  readonly directory: string
+  /** The segment that is being written. */
+  readonly segment: { readonly segment: number }
+  readonly superseded?: readonly number[] | undefined
+  readonly reserveBytes?: number | undefined
+}
+
+/** Whether fewer bytes of the disk are free. Where it cannot say, nothing is known to be short: a write will tell. */
+export function hasLessFree(files: Files, directory: string, bytes: number): boolean {
+  try {
+    return files.freeBytes(directory) < bytes
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error
+    return false
   }
 }

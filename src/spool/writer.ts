@@ -19,9 +19,9 @@ import {
 } from './format.ts'
 import { Handover } from './handover.ts'
 import type { Positions, SpoolEnd } from './positions.ts'
-import { heldBytes } from './reclaim.ts'
 import { segmentPath } from './refusals.ts'
 import { fillRescue } from './rescue.ts'
+import { tellRoom } from './room.ts'
 import { type OpenSegment, temporaryPath } from './segment.ts'
 import { isNoSpace, SpoolRefusal, type SpoolState } from './state.ts'
 import { Unsynced } from './unsynced.ts'
@@ -89,9 +89,7 @@ export class SpoolWriter {
     this.#frameNumber = start.segment.frameNumber
     this.#frameCrc = start.segment.frameCrc
     this.#nextSequence = start.nextSequence
-    const { segment } = start.segment
-    const { directory, superseded = [] } = start
-    this.#handover.setUsedBytes(heldBytes(files, { directory, segment, superseded }), segment)
+    tellRoom(files, this.#handover, start)
   }
 
   get end(): SpoolEnd {

@@ -301,6 +301,16 @@ test('a disk with less than the reserve left counts as full', (t) => {
   assert.deepEqual(driven.durableNames(), ['a', 'important', 'c'])
 })
 
+test('on a disk that is short at the opening nothing is taken before the sync thread has looked', (t) => {
+  const shared = { directory: freshDirectory(t), files: { ...diskFiles, freeBytes: () => 9_999 } }
+  const { segment } = openDriven(shared.directory).recovered
+  const writer = (reserveBytes: number) =>
+    new SpoolWriter(shared.files, new Positions(), { ...shared, segment, nextSequence: 1, reserveBytes })
+  assert.equal(writer(10_000).refusal(100, false)?.reason, 'full')
+  assert.equal(writer(10_000).refusal(100, true), undefined)
+  assert.equal(writer(9_999).refusal(100, false), undefined)
+})
+
 test('the ballast is given up once when the disk is full, and made again when there is room', (t) => {
   let isFull = false
   const noSpace = () => Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' })
