@@ -94,7 +94,9 @@ test('a place that is away is said once, keeps no other waiting, and is asked ag
   assert.ok(readdirSync(anchors.directory).length > 0)
 })
 
-test('what nothing has happened after is not anchored again, and neither does a closed trail seal', async (t) => {
+test('what nothing has happened after is not anchored again, and nothing once it has stopped', {
+  timeout,
+}, async (t) => {
   const directory = join(freshFolder(t), 'anchors')
   const pending: { delayMs: number; call: () => void }[] = []
   const after = (delayMs: number, call: () => void) => {
