@@ -72,10 +72,13 @@ const latestMs = Date.UTC(9999, 0)
  * Between which times the record with this id was sealed, as a rule: RFC 3339 with microseconds. Undefined for an id that
  * does not begin with a time (RFC 9562, version 7).
  */
-export function sealedBy(id: string): { readonly from: string; readonly to: string } | undefined {
+export function sealedBy(
+  id: string,
+  withinMs = sealedWithinMs,
+): { readonly from: string; readonly to: string } | undefined {
   const [, high, low] = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.exec(id) ?? []
   const madeMs = Number.parseInt(`${high}${low}`, 16)
   if (low === undefined || madeMs > latestMs) return undefined
   const timeOf = (ms: number): string => new Date(Math.max(0, ms)).toISOString().replace('Z', '000Z')
-  return { from: timeOf(madeMs - 1), to: timeOf(madeMs + sealedWithinMs) }
+  return { from: timeOf(madeMs - 1), to: timeOf(madeMs + withinMs) }
 }

@@ -195,13 +195,18 @@ export async function readHead(
   return head === undefined ? undefined : { sequence: Number(head.seq), hash: head.hash ?? undefined }
 }
 
+/** Most records are sealed as soon as their ids are made: few rows, whatever a plan makes of them. */
+const atOnceMs = 50
+
 /** Where a record with this id stands, by the column; the first, where several have it. */
 export async function placeOfId(client: Queryable, id: string): Promise<RecordNumber | undefined> {
-  const range = sealedBy(id)
-  const soon = range === undefined ? [] : await placesOfId(client, id, range)
-  // Of all times there is no index, so that all is read.
-  const [row] = soon.length > 0 ? soon : await placesOfId(client, id, { from: '-infinity', to: 'infinity' })
-  return row && { stream: row.stream, sequence: Number(row.seq) }
+  const ranges = [sealedBy(id, atOnceMs), sealedBy(id), { from: '-infinity', to: 'infinity' }]
+  for (const range of ranges.filter((one) => one !== undefined)) {
+    // One after the other: of all times there is no index on ids, so that all is read.
+    const [row] = await placesOfId(client, id, range)
+    if (row !== undefined) return { stream: row.stream, sequence: Number(row.seq) }
+  }
+  return undefined
 }
 
 async function placesOfId(client: Queryable, id: string, { from, to }: { readonly from: string; readonly to: string }) {

@@ -153,7 +153,7 @@ function whatIsCompared({ sealing, checkpoint }: { sealing: Figures; checkpoint:
   return [
     'Proofs are of records all over the copy, and each is checked.',
     'The archive is made for this: linked records of some 300 bytes, every tile of hashes, and the tiles of those records that are asked for. From an archive one tile of records is read, and on the way to the root one tile of hashes for each level and side: that grows with the logarithm of the trail.',
-    'Spool, database and file hold one trail that the product has sealed as fast as it takes events, so that its checkpoints lag behind by some thousand records. From a spool and a database a window around the record is read, wide enough for the checkpoints on both sides: that does not grow with the trail, but with how far its checkpoints lag. An id leads to its place in a spool by the time in it, in a database by an index. Of a file everything is read, three times.',
+    'Spool, database and file hold one trail that the product has sealed as fast as it takes events, so that its checkpoints lag behind by some thousand records. From a spool and a database a window around the record is read, wide enough for the checkpoints on both sides: that does not grow with the trail, but with how far its checkpoints lag. An id leads to its place in a spool by the time in it, in a database by the index on times. Of a file everything is read, three times.',
     'What is read is counted by the kernel, from files and from the server; the files are in the page cache.',
     `Checkpoints are ${share.toFixed(0)} % of what sealing costs.`,
   ]
