@@ -122,3 +122,23 @@ it('takes a log record for its record only where no attribute and no field says 
 it('takes what is delivered as it is', async () => {
   for (const log of sent.slice(0, 2)) assert.equal((await read(log))?.checkProjection, undefined)
 })
+
+it('takes none of which a single value is another, though as long', async () => {
+  const [log] = sent
+  const attributes = (log?.attributes ?? []) as readonly {
+    key: string
+    value: { stringValue?: string; intValue?: string }
+  }[]
+  for (const [place, { key, value }] of attributes.entries()) {
+    const { stringValue, intValue } = value
+    const others =
+      stringValue === undefined
+        ? [{ intValue: [intValue] }, { intValue: `${Number(intValue) + 1}` }]
+        : [{ stringValue: `${stringValue.slice(0, -1)}~` }, { stringValue: [stringValue] }]
+    for (const other of others) {
+      const changed = { ...log, attributes: attributes.with(place, { key, value: other as typeof value }) } as LogRecord
+      const isTaken = (await read(changed))?.checkProjection === undefined
+      assert.equal(isTaken, false, `${key} ${JSON.stringify(other)}`)
+    }
+  }
+})
