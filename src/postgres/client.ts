@@ -47,17 +47,28 @@ export function createConnection(options: ConnectOptions): CopyingConnection {
   const client = createClient(options, socket)
   // Every loss of the connection also rejects the query under way or the next one: the event adds nothing.
   client.on('error', () => {})
+  const inTurn = oneByOne()
   return {
-    query: (text, values) => client.query(text, values),
-    copyIn: (text, input, onSent) => client.query(new CopyIn(text, input, onSent)).done,
-    copyOut: (text) => client.query(new CopyOut(text)).done,
+    query: (text, values) => inTurn(() => client.query(text, values)),
+    copyIn: (text, input, onSent) => inTurn(() => client.query(new CopyIn(text, input, onSent)).done),
+    copyOut: (text) => inTurn(() => client.query(new CopyOut(text)).done),
     open: async () => {
       await client.connect()
     },
-    end: () => client.end(),
+    end: () => inTurn(() => client.end()),
     destroy: () => {
       socket.destroy()
     },
+  }
+}
+
+/** Runs one after the other, in the order in which they were asked for: the driver will not queue statements for ever. */
+function oneByOne(): <Result>(run: () => Promise<Result>) => Promise<Result> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (run) => {
+    const next = last.then(run, run)
+    last = next
+    return next
   }
 }
 
