@@ -65,7 +65,7 @@ type Post = (message: DeliveryMessage) => void
 
 /** Runs until told to stop. */
 export async function runDelivery(start: DeliveryStart, port: MessagePort): Promise<void> {
-  void giveWay()
+  void giveWay('delivery')
   const post: Post = (message) => port.postMessage(message)
   const stopping = new AbortController()
   const sealing = new Sealing((id, fact) => post({ kind: 'quarantined', id, fact }))

@@ -5,7 +5,7 @@
  * `otel-audit/worker`, so that a bundler can be pointed at it.
  */
 
-import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { signerFromPem } from '../chain/keys.ts'
 import type { Signer } from '../chain/note.ts'
 import type { SequencingStart } from '../postgres/sequencing-thread.ts'
@@ -18,6 +18,7 @@ import type { VerificationStart } from '../verify/scheduled.ts'
 import type { AnchoringStart } from '../witness/anchoring-thread.ts'
 import type { WitnessingStart } from '../witness/client-thread.ts'
 import type { DeliveryStart } from './delivery.ts'
+import { giveWay } from './give-way.ts'
 import type { SignerOptions } from './signing-thread.ts'
 
 export interface SigningKey {
@@ -87,7 +88,7 @@ if (!isMainThread && parentPort !== null) {
   } else if (role.role === 'sequence') {
     void import('../postgres/sequencing-thread.ts').then(({ runSequencing }) => runSequencing(role.start, port))
   } else if (role.role === 'verify') {
-    void import('../verify/scheduled.ts').then(({ runVerification }) => runVerification(role.start, port))
+    void giveWay('verification').then(() => startVerification(role.start, port))
   } else if (role.role === 'sign') {
     void import('./signing-thread.ts').then(({ runSigning }) => runSigning(role.start, port))
   } else if (role.role === 'anchor') {
@@ -97,6 +98,11 @@ if (!isMainThread && parentPort !== null) {
   } else {
     void import('./delivery.ts').then(({ runDelivery }) => runDelivery(role.start, port))
   }
+}
+
+async function startVerification(start: VerificationStart, port: MessagePort): Promise<void> {
+  const { runVerification } = await import('../verify/scheduled.ts')
+  await runVerification(start, port)
 }
 
 /** Holds the place of a signature. */

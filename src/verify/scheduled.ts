@@ -1,10 +1,9 @@
 /**
- * One verification of a spool while it is written, in a thread of its own at the lowest priority that the system gives.
+ * One verification of a spool while it is written, in a thread of its own.
  * What a running spool may be without anything being wrong is no finding: a stream too young for a checkpoint, or one
  * whose beginning was delivered and given back.
  */
 
-import { constants, platform, setPriority } from 'node:os'
 import { parseVerifierKey, type Verifier } from '../chain/note.ts'
 import { AuditError } from '../errors.ts'
 import type { SourceReport } from './report.ts'
@@ -25,8 +24,6 @@ export async function runVerification(
   { directory, verifierKeys }: VerificationStart,
   port: { postMessage(report: SourceReport): void },
 ): Promise<void> {
-  // Of this thread alone; elsewhere than on Linux it would be the whole process.
-  if (platform() === 'linux') setPriority(constants.priority.PRIORITY_LOW)
   const verifiers = verifierKeys.map(parseVerifierKey).filter((key): key is Verifier => !('problem' in key))
   let report = await verifyOnce(directory, verifiers)
   for (let tries = 1; tries < triesMax && report.exitCode === 2; tries += 1) {
