@@ -28,25 +28,18 @@ export function leafHash(record: string | Uint8Array): string {
   return hash('sha256', leafInput.subarray(0, 1 + record.length), 'hex')
 }
 
-/** From this size on a block of memory is nobody's pool, in which other threads may read what stands before a record. */
-const blockBytesMin = 2 ** 16
-
 /**
- * Writes the leaf hash of a record, 32 bytes, into `into` at `offset`: for many of them side by side. A record within a large
- * block of memory is hashed where it stands: the byte before it is lent to the prefix and given back. Measured at 885 B:
- * 0.77 µs, and copied behind a prefix 1.03.
+ * Writes the leaf hash of a record, 32 bytes, into `into` at `offset`: for many of them side by side. The record is copied
+ * behind its prefix, 0.26 µs of 1.03 at 885 B: the byte before it cannot be lent to the prefix, because another thread,
+ * which decompresses or reads into the same memory, may have written it meanwhile.
  */
 export function writeLeafHash(record: Uint8Array, into: Buffer, offset: number): void {
-  const { buffer, byteOffset, length } = record
-  if (byteOffset === 0 || buffer.byteLength < blockBytesMin) {
+  if (record.length > recordBytesMax) {
     into.write(leafHash(record), offset, 'hex')
     return
   }
-  const input = new Uint8Array(buffer, byteOffset - 1, length + 1)
-  const lent = input[0] ?? 0
-  input[0] = 0x00
-  into.write(hash('sha256', input, 'binary'), offset, 'latin1')
-  input[0] = lent
+  leafInput.set(record, 1)
+  into.write(hash('sha256', leafInput.subarray(0, 1 + record.length), 'binary'), offset, 'latin1')
 }
 
 /** Hash of an inner node. Both children must be 32 bytes: a `RangeError` otherwise. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { emptyRoot, foldPair, leafHash, nodeHash } from '../../src/chain/hash.ts'
+import { emptyRoot, foldPair, leafHash, nodeHash, writeLeafHash } from '../../src/chain/hash.ts'
 import { recordBytesMax } from '../../src/limits.ts'
 
 const sha256 = (...parts: readonly (string | Uint8Array)[]): string => {
@@ -25,6 +25,18 @@ test('a record hashes the same as text and as bytes, whatever was hashed before 
       assert.equal(leafHash(Buffer.from(text)), expected)
     }),
   )
+})
+
+test('a hash is written beside others, and nothing else of the memory that a record lies in', () => {
+  // Another thread may be filling it: here what is written into it is the hash itself, just before the record.
+  for (const length of [1, 885, recordBytesMax + 1]) {
+    const memory = Buffer.alloc(2 ** 17, 'x')
+    const record = memory.subarray(96, 96 + length)
+    writeLeafHash(record, memory, 64)
+    assert.equal(memory.toString('hex', 64, 96), sha256('\0', Buffer.alloc(length, 'x')))
+    assert.ok(memory.subarray(0, 64).every((byte) => byte === 0x78))
+    assert.ok(memory.subarray(96).every((byte) => byte === 0x78))
+  }
 })
 
 test('records at and beyond the size limit hash in full', () => {
