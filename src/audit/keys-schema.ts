@@ -90,6 +90,7 @@ export const anchorsSchema = z.strictObject({
     about: 'server that keeps files, to which it is sent: `PUT URL/STREAM-SIZE.checkpoint`',
     otherwise: 'none',
     example: 'https://anchors.example.com/billing',
+    isSecret: true, // an address that takes files often holds what allows it
   }),
   intervalMinutes: noted(z.number().min(0).max(intervalMinutesMax).default(1_440), {
     about:

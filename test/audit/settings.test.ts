@@ -21,6 +21,7 @@ const anyText = [
   'keys.signingKey',
   'keys.signingKeyFile',
   'keys.rotationsFile',
+  'anchors.directory',
   'retention.archive',
   'metrics.token',
   'metrics.tokenFile',
