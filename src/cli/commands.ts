@@ -102,7 +102,7 @@ export const commands: readonly CommandRow[] = [
   },
   {
     name: 'anchor',
-    summary: 'keep the newest checkpoints of a trail outside of it: file, timestamp, Git',
+    summary: 'keep the newest checkpoints of a trail outside of it: file, timestamp, server, Git',
     load: () => import('./anchor.ts'),
   },
   {
