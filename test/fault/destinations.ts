@@ -21,7 +21,7 @@ async function openWith(
   destinations: Destinations,
   closeTimeoutMs = 500,
 ): Promise<trail.TrailRecord[]> {
-  const spool = { directory: lab.path('spool'), bytesMax: 2 ** 20, reserveBytes: 2 ** 14, keepMinutes: 0 }
+  const spool = { directory: lab.path('spool'), bytesMax: 2 ** 21, reserveBytes: 2 ** 14, keepMinutes: 0 }
   const audit = { spool, destinations, closeTimeoutMs }
   const subject = new Subject(lab, { run, count: 250, burst: 10, paceMs: 2, padBytes: 400, audit })
   assert.equal((await subject.ended).code, 0, subject.complaints)
