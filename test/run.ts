@@ -26,16 +26,15 @@ const files = globSync('test/**/*.test.ts', { cwd: root })
 
 const deadline = AbortSignal.timeout(runMinutesMax * 60_000)
 const first = await runFiles(files, Math.max(2, availableParallelism() - 1))
-const failing = [...new Set(first.failures)]
-let { passed } = first
-let failed = first.failures.length
+const { failing } = first
+let { passed, failed } = first
 
 if (failing.length > 0 && failing.length <= repeatedFilesMax) {
   console.log(`once more, alone: ${failing.map((file) => relative(root, file)).join(', ')}`)
   const second = await runFiles(failing, 1)
-  passed += failed - second.failures.length
-  failed = second.failures.length
-  for (const file of failing.filter((path) => !second.failures.includes(path)))
+  passed += Math.max(0, failed - second.failed)
+  failed = second.failed
+  for (const file of failing.filter((path) => !second.failing.includes(path)))
     first.remarks.push(`unstable: ${relative(root, file)} failed beside the others and passed alone`)
 }
 if (deadline.aborted) fail(`stopped: the run took longer than ${runMinutesMax} minutes`)
@@ -49,25 +48,30 @@ function fail(remark: string): void {
   first.remarks.push(remark)
 }
 
-/** Runs them and prints what they say. `failures` names a file once for each test of it that failed. */
+/** Runs them and prints what they say. `failing` names the files in which something failed. */
 async function runFiles(paths: readonly string[], concurrency: number) {
-  const outcome = { passed: 0, skipped: 0, failures: [] as string[], remarks: [] as string[] }
+  const outcome = { passed: 0, skipped: 0, failed: 0, failing: [] as string[], remarks: [] as string[] }
   const events = run({ files: paths, cwd: root, concurrency, timeout: fileMinutesMax * 60_000, signal: deadline })
 
   events.on('test:pass', ({ name, file, skip, todo }) => {
     // Node reports a file that registered no test as one passing test named after the file.
     if (name === file) {
-      outcome.failures.push(name)
+      outcome.failed += 1
+      outcome.failing.push(name)
       outcome.remarks.push(`no test in ${relative(root, name)}`)
     }
     if (skip !== undefined) outcome.remarks.push(`skipped: ${name} (${skip === true ? 'no reason given' : skip})`)
     if (todo !== undefined) outcome.remarks.push(`to do: ${name}`)
   })
-  events.on('test:fail', ({ name, file, todo, details }) => {
-    if (todo === undefined && details.type !== 'suite') outcome.failures.push(file ?? name)
+  events.on('test:fail', ({ todo, details }) => {
+    if (todo === undefined && details.type !== 'suite') outcome.failed += 1
   })
-  events.on('test:summary', ({ file, counts }) => {
-    if (file !== undefined) return // one file's share; the last summary is the whole run's
+  events.on('test:summary', ({ file, success, counts }) => {
+    // One for each file, and the last for the whole run. A test may stand in another file than the one that is run.
+    if (file !== undefined) {
+      if (!success) outcome.failing.push(file)
+      return
+    }
     outcome.passed = counts.passed
     outcome.skipped = counts.skipped + counts.todo
   })

@@ -11,6 +11,7 @@ export interface SwitchedBackend {
   readonly accepted: { stream: string; sequence: number }[]
   /** How many requests were refused. */
   readonly refused: () => number
+  /** Until so many different records were. */
   readonly untilAccepted: (count: number) => Promise<void>
 }
 
@@ -19,6 +20,7 @@ const numbers = /"seq":(\d+),[^{}]*?"stream":"([0-9a-f-]{36})"/g
 
 export async function startBackend(lab: Lab, how: 'off' | 'on' | 'silent' = 'on'): Promise<SwitchedBackend> {
   const accepted: SwitchedBackend['accepted'] = []
+  const distinct = new Set<string>()
   let refused = 0
   let waiting: { count: number; resolve: () => void }[] = []
   const backend: OtlpBackend = await startOtlpBackend()
@@ -34,17 +36,19 @@ export async function startBackend(lab: Lab, how: 'off' | 'on' | 'silent' = 'on'
         refuse(response, request)
         return
       }
-      for (const [, sequence, stream = ''] of request.body.toString('latin1').matchAll(numbers))
+      for (const [, sequence, stream = ''] of request.body.toString('latin1').matchAll(numbers)) {
         accepted.push({ stream, sequence: Number(sequence) })
+        distinct.add(`${stream}/${sequence}`)
+      }
       accept(response, request)
-      for (const { resolve } of waiting.filter(({ count }) => accepted.length >= count)) resolve()
-      waiting = waiting.filter(({ count }) => accepted.length < count)
+      for (const { resolve } of waiting.filter(({ count }) => distinct.size >= count)) resolve()
+      waiting = waiting.filter(({ count }) => distinct.size < count)
     }
   }
   turn(how)
   const untilAccepted = (count: number): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>()
-    if (accepted.length >= count) resolve()
+    if (distinct.size >= count) resolve()
     else waiting.push({ count, resolve })
     return promise
   }
